@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: MIT
+"""Open files of the mock kernel (`struct file` and its `file_operations`) and the caller of a system call.
+
+This is the whole interface between the mock kernel and whatever carries system calls to it: the transport knows
+`File` and `Caller` and no DRM; the kernel knows `Caller` and no transport.
+"""
+
+from __future__ import annotations
+
+import errno
+import stat
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from amdgpu_hw.mock.kernel.errno_ import KernelError
+from amdgpu_hw.mock.kernel.wait import Blocking
+
+__all__ = ("Caller", "File", "FileStat")
+
+
+@dataclass(frozen=True, slots=True)
+class FileStat:
+    """What fstat() says about an open file; a node's ``path`` lets it agree with stat() of that path."""
+
+    mode: int
+    rdev_major: int = 0
+    rdev_minor: int = 0
+    size: int = 0
+    path: str | None = None
+
+
+class Caller(Protocol):
+    """The client thread behind a system call."""
+
+    @property
+    def pid(self) -> int:
+        """Process id (thread group id)."""
+
+    @property
+    def tid(self) -> int:
+        """Thread id."""
+
+    @property
+    def comm(self) -> str:
+        """Name of the process, as in /proc/PID/comm."""
+
+    def copy_from_user(self, addr: int, length: int) -> bytes:
+        """Read ``length`` bytes of the client's memory; raises `KernelError` (EFAULT)."""
+
+    def copy_to_user(self, addr: int, data: bytes | bytearray | memoryview) -> None:
+        """Write to the client's memory; raises `KernelError` (EFAULT)."""
+
+    def fget(self, fd: int) -> File | None:
+        """The mock file behind a descriptor of the client, None for an open file of another kind; raises EBADF."""
+
+    def foreign_fd(self, fd: int) -> int:
+        """The kernel's own descriptor for a file of another kind (an eventfd); the kernel closes it. Raises EBADF."""
+
+    def install_fd(self, file: File, cloexec: bool) -> Blocking[int]:
+        """Give the client a new descriptor for ``file`` (`fd_install`); returns its number in the client."""
+
+
+class File:
+    """An open file description; every method raises `KernelError` where the system call fails."""
+
+    name: str = "anon_inode:file"
+    """What /proc/PID/fd/N shows."""
+
+    def __init__(self) -> None:
+        self.on_readable: Callable[[], None] | None = None
+        self._readable = False
+
+    def ioctl(self, caller: Caller, request: int, argp: int) -> int | Blocking[int]:
+        """`unlocked_ioctl`; ``argp`` is an address in the client."""
+        raise KernelError(errno.ENOTTY)
+
+    def mmap(self, caller: Caller, offset: int, length: int, prot: int, flags: int) -> tuple[int, int]:
+        """`mmap`: the host's descriptor to map and the offset in it (bytes)."""
+        raise KernelError(errno.ENODEV)
+
+    def flush(self, caller: Caller) -> Blocking[None] | None:
+        """`flush`: called at each close() of a descriptor of this file, also of a duplicate."""
+        return None
+
+    def release(self) -> None:
+        """`release`: the last descriptor in any process is gone."""
+
+    def seek_end(self) -> int:
+        """`llseek(SEEK_END)`: the size in bytes of what can be seeked."""
+        raise KernelError(errno.ESPIPE)
+
+    def stat(self) -> FileStat:
+        """What fstat() answers."""
+        return FileStat(mode=stat.S_IFREG | 0o600)
+
+    @property
+    def readable(self) -> bool:
+        """Whether poll() reports POLLIN."""
+        return self._readable
+
+    def set_readable(self) -> None:
+        """Make poll() report POLLIN on every descriptor of this file from now on."""
+        if not self._readable:
+            self._readable = True
+            if self.on_readable is not None:
+                self.on_readable()
