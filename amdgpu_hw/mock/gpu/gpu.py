@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: MIT
+"""One mock GPU: its memory, its rings, its clock, and how it tells the driver that something went wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from typing import TYPE_CHECKING, Protocol
+
+from amdgpu_hw.packets import Engine, Version, codec_for
+
+from .faults import prt_behaviour
+from .memory import GpuMemory
+from .pm4_cp import Pm4Processor
+from .ring import IbWork, Ring
+from .sdma_engine import SdmaProcessor
+
+if TYPE_CHECKING:
+    from amdgpu_hw.mock.kernel.wait import Timers, WorkQueue
+    from amdgpu_hw.packets import Pm4, Sdma
+
+    from .command_processor import CommandProcessor
+    from .page_table import VmFault
+
+__all__ = ("GpuDescription", "MockGpu")
+
+
+class _Memory(Protocol):
+    @property
+    def vram(self) -> int: ...
+    @property
+    def gtt(self) -> int: ...
+
+
+class _Rings(Protocol):
+    @property
+    def gfx(self) -> int: ...
+    @property
+    def compute(self) -> int: ...
+    @property
+    def sdma(self) -> int: ...
+
+
+class _Clocks(Protocol):
+    @property
+    def counter(self) -> int: ...
+
+
+class GpuDescription(Protocol):
+    """What the hardware model needs to know of a GPU (`GpuIdentity` has it)."""
+
+    @property
+    def gc_version(self) -> tuple[int, int, int]:
+        """Version of graphics and compute."""
+        ...
+
+    @property
+    def sdma_version(self) -> tuple[int, int, int]:
+        """Version of the copy engines."""
+        ...
+
+    @property
+    def memory(self) -> _Memory:
+        """Bytes of VRAM and GTT."""
+        ...
+
+    @property
+    def rings(self) -> _Rings:
+        """How many rings of each kind there are."""
+        ...
+
+    @property
+    def clocks(self) -> _Clocks:
+        """``counter``: kHz of the counter that timestamps read."""
+        ...
+
+
+def _ignore_fault(_fault: VmFault) -> None:
+    pass
+
+
+def _ignore_illegal(_ring: Ring, _text: str) -> None:
+    pass
+
+
+def _ignore_note(_text: str) -> None:
+    pass
+
+
+class MockGpu:
+    """The hardware behind one device node.
+
+    The driver sets the callbacks: ``on_fault`` for accesses the page tables do not allow (the job goes on),
+    ``on_illegal`` when a ring stops at something it cannot execute (it stays stopped until
+    `Ring.abort_current`), ``on_note`` for things that people should know about a verdict. They run inside the
+    ring's slice.
+    """
+
+    def __init__(self, work: WorkQueue, timers: Timers, now: Callable[[], int], identity: GpuDescription) -> None:
+        """Power up: empty memory, idle rings. ``now`` is CLOCK_MONOTONIC in ns."""
+        self.work = work
+        self.timers = timers
+        self.now = now
+        self.gc_version: Version = identity.gc_version
+        self.sdma_version: Version = identity.sdma_version
+        self.counter_khz = identity.clocks.counter
+        self.memory = GpuMemory(identity.memory.vram, identity.memory.gtt)
+        self.prt = prt_behaviour(self.gc_version, self.sdma_version)
+        """What each unit does with PRT holes."""
+        self.on_fault: Callable[[VmFault], None] = _ignore_fault
+        self.on_illegal: Callable[[Ring, str], None] = _ignore_illegal
+        self.on_note: Callable[[str], None] = _ignore_note
+        self.waiting: dict[Ring, None] = {}
+        """Rings whose packet waits for memory."""
+        self._noted: set[Hashable] = set()
+        self._codecs: dict[Engine, Pm4 | Sdma] = {}
+        counts = (
+            (Engine.GFX, identity.rings.gfx),
+            (Engine.COMPUTE, identity.rings.compute),
+            (Engine.SDMA, identity.rings.sdma),
+        )
+        self.rings: dict[tuple[int, int], Ring] = {
+            (engine, index): Ring(self, engine, index, f"{engine.name.lower()}{index}")
+            for engine, count in counts
+            for index in range(count)
+        }
+        """By engine (`Engine`, which are the numbers of AMDGPU_HW_IP_*) and index."""
+
+    def counter(self) -> int:
+        """Return the GPU clock counter, which timestamps and AMDGPU_INFO_TIMESTAMP read."""
+        return self.now() * self.counter_khz // 1_000_000
+
+    def codec(self, engine: Engine) -> Pm4 | Sdma:
+        """Return the packets of an engine."""
+        found = self._codecs.get(engine)
+        if found is None:
+            found = self._codecs[engine] = codec_for(engine, self.gc_version, self.sdma_version)
+        return found
+
+    def command_processor(self, ring: Ring, work: IbWork) -> CommandProcessor:
+        """Return what executes a job on a ring."""
+        if ring.engine is Engine.SDMA:
+            return SdmaProcessor(ring, work)
+        return Pm4Processor(ring, work)
+
+    def memory_written(self, by: Ring | None = None) -> None:
+        """Let the rings that wait look at memory again; ``by`` is the ring that wrote."""
+        if self.waiting:
+            for ring in list(self.waiting):
+                if ring is not by:
+                    ring.kick()
+
+    def note_once(self, key: Hashable, text: str) -> None:
+        """Say something through `on_note`, but only the first time for ``key``."""
+        if key not in self._noted:
+            self._noted.add(key)
+            self.on_note(text)
+
+    def close(self) -> None:
+        """Give the memory back; nothing may run any more."""
+        self.memory.close()

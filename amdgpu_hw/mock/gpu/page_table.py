@@ -1,0 +1,367 @@
+# SPDX-License-Identifier: MIT
+"""Page tables as the GPU sees them: one tree of directories and tables per address space.
+
+Levels. GFX9 and later have four, each of 512 entries: a table (4 KiB pages) and directories whose entries cover
+2 MiB, 1 GiB and 512 GiB. An entry of a directory either points to the next level or is a *huge leaf* that maps its
+whole span. GFX6 to GFX8 have one directory over tables, and leaves only in tables. Which entries a range gets
+follows `amdgpu_vm_pte_fragment` and `amdgpu_vm_ptes_update`: every naturally aligned piece that is long enough
+becomes one huge leaf, for valid pages, PRT and cleared ones alike; what memory is behind it does not matter. Where
+the pages are scattered (``pages_addr`` in the kernel), all leaves are 4 KiB.
+
+Two times. The driver allocates tables while it builds a job (`allocate`); the entries change when the job runs
+(`write`); the directory entries that make new tables reachable change in a second job (`update_pdes`). Between
+the last two the GPU still sees the old directory entry.
+
+Splitting. To change a part of a huge leaf the driver puts a new table in its place. New tables are zeroed, and the
+driver writes only the range it was asked for. When `update_pdes` has run, the untouched rest of the old leaf is
+therefore unmapped, until the driver writes it too (KERNEL.md F7, B36, B37). Before, nothing of it is visible, not
+even the change itself (E16). The other way round, a huge leaf written over tables frees them.
+
+`allocate` tells only whether the driver had to add tables. The tables themselves are made when `write` runs: a
+VM's page-table jobs run in the order they were built, so both walk through the same sequence of trees.
+
+Size. Each table keeps runs of entries that continue each other, in two arrays, so that a million mappings take
+about as many times ten bytes plus some 500 bytes for each table; all operations are logarithmic in the number of
+runs of a table, plus one step for each table touched.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+if TYPE_CHECKING:
+    from .ring import Ring
+
+__all__ = (
+    "AMDGPU_PTE_EXECUTABLE",
+    "AMDGPU_PTE_READABLE",
+    "AMDGPU_PTE_WRITEABLE",
+    "GEOMETRY_GFX6",
+    "GEOMETRY_GFX9",
+    "PAGE_SHIFT",
+    "PAGE_SIZE",
+    "VA_MASK",
+    "Entry",
+    "EntryKind",
+    "Geometry",
+    "PageTable",
+    "Translation",
+    "VmFault",
+)
+
+PAGE_SHIFT = 12
+PAGE_SIZE = 1 << PAGE_SHIFT
+VA_MASK = (1 << 48) - 1
+"""`AMDGPU_GMC_HOLE_MASK`: what of a virtual address page tables are indexed with."""
+
+AMDGPU_PTE_EXECUTABLE = 1 << 4
+AMDGPU_PTE_READABLE = 1 << 5
+AMDGPU_PTE_WRITEABLE = 1 << 6
+
+
+class EntryKind(IntEnum):
+    """What happens to an access."""
+
+    NONE = 0
+    """Not mapped: a fault is reported, reads give 0, writes are dropped."""
+    PRT = 1
+    """Mapped without memory: reads give 0, writes are dropped, silently."""
+    VALID = 2
+    """Backed by memory."""
+
+
+class Entry(NamedTuple):
+    """What to write: for a range, ``address`` is that of its first page and goes up with the pages.
+
+    ``address`` counts bytes of `GpuMemory` and is page aligned; only VALID entries have one. ``flags`` are
+    AMDGPU_PTE_* bits; the hardware model looks at READABLE and WRITEABLE, and hands all of them back.
+    """
+
+    kind: EntryKind
+    address: int = 0
+    flags: int = 0
+
+
+class Translation(NamedTuple):
+    """What the address space has at a virtual address, and for how many bytes from there on at least."""
+
+    kind: EntryKind
+    address: int
+    length: int
+    flags: int
+
+
+@dataclass(frozen=True, slots=True)
+class VmFault:
+    """An access that the page tables do not allow (the hub's PROTECTION_FAULT)."""
+
+    va: int
+    """First byte of the access that could not be translated, canonical."""
+    page_table: PageTable
+    vmid: int
+    ring: Ring
+    client: str
+    """The unit that made the access: `CP` data, `CP_DMA`, `CP_FETCH`, `COPY_DATA`, `SDMA`, `SDMA_FETCH`."""
+    write: bool
+
+
+class Geometry(NamedTuple):
+    """``shifts``: log2 of the pages that an entry of each level covers, the lowest first; then the root's size."""
+
+    shifts: tuple[int, ...]
+    root_entries: int
+    huge_leaves: bool
+
+
+GEOMETRY_GFX9 = Geometry((0, 9, 18, 27), 512, True)
+"""48 bits: PTB, PDB0, PDB1 and the root PDB2."""
+GEOMETRY_GFX6 = Geometry((0, 13), 1 << 15, False)
+"""40 bits; the block size is amdgpu_vm_get_block_size's for large VMs."""
+
+# An entry in a table is one number: the address, and in the bits below it an index into `PageTable._treatments`.
+# Indices of VALID treatments are odd: the entries of their runs count up with the pages.
+_CODE_MASK = PAGE_SIZE - 1
+_NONE = 0
+_LINK = 2
+_FIRST_OTHER = 4
+
+_Directory: TypeAlias = "dict[int, _Directory]"
+
+
+class _Table:
+    """One directory or table: runs of entries. ``starts`` has the first index of each run, always 0 first."""
+
+    __slots__ = ("children", "starts", "values")
+
+    def __init__(self) -> None:
+        self.starts = array("H", (0,))
+        self.values = array("Q", (_NONE,))
+        self.children: dict[int, _Table] | None = None
+
+    def put(self, first: int, end: int, value: int, step: int, size: int) -> None:
+        """Write the entries [first, end) of ``size``; values of valid entries grow by ``step`` per entry."""
+        starts, values = self.starts, self.values
+        low = bisect_right(starts, first) - 1
+        high = bisect_left(starts, end, low)
+        after = starts[high] if high < len(starts) else size
+        grow = step if value & 1 else 0
+
+        # Where the last touched run goes on behind the range, its rest becomes a run of its own.
+        rest = []
+        if after > end:
+            last = values[high - 1]
+            rest = [last + (end - starts[high - 1]) * (step if last & 1 else 0)]
+        elif high < len(starts) and values[high] == value + (end - first) * grow:
+            high += 1  # the next run continues this one
+        if rest and rest[0] == value + (end - first) * grow:
+            rest = []
+
+        begin = low
+        joined = False
+        if starts[low] < first:
+            begin = low + 1
+            left = values[low]
+            joined = left + (first - starts[low]) * (step if left & 1 else 0) == value
+        elif low:
+            left = values[low - 1]
+            joined = left + (first - starts[low - 1]) * (step if left & 1 else 0) == value
+
+        new_starts = ([] if joined else [first]) + [end] * len(rest)
+        new_values = ([] if joined else [value]) + rest
+        starts[begin:high] = array("H", new_starts)
+        values[begin:high] = array("Q", new_values)
+
+    def drop_children(self, first: int, end: int) -> None:
+        """Free the tables below the entries [first, end)."""
+        children = self.children
+        if not children:
+            return
+        if end - first < len(children):
+            for index in range(first, end):
+                children.pop(index, None)
+        else:
+            for index in [index for index in children if first <= index < end]:
+                del children[index]
+
+
+class PageTable:
+    """The page tables of one address space; page frame numbers are those of the 48-bit address (`VA_MASK`)."""
+
+    def __init__(self, gfx_version: tuple[int, ...], geometry: Geometry | None = None) -> None:
+        """Make empty page tables of a GC version; ``geometry`` replaces its levels."""
+        if geometry is None:
+            geometry = GEOMETRY_GFX9 if gfx_version >= (9,) else GEOMETRY_GFX6
+        shifts = geometry.shifts
+        self._shifts = shifts
+        self._top = len(shifts) - 1
+        self._sizes = tuple(
+            1 << (shifts[level + 1] - shift) if level < self._top else geometry.root_entries
+            for level, shift in enumerate(shifts)
+        )
+        self._huge_leaves = geometry.huge_leaves
+        self.max_pfn = geometry.root_entries << shifts[-1]
+        """How many pages the address space has."""
+        self._root = _Table()
+        self._pending: list[tuple[_Table, int, int, _Table]] = []
+        self._driver: _Directory = {}
+        # Few distinct sets of flags are in use, so an entry's flags are an index into this table.
+        self._treatments: dict[int, tuple[EntryKind, int]] = {_NONE: (EntryKind.NONE, 0)}
+        self._codes: dict[tuple[EntryKind, int], int] = {}
+
+    # -- the driver's side ----------------------------------------------------------------------------------------
+
+    def allocate(self, first_pfn: int, last_pfn: int, scattered: bool = False) -> bool:
+        """Add the tables that writing [first_pfn, last_pfn] will need, and free those it makes superfluous.
+
+        For the driver, when it builds the job. Returns whether tables were added, that is whether `update_pdes`
+        has to run after the write. ``scattered`` must be the same as in `write`.
+        """
+        added = False
+        for level, start, end in self._runs(first_pfn, last_pfn, scattered):
+            for table_start, first, after in self._tables(level, start, end):
+                directory = self._driver
+                for upper in range(self._top, level, -1):
+                    index = (table_start >> self._shifts[upper]) % self._sizes[upper]
+                    below = directory.get(index)
+                    if below is None:
+                        below = directory[index] = {}
+                        added = True
+                    directory = below
+                if level and directory:
+                    for index in [index for index in directory if first <= index < after]:
+                        del directory[index]
+        return added
+
+    # -- the job's side -------------------------------------------------------------------------------------------
+
+    def write(self, first_pfn: int, last_pfn: int, entry: Entry, scattered: bool = False) -> None:
+        """Write the entries of [first_pfn, last_pfn]; new tables stay out of the GPU's sight until `update_pdes`."""
+        value = self._encode(entry)
+        for level, start, end in self._runs(first_pfn, last_pfn, scattered):
+            size = self._sizes[level]
+            shift = self._shifts[level]
+            step = PAGE_SIZE << shift
+            for table_start, first, after in self._tables(level, start, end):
+                table = self._table_at(level, table_start)
+                piece = value
+                if value & 1:
+                    piece += (table_start + (first << shift) - first_pfn) << PAGE_SHIFT
+                table.put(first, after, piece, step, size)
+                if level:
+                    table.drop_children(first, after)
+
+    def update_pdes(self) -> None:
+        """Make all tables that were added reachable (`amdgpu_vm_update_pdes`)."""
+        for parent, level, index, table in self._pending:
+            # A huge leaf may have taken the table's place since.
+            if parent.children is not None and parent.children.get(index) is table:
+                step = PAGE_SIZE << self._shifts[level]
+                parent.put(index, index + 1, _LINK, step, self._sizes[level])
+        self._pending.clear()
+
+    # -- the hardware's side --------------------------------------------------------------------------------------
+
+    def walk(self, va: int) -> Translation:
+        """Translate a virtual address; of its upper 16 bits only 0 and all ones are meaningful and neither counts."""
+        offset = va & VA_MASK
+        pfn = offset >> PAGE_SHIFT
+        if pfn >= self.max_pfn:
+            return Translation(EntryKind.NONE, 0, VA_MASK + 1 - offset, 0)
+        table = self._root
+        level = self._top
+        while True:
+            shift = self._shifts[level]
+            index = (pfn >> shift) % self._sizes[level]
+            starts = table.starts
+            run = bisect_right(starts, index) - 1
+            value = table.values[run]
+            if value != _LINK:
+                break
+            children = table.children
+            assert children is not None, "a linked entry has a table below it"
+            table = children[index]
+            level -= 1
+        end = starts[run + 1] if run + 1 < len(starts) else self._sizes[level]
+        span = PAGE_SHIFT + shift
+        run_start = ((offset >> span) - (index - starts[run])) << span
+        length = run_start + ((end - starts[run]) << span) - offset
+        kind, flags = self._treatments[value & _CODE_MASK]
+        address = (value & ~_CODE_MASK) + offset - run_start if value & 1 else 0
+        return Translation(kind, address, length, flags)
+
+    # -- tables ---------------------------------------------------------------------------------------------------
+
+    def _encode(self, entry: Entry) -> int:
+        """Return the number that stands for an entry; ValueError for addresses that are not page aligned."""
+        if entry.kind is EntryKind.NONE:
+            return _NONE
+        valid = entry.kind is EntryKind.VALID
+        if entry.address & _CODE_MASK or not 0 <= entry.address < 1 << 52:
+            raise ValueError(f"page table entries need page addresses, {entry.address:#x} is none")
+        key = (entry.kind, entry.flags)
+        code = self._codes.get(key)
+        if code is None:
+            code = _FIRST_OTHER + 2 * len(self._codes) + valid
+            if code > _CODE_MASK:
+                raise ValueError("more different flags than a page table of this model can hold")
+            self._codes[key] = code
+            self._treatments[code] = key
+        return entry.address | code if valid else code
+
+    def _runs(self, first_pfn: int, last_pfn: int, scattered: bool) -> Iterator[tuple[int, int, int]]:
+        """Cut a range into (level, start, end) of entries of one level each, in ascending order."""
+        if not 0 <= first_pfn <= last_pfn < self.max_pfn:
+            raise ValueError(f"pages {first_pfn:#x} to {last_pfn:#x} are not in an address space of {self.max_pfn:#x}")
+        start, end = first_pfn, last_pfn + 1
+        if scattered or not self._huge_leaves:
+            yield 0, start, end
+            return
+        tails = []
+        # Up from small entries to the largest that fits, and down again: amdgpu_vm_pte_fragment takes the smaller
+        # of the start's alignment and the length that is left.
+        for level in range(self._top):
+            unit = 1 << self._shifts[level + 1]
+            upper_start = -(-start // unit) * unit
+            upper_end = end // unit * unit
+            if upper_start >= upper_end:
+                break
+            if start < upper_start:
+                yield level, start, upper_start
+            if upper_end < end:
+                tails.append((level, upper_end, end))
+            start, end = upper_start, upper_end
+        else:
+            level = self._top
+        yield level, start, end
+        yield from reversed(tails)
+
+    def _tables(self, level: int, start: int, end: int) -> Iterator[tuple[int, int, int]]:
+        """Cut a run of one level into (first page of the table, first index, index behind the last)."""
+        shift = self._shifts[level]
+        span = self._sizes[level] << shift
+        base = start // span * span
+        while base < end:
+            first = max(start - base, 0) >> shift
+            after = min(end - base, span) >> shift
+            yield base, first, after
+            base += span
+
+    def _table_at(self, level: int, pfn: int) -> _Table:
+        """Return the table of ``level`` that holds ``pfn``, with zeroed ones put in where there are none yet."""
+        table = self._root
+        for upper in range(self._top, level, -1):
+            index = (pfn >> self._shifts[upper]) % self._sizes[upper]
+            children = table.children
+            if children is None:
+                children = table.children = {}
+            below = children.get(index)
+            if below is None:
+                below = children[index] = _Table()
+                self._pending.append((table, upper, index, below))
+            table = below
+        return table

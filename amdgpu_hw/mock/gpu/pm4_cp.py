@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: MIT
+"""The command processors of graphics and compute rings: they execute PM4.
+
+ME, PFP and CE are one processor here that takes packets strictly in order, and a job's IBs one after the other, so
+packets that synchronise them with each other (PFP_SYNC_ME, the CE counters) have nothing to do. There are no shaders:
+state packets are accepted, a draw or dispatch is an unknown opcode, and events write nothing (EVENT_WRITE of counters).
+Jobs run as VMID != 0, so packets that touch registers stop the ring.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ClassVar
+
+from amdgpu_hw.packets import Packet
+
+from .command_processor import COMPARE, CommandProcessor
+from .faults import Client, RingStop
+from .vm_access import Pauses
+
+__all__ = ("Pm4Processor",)
+
+WRITE_DST_MEMORY = frozenset((1, 2, 5))
+COPY_SRC_MEMORY = frozenset((1, 2))
+COPY_SRC_IMMEDIATE = 5
+COPY_SRC_ATOMIC_RETURN = 6
+COPY_SRC_CLOCKS = frozenset((9, 10))
+WAIT_MEMORY = frozenset((1, 2))
+WAIT_WRITE_WAIT_WRITE = 1
+DMA_SRC_DATA = 2
+DMA_DST_NOWHERE = 2
+DMA_GDS = 1
+DATA_VALUE32, DATA_VALUE64, DATA_GPU_CLOCK, DATA_SYSTEM_CLOCK = 1, 2, 3, 4
+ATOMIC_LOOP = 1
+
+NESTING = 1
+"""IBs may call IBs, but no further: hardware has IB1 and IB2 (PACKETS.md section 8)."""
+
+
+def _protected(packet: Packet, what: str) -> RingStop:
+    return RingStop(f"Illegal register access in command stream: {packet.name} {what}")
+
+
+class Pm4Processor(CommandProcessor):
+    """Executes one job's PM4."""
+
+    fetch_client = Client.CP_FETCH
+    va_mask = 3
+
+    _callers: list[tuple[int, int, int]]
+
+    def enter(self, va: int, size: int) -> None:
+        """Go on at the beginning of a job's IB."""
+        self._callers = []
+        super().enter(va, size)
+
+    def leave(self) -> bool:
+        """Return from an IB that was called by another one."""
+        if not self._callers:
+            return False
+        va, size, at = self._callers.pop()
+        super().enter(va, size)
+        self.at = at
+        return True
+
+    def execute(self, packet: Packet) -> Pauses | None:
+        """Do what the packet says; packets without an effect on memory do nothing."""
+        handler = self._HANDLERS.get(packet.name)
+        return None if handler is None else handler(self, packet)
+
+    # -- reading and writing ------------------------------------------------------------------------------------------
+
+    def _write_data(self, packet: Packet) -> None:
+        fields = packet.fields
+        if fields["dst_sel"] not in WRITE_DST_MEMORY:
+            raise _protected(packet, f"to destination {fields['dst_sel']}")
+        data = b"".join(value.to_bytes(4, "little") for value in packet.payload)
+        self.vm.write(fields["addr"] & ~3, data[-4:] if fields["one_address"] else data, Client.CP)
+
+    def _wait_reg_mem(self, packet: Packet) -> Pauses:
+        return self._wait(packet, 4)
+
+    def _wait_reg_mem64(self, packet: Packet) -> Pauses:
+        return self._wait(packet, 8)
+
+    def _wait(self, packet: Packet, size: int) -> Pauses:
+        fields = packet.fields
+        if fields["space"] not in WAIT_MEMORY or fields["operation"] == WAIT_WRITE_WAIT_WRITE:
+            raise _protected(packet, "polls a register")
+        va, mask, reference = fields["addr"], fields["mask"], fields["reference"]
+        compare = COMPARE[fields["function"]]
+        read = self.vm.read_u32 if size == 4 else self.vm.read_u64
+        yield from self.wait_until(lambda: compare(read(va, Client.CP) & mask, reference))
+
+    def _copy_data(self, packet: Packet) -> None:
+        fields = packet.fields
+        size = 8 if fields["count_sel"] else 4
+        if fields["dst_sel"] not in WRITE_DST_MEMORY:
+            raise _protected(packet, f"to destination {fields['dst_sel']}")
+        source = fields["src_sel"]
+        if source in COPY_SRC_MEMORY:
+            data = self.vm.read(fields["src"] & -size, size, Client.COPY_DATA)
+        elif source == COPY_SRC_IMMEDIATE:
+            data = fields["src"].to_bytes(8, "little")[:size]
+        elif source in COPY_SRC_CLOCKS:
+            data = self.gpu.counter().to_bytes(8, "little")[:size]
+        elif source == COPY_SRC_ATOMIC_RETURN:
+            data = self.atomic_return.to_bytes(8, "little")[:size]
+        else:
+            raise _protected(packet, f"from source {source}")
+        self.vm.write(fields["dst"] & -size, data, Client.COPY_DATA)
+
+    def _dma_data(self, packet: Packet) -> Pauses | None:
+        fields = packet.fields
+        return self._dma(packet, fields["src"], fields["dst"], fields["dst_sel"] == DMA_DST_NOWHERE)
+
+    def _cp_dma(self, packet: Packet) -> Pauses | None:
+        fields = packet.fields
+        return self._dma(packet, fields["src_lo"] | fields["src_hi"] << 32, fields["dst"], False)
+
+    def _dma(self, packet: Packet, src: int, dst: int, nowhere: bool) -> Pauses | None:
+        fields = packet.fields
+        source = fields["src_sel"]
+        if DMA_GDS in (source, fields["dst_sel"]) or fields["src_register"] or fields["dst_register"]:
+            raise _protected(packet, "to or from registers or GDS")
+        size = fields["byte_count"]
+        if nowhere or not size:
+            return None
+        client = Client.CP_DMA
+        if source == DMA_SRC_DATA:
+            pattern = (src & 0xFFFF_FFFF).to_bytes(4, "little")
+        elif fields["src_fixed"]:
+            pattern = self.vm.read(src, 4, client)
+        elif fields["dst_fixed"]:
+            # Every dword goes to the same place: the last one stays.
+            self.vm.write(dst, self.vm.read(src + max(0, size - 4), min(4, size), client), client)
+            return None
+        else:
+            return self.vm.copy(src, dst, size, client)
+        return self.vm.fill(dst, pattern, min(4, size) if fields["dst_fixed"] else size, client)
+
+    def _atomic_mem(self, packet: Packet) -> Pauses | None:
+        fields = packet.fields
+        return self.atomic(
+            fields["atomic"],
+            fields["addr"],
+            fields["source"],
+            fields["compare"],
+            fields["command"] == ATOMIC_LOOP,
+            Client.CP,
+        )
+
+    # -- end of pipe --------------------------------------------------------------------------------------------------
+
+    def _end_of_pipe(self, packet: Packet) -> None:
+        """RELEASE_MEM and EVENT_WRITE_EOP: everything before is done already, so only the write is left."""
+        fields = packet.fields
+        select, va = fields["data_sel"], fields["addr"]
+        if select == DATA_VALUE32:
+            self.vm.write(va, (fields["data"] & 0xFFFF_FFFF).to_bytes(4, "little"), Client.CP)
+        elif select == DATA_VALUE64:
+            self.vm.write(va & ~7, fields["data"].to_bytes(8, "little"), Client.CP)
+        elif select in (DATA_GPU_CLOCK, DATA_SYSTEM_CLOCK):
+            self.vm.write(va & ~7, self.gpu.counter().to_bytes(8, "little"), Client.CP)
+        elif select:
+            raise _protected(packet, f"with data selector {select}")
+
+    def _timestamp(self, packet: Packet) -> None:
+        fields = packet.fields
+        clock = self.gpu.counter().to_bytes(8, "little")
+        for name in ("bottom", "top"):
+            if fields[f"enable_{name}"]:
+                self.vm.write(fields[name], clock, Client.CP)
+
+    # -- control flow -------------------------------------------------------------------------------------------------
+
+    def _cond_exec(self, packet: Packet) -> None:
+        if not self.vm.read_u32(packet.fields["addr"], Client.CP):
+            self.skip(packet.fields["exec_count"])
+
+    def _indirect_buffer(self, packet: Packet) -> None:
+        fields = packet.fields
+        if not fields.get("chain"):
+            if len(self._callers) >= NESTING:
+                raise RingStop("Illegal opcode in command stream: INDIRECT_BUFFER in a called IB")
+            self._callers.append((self.ib_va, self.ib_size, self.at))
+        super().enter(fields["addr"], fields["size"])
+
+    _HANDLERS: ClassVar[dict[str, Callable[[Pm4Processor, Packet], Pauses | None]]] = {
+        "ATOMIC_MEM": _atomic_mem,
+        "COND_EXEC": _cond_exec,
+        "COPY_DATA": _copy_data,
+        "CP_DMA": _cp_dma,
+        "DMA_DATA": _dma_data,
+        "EVENT_WRITE_EOP": _end_of_pipe,
+        "INDIRECT_BUFFER": _indirect_buffer,
+        "RELEASE_MEM": _end_of_pipe,
+        "TIMESTAMP": _timestamp,
+        "WAIT_REG_MEM": _wait_reg_mem,
+        "WAIT_REG_MEM64": _wait_reg_mem64,
+        "WRITE_DATA": _write_data,
+    }

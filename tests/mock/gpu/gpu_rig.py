@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: MIT
+"""A mock GPU on a bench: no driver, a clock that only the test moves."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+from amdgpu_hw.mock.gpu.gpu import MockGpu
+from amdgpu_hw.mock.gpu.page_table import PAGE_SHIFT, Entry, EntryKind, PageTable, VmFault
+from amdgpu_hw.mock.gpu.ring import CallWork, Ib, IbWork, Ring
+from amdgpu_hw.mock.kernel.wait import Timers, WorkQueue
+from amdgpu_hw.packets import Engine, Pm4, Sdma
+
+MIB = 1 << 20
+RW = 0x60
+MS = 1_000_000
+
+IB_VA = 0x10_0000
+DATA_VA = 0x100_0000
+HOLE_VA = 0x4000_0000
+UNMAPPED_VA = 0x8000_0000
+
+VERSIONS = {
+    "vega10": ((9, 0, 1), (4, 0, 0)),
+    "mi300x": ((9, 4, 3), (4, 4, 2)),
+    "navi10": ((10, 1, 10), (5, 0, 0)),
+    "navi21": ((10, 3, 0), (5, 2, 0)),
+    "navi31": ((11, 0, 0), (6, 0, 0)),
+    "polaris10": ((8, 0, 0), (3, 1, 0)),
+}
+
+
+class Rig:
+    """A GPU, an address space with IBs at `IB_VA` (1 MiB), data at `DATA_VA` (8 MiB) and 2 MiB of PRT at `HOLE_VA`."""
+
+    def __init__(self, name: str = "navi31") -> None:
+        gc, sdma = VERSIONS[name]
+        self.time = 1_000_000_000
+        self.work = WorkQueue()
+        self.timers = Timers()
+        self.gpu = MockGpu(
+            self.work,
+            self.timers,
+            lambda: self.time,
+            SimpleNamespace(  # type: ignore[arg-type]
+                gc_version=gc,
+                sdma_version=sdma,
+                memory=SimpleNamespace(vram=64 * MIB, gtt=64 * MIB),
+                clocks=SimpleNamespace(counter=100_000),
+                rings=SimpleNamespace(gfx=1, compute=4, sdma=2),
+            ),
+        )
+        self.faults: list[VmFault] = []
+        self.illegal: list[tuple[Ring, str]] = []
+        self.notes: list[str] = []
+        self.gpu.on_fault = self.faults.append
+        self.gpu.on_illegal = lambda ring, text: self.illegal.append((ring, text))
+        self.gpu.on_note = self.notes.append
+        self.memory = self.gpu.memory
+        self.table = PageTable(gc)
+        self.map(IB_VA, MIB, Entry(EntryKind.VALID, 0, RW))
+        self.map(DATA_VA, 8 * MIB, Entry(EntryKind.VALID, 16 * MIB, RW))
+        self.map(HOLE_VA, 2 * MIB, Entry(EntryKind.PRT))
+        self._next_ib = IB_VA
+
+    def close(self) -> None:
+        """Give the memory back."""
+        self.gpu.close()
+
+    def map(self, va: int, size: int, entry: Entry) -> None:
+        """Write page table entries at once."""
+        first, last = va >> PAGE_SHIFT, (va + size - 1) >> PAGE_SHIFT
+        self.table.allocate(first, last)
+        self.table.write(first, last, entry)
+        self.table.update_pdes()
+
+    def pm4(self, engine: Engine = Engine.GFX) -> Pm4:
+        """Return the codec of a graphics or compute ring."""
+        codec = self.gpu.codec(engine)
+        assert isinstance(codec, Pm4)
+        return codec
+
+    @property
+    def sdma(self) -> Sdma:
+        """The codec of the copy engines."""
+        codec = self.gpu.codec(Engine.SDMA)
+        assert isinstance(codec, Sdma)
+        return codec
+
+    def ring(self, engine: Engine = Engine.GFX, index: int = 0) -> Ring:
+        """Return a ring."""
+        return self.gpu.rings[engine, index]
+
+    def ib(self, dwords: list[int]) -> Ib:
+        """Put an IB into memory."""
+        va = self._next_ib
+        self._next_ib += (4 * len(dwords) + 255) & ~255
+        self.memory.write(va - IB_VA, b"".join(word.to_bytes(4, "little") for word in dwords))
+        return Ib(va, len(dwords))
+
+    def submit(self, ring: Ring, *ibs: list[int]) -> list[int]:
+        """Submit one job; the list it returns gets the job's result when it is done."""
+        done: list[int] = []
+        ring.submit(IbWork([self.ib(dwords) for dwords in ibs], self.table, 1, done.append))
+        return done
+
+    def call(self, ring: Ring, function: object = None) -> list[int]:
+        """Submit work of the kernel."""
+        done: list[int] = []
+        ring.submit(CallWork(function if callable(function) else lambda: None, done.append))
+        return done
+
+    def run(self, limit: int = 100_000) -> None:
+        """Run what is queued, without letting time pass."""
+        assert not self.work.run(limit), "the rings do not come to rest"
+
+    def wait(self, nanoseconds: int) -> None:
+        """Let time pass, with timers in order."""
+        end = self.time + nanoseconds
+        self.run()
+        while (deadline := self.timers.next_deadline()) is not None and deadline <= end:
+            self.time = max(self.time, deadline)
+            self.timers.run_due(self.time)
+            self.run()
+        self.time = end
+
+    def word(self, offset: int = 0) -> int:
+        """Return a dword of the data area."""
+        return self.memory.read_u32(16 * MIB + offset)
+
+    def set_word(self, value: int, offset: int = 0) -> None:
+        """Write a dword of the data area, as a CPU does: no ring hears of it."""
+        self.memory.write_u32(16 * MIB + offset, value)
+
+    def bytes_at(self, offset: int, size: int) -> bytes:
+        """Return bytes of the data area."""
+        return self.memory.read(16 * MIB + offset, size)
+
+    def put(self, offset: int, data: bytes) -> None:
+        """Write bytes of the data area."""
+        self.memory.write(16 * MIB + offset, data)
