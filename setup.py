@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: MIT
+"""The compiled parts; everything else about the package is in pyproject.toml."""
+
+from setuptools import Extension, setup
+
+setup(
+    cffi_modules=[
+        "amdgpu_hw/libdrm/build.py:ffibuilder",
+        "amdgpu_hw/mock/build_transport.py:ffibuilder",
+        "amdgpu_hw/mock/build_umockdev.py:ffibuilder",
+    ],
+    ext_modules=[
+        # Not a Python module: a library for LD_PRELOAD that is built and installed like one.
+        Extension(
+            "amdgpu_hw.mock._preload",
+            sources=[
+                "amdgpu_hw/mock/preload.c",
+                "amdgpu_hw/mock/preload_channel.c",
+                "amdgpu_hw/mock/preload_path.c",
+                "amdgpu_hw/mock/preload_stat.c",
+            ],
+            depends=["amdgpu_hw/mock/preload.h", "amdgpu_hw/mock/wire.h"],
+            extra_compile_args=["-std=gnu17", "-O2", "-Wall", "-Wextra", "-fvisibility=hidden"],
+        ),
+    ],
+)
