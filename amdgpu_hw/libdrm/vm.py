@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: MIT
+"""libdrm_amdgpu's view of a GPU VM: the VA range manager (amdgpu_vamgr.c) and GEM_VA (amdgpu_bo.c)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from amdgpu_hw.libdrm.bo import AmdgpuBo
+from amdgpu_hw.libdrm.calls import check, ffi, lib
+from amdgpu_hw.libdrm.device import AmdgpuDevice
+from amdgpu_hw.uapi.amdgpu_drm import GEM_VA, IOCTL_AMDGPU_GEM_VA
+
+__all__ = ("AmdgpuVaRange", "VaOperation", "bo_va_op", "raw_va_op")
+
+
+class AmdgpuVaRange:
+    """Virtual addresses that libdrm's VA manager gave out; nothing else in this process gets them until `free`."""
+
+    def __init__(self, device: AmdgpuDevice, size: int, alignment: int) -> None:
+        address = ffi.new("uint64_t *")
+        handle = ffi.new("amdgpu_va_handle *")
+        ret = lib.amdgpu_va_range_alloc(
+            device.handle,
+            lib.amdgpu_gpu_va_range_general,
+            size,
+            alignment,
+            0,
+            address,
+            handle,
+            lib.AMDGPU_VA_RANGE_HIGH,  # as Mesa does; libdrm uses the low range where there is no high one
+        )
+        check(ret, "amdgpu_va_range_alloc", size=size, alignment=alignment)
+        self._handle = handle[0]
+        self.address = int(address[0])
+
+    def free(self) -> None:
+        """Give the addresses back."""
+        check(lib.amdgpu_va_range_free(self._handle), "amdgpu_va_range_free", address=self.address)
+
+
+@dataclass(frozen=True, slots=True)
+class VaOperation:
+    """The arguments of one GEM_VA: numbers as the kernel takes them, syncobjs as handles."""
+
+    operation: int
+    flags: int
+    address: int
+    size: int
+    offset: int = 0
+    syncobj_out: int = 0
+    point_out: int = 0
+    inputs: Sequence[int] = ()
+
+    def at(self, address: int) -> VaOperation:
+        """The same operation at another address."""
+        return replace(self, address=address)
+
+
+def bo_va_op(device: AmdgpuDevice, bo: AmdgpuBo | None, va: VaOperation) -> int:
+    """GEM_VA; returns the nanoseconds that the call took. Raises `DrmError`.
+
+    Through `amdgpu_bo_va_op_raw2`, or the same ioctl from here where libdrm is too old to have it (its
+    `amdgpu_bo_va_op_raw` can pass no syncobjs).
+    """
+    inputs = ffi.new("uint32_t[]", list(va.inputs)) if va.inputs else ffi.NULL
+    input_address = int(ffi.cast("uintptr_t", inputs))
+    if not lib.glue_has_bo_va_op_raw2():
+        return raw_va_op(
+            device,
+            handle=bo.handle if bo else 0,
+            operation=va.operation,
+            flags=va.flags,
+            va_address=va.address,
+            offset_in_bo=va.offset,
+            map_size=va.size,
+            vm_timeline_syncobj_out=va.syncobj_out,
+            vm_timeline_point=va.point_out,
+            input_fence_syncobj_handles=input_address,
+            num_syncobj_handles=len(va.inputs),
+        )
+    elapsed = ffi.new("uint64_t *")
+    ret = lib.glue_bo_va_op_raw2(
+        device.handle,
+        bo.bo if bo else ffi.NULL,
+        va.offset,
+        va.size,
+        va.address,
+        va.flags,
+        va.operation,
+        va.syncobj_out,
+        va.point_out,
+        input_address,
+        len(va.inputs),
+        elapsed,
+    )
+    check(
+        ret,
+        IOCTL_AMDGPU_GEM_VA.name,
+        handle=bo.handle if bo else 0,
+        operation=va.operation,
+        flags=va.flags,
+        va_address=va.address,
+        offset_in_bo=va.offset,
+        map_size=va.size,
+        vm_timeline_syncobj_out=va.syncobj_out,
+        vm_timeline_point=va.point_out,
+        inputs=list(va.inputs),
+    )
+    return int(elapsed[0])
+
+
+def raw_va_op(device: AmdgpuDevice, **fields: int) -> int:
+    """GEM_VA with the struct's fields as they are, however wrong; returns the nanoseconds that the ioctl took."""
+    argument = bytearray(GEM_VA.pack(**fields))
+    elapsed = ffi.new("uint64_t *")
+    ret = lib.glue_timed_ioctl(device.fd, IOCTL_AMDGPU_GEM_VA.request, ffi.from_buffer(argument), elapsed)
+    check(ret, IOCTL_AMDGPU_GEM_VA.name, **fields)
+    return int(elapsed[0])
