@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: MIT
+"""The mock GPUs: one TOML file each, the only place where a mock GPU is described.
+
+sysfs (`mock.sysfs`), the INFO answers (`mock.kernel.amdgpu_kms_info`), the driver's rings and the model of
+the hardware all read a `GpuIdentity`. A new GPU is a new file here; `identity` documents its keys.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import tomllib
+from importlib import resources
+from types import MappingProxyType
+from typing import Any, get_args, get_origin, get_type_hints
+
+from amdgpu_hw.mock.gpus.identity import GpuIdentity
+
+__all__ = ("GpuIdentity", "IdentityError", "UnknownGpu", "gpu_names", "load_identity", "parse_identity")
+
+
+class IdentityError(ValueError):
+    """A GPU's file is wrong; the message is one sentence that names the file and the key."""
+
+
+class UnknownGpu(ValueError):
+    """There is no mock GPU of that name; the message lists those there are."""
+
+
+def gpu_names() -> list[str]:
+    """Names of all mock GPUs, sorted."""
+    files = resources.files(__name__).iterdir()
+    return sorted(f.name.removesuffix(".toml") for f in files if f.name.endswith(".toml"))
+
+
+@functools.cache
+def load_identity(name: str) -> GpuIdentity:
+    """Read the GPU called ``name`` (`UnknownGpu` if there is none, `IdentityError` if its file is wrong)."""
+    names = gpu_names()
+    if name not in names:
+        raise UnknownGpu(f"there is no mock GPU called '{name}'; there are: {', '.join(names)}")
+    text = (resources.files(__name__) / f"{name}.toml").read_text(encoding="utf-8")
+    return parse_identity(name, text)
+
+
+def parse_identity(name: str, text: str) -> GpuIdentity:
+    """Make the identity of the GPU ``name`` from the text of its file; raises `IdentityError`."""
+    source = f"{name}.toml"
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise IdentityError(f"{source} is not TOML: {error}") from None
+    if "name" in table:
+        raise IdentityError(f"{source}: the key 'name' is not allowed, the file's name is the GPU's name")
+    identity: GpuIdentity = _convert(GpuIdentity, {"name": name, **table}, source, "")
+    _check(identity, source)
+    return identity
+
+
+def _convert(kind: Any, value: Any, source: str, key: str) -> Any:
+    """Turn a TOML value into ``kind``, one of the types used in the dataclasses above."""
+    if dataclasses.is_dataclass(kind):
+        return _convert_table(kind, value, source, key)
+    origin = get_origin(kind)
+    if origin is tuple:
+        return _convert_array(kind, value, source, key)
+    if origin is MappingProxyType:
+        item_kind = get_args(kind)[1]
+        _require(isinstance(value, dict), source, key, "a table", value)
+        return MappingProxyType({k: _convert(item_kind, v, source, f"{key}.{k}") for k, v in value.items()})
+    if kind is int:
+        good = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 64
+        _require(good, source, key, "an unsigned integer", value)
+    else:
+        _require(isinstance(value, kind), source, key, {bool: "true or false", str: "a string"}[kind], value)
+    return value
+
+
+def _convert_table(kind: Any, value: Any, source: str, key: str) -> Any:
+    _require(isinstance(value, dict), source, key, "a table", value)
+    hints = get_type_hints(kind)
+    prefix = f"{key}." if key else ""
+    for unknown in value.keys() - hints.keys():
+        raise IdentityError(f"{source}: there is no key '{prefix}{unknown}'")
+    for item in dataclasses.fields(kind):
+        required = item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING
+        if required and item.name not in value:
+            raise IdentityError(f"{source}: the key '{prefix}{item.name}' is missing")
+    return kind(**{k: _convert(hints[k], v, source, prefix + k) for k, v in value.items()})
+
+
+def _convert_array(kind: Any, value: Any, source: str, key: str) -> Any:
+    _require(isinstance(value, list), source, key, "an array", value)
+    kinds = get_args(kind)
+    if kinds[-1] is not Ellipsis:
+        _require(len(value) == len(kinds), source, key, f"an array of {len(kinds)}", value)
+    return tuple(_convert(kinds[0], v, source, f"{key}[{i}]") for i, v in enumerate(value))
+
+
+def _require(good: bool, source: str, key: str, wanted: str, value: object) -> None:
+    if not good:
+        raise IdentityError(f"{source}: the key '{key}' must be {wanted}, not {value!r}")
+
+
+def _check(identity: GpuIdentity, source: str) -> None:
+    """Refuse what fits the types but cannot be a GPU."""
+    top, mem, rings = identity.topology, identity.memory, identity.rings
+    bits = sum(word.bit_count() for row in top.cu_bitmap for word in row)
+    lowest, highest = identity.clocks.engine
+    rules = (
+        (
+            len(top.cu_bitmap) <= 4 and all(len(row) <= 4 for row in top.cu_bitmap),
+            "topology.cu_bitmap",
+            "at most 4x4",
+        ),
+        (
+            bits * top.xcc == top.cu_active,
+            "topology.cu_active",
+            f"{bits * top.xcc}, as many as cu_bitmap has bits",
+        ),
+        (mem.vram % 4096 == 0 and mem.vram > 0, "memory.vram", "a positive multiple of 4096"),
+        (mem.gtt % 4096 == 0 and mem.gtt > 0, "memory.gtt", "a positive multiple of 4096"),
+        (mem.visible_vram <= mem.vram, "memory.visible", "at most memory.vram"),
+        (mem.vram_pinned < mem.visible_vram, "memory.vram_pinned", "less than the visible VRAM"),
+        (mem.gtt_pinned < mem.gtt, "memory.gtt_pinned", "less than memory.gtt"),
+        (rings.gfx + rings.compute > 0, "rings", "with a gfx or compute ring"),
+        (1 <= rings.sdma <= identity.sdma.instances, "rings.sdma", "between 1 and sdma.instances"),
+        (identity.clocks.counter > 0, "clocks.counter", "positive"),
+        (lowest <= highest, "clocks.engine", "the lowest clock, then the highest"),
+        (1 < identity.vm.first_kfd_vmid <= 16, "vm.first_kfd_vmid", "between 2 and 16"),
+        (identity.pci.device < 1 << 16 and identity.pci.revision < 1 << 8, "pci", "of PCI's field widths"),
+    )
+    for good, key, wanted in rules:
+        if not good:
+            raise IdentityError(f"{source}: the key '{key}' must be {wanted}")

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: MIT
+"""The driver: which ioctls it has, and how a device comes to life (amdgpu_drv.c)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from amdgpu_hw.mock.kernel import amdgpu_cs, amdgpu_cs_wait, amdgpu_gem, amdgpu_gem_va, amdgpu_kms
+from amdgpu_hw.mock.kernel.amdgpu_bo_list import amdgpu_bo_list_ioctl
+from amdgpu_hw.mock.kernel.amdgpu_ctx import amdgpu_ctx_ioctl
+from amdgpu_hw.mock.kernel.amdgpu_device import AmdgpuDevice
+from amdgpu_hw.mock.kernel.amdgpu_dma_buf import amdgpu_gem_prime_export
+from amdgpu_hw.mock.kernel.amdgpu_dumb import amdgpu_mode_dumb_create
+from amdgpu_hw.mock.kernel.amdgpu_ids import amdgpu_vm_ioctl
+from amdgpu_hw.mock.kernel.amdgpu_sched import amdgpu_sched_ioctl
+from amdgpu_hw.mock.kernel.amdgpu_userq import amdgpu_userq_ioctl
+from amdgpu_hw.mock.kernel.drm_drv import (
+    DRM_AUTH,
+    DRM_MASTER,
+    DRM_RENDER_ALLOW,
+    DrmDevice,
+    DrmDriver,
+    DrmIoctlDesc,
+    DrmIoctlFunc,
+)
+from amdgpu_hw.uapi import amdgpu_drm as uapi
+from amdgpu_hw.uapi.drm import DRM_MINOR_RENDER_BASE
+
+if TYPE_CHECKING:
+    from amdgpu_hw.mock.gpus.identity import GpuIdentity
+    from amdgpu_hw.mock.kernel.kernel import Kernel
+    from amdgpu_hw.mock.variants import Variant
+    from amdgpu_hw.uapi.layout import Ioctl
+
+__all__ = ("amdgpu_ioctls_kms", "amdgpu_kms_driver", "probe")
+
+DRIVER_NAME = "amdgpu"
+DRIVER_DESC = "AMD GPU"
+KMS_DRIVER_MAJOR = 3
+
+_CLIENT = DRM_AUTH | DRM_RENDER_ALLOW
+
+_IOCTLS: tuple[tuple[Ioctl, DrmIoctlFunc, int], ...] = (
+    (uapi.IOCTL_AMDGPU_GEM_CREATE, amdgpu_gem.amdgpu_gem_create_ioctl, _CLIENT),
+    (uapi.IOCTL_AMDGPU_CTX, amdgpu_ctx_ioctl, _CLIENT),
+    (uapi.IOCTL_AMDGPU_VM, amdgpu_vm_ioctl, _CLIENT),
+    (uapi.IOCTL_AMDGPU_SCHED, amdgpu_sched_ioctl, DRM_MASTER),
+    (uapi.IOCTL_AMDGPU_BO_LIST, amdgpu_bo_list_ioctl, _CLIENT),
+    (uapi.IOCTL_AMDGPU_FENCE_TO_HANDLE, amdgpu_cs_wait.amdgpu_cs_fence_to_handle_ioctl, _CLIENT),
+    (uapi.IOCTL_AMDGPU_GEM_MMAP, amdgpu_gem.amdgpu_gem_mmap_ioctl, _CLIENT),
+    (uapi.IOCTL_AMDGPU_GEM_WAIT_IDLE, amdgpu_gem.amdgpu_gem_wait_idle_ioctl, _CLIENT),
+    (uapi.IOCTL_AMDGPU_CS, amdgpu_cs.amdgpu_cs_ioctl, _CLIENT),
+    (uapi.IOCTL_AMDGPU_INFO, amdgpu_kms.amdgpu_info_ioctl, _CLIENT),
+    (uapi.IOCTL_AMDGPU_WAIT_CS, amdgpu_cs_wait.amdgpu_cs_wait_ioctl, _CLIENT),
+    (uapi.IOCTL_AMDGPU_WAIT_FENCES, amdgpu_cs_wait.amdgpu_cs_wait_fences_ioctl, _CLIENT),
+    (uapi.IOCTL_AMDGPU_GEM_METADATA, amdgpu_gem.amdgpu_gem_metadata_ioctl, _CLIENT),
+    (uapi.IOCTL_AMDGPU_GEM_VA, amdgpu_gem_va.amdgpu_gem_va_ioctl, _CLIENT),
+    (uapi.IOCTL_AMDGPU_GEM_OP, amdgpu_gem.amdgpu_gem_op_ioctl, _CLIENT),
+    (uapi.IOCTL_AMDGPU_GEM_USERPTR, amdgpu_gem.amdgpu_gem_userptr_ioctl, _CLIENT),
+)
+_USERQ_IOCTLS: tuple[Ioctl, ...] = (
+    uapi.IOCTL_AMDGPU_USERQ,
+    uapi.IOCTL_AMDGPU_USERQ_SIGNAL,
+    uapi.IOCTL_AMDGPU_USERQ_WAIT,
+)
+
+
+def amdgpu_ioctls_kms(variant: Variant) -> dict[int, DrmIoctlDesc]:
+    """Return the ioctl table of a kernel variant."""
+    entries = [DrmIoctlDesc(ioctl, flags, func) for ioctl, func, flags in _IOCTLS]
+    if variant.has_userq_ioctls:
+        entries += [DrmIoctlDesc(ioctl, _CLIENT, amdgpu_userq_ioctl) for ioctl in _USERQ_IOCTLS]
+    if variant.has_list_handles:
+        entries.append(
+            DrmIoctlDesc(uapi.IOCTL_AMDGPU_GEM_LIST_HANDLES, _CLIENT, amdgpu_gem.amdgpu_gem_list_handles_ioctl)
+        )
+    return {entry.ioctl.nr: entry for entry in entries}
+
+
+def amdgpu_kms_driver(variant: Variant) -> DrmDriver:
+    """Return the driver of a kernel variant (`amdgpu_kms_driver`)."""
+    return DrmDriver(
+        name=DRIVER_NAME,
+        desc=DRIVER_DESC,
+        version=(KMS_DRIVER_MAJOR, variant.driver_minor, 0),
+        date=variant.driver_date,
+        ioctls=amdgpu_ioctls_kms(variant),
+        has_modeset=True,
+        has_syncobj=True,
+        open=amdgpu_kms.amdgpu_driver_open_kms,
+        postclose=amdgpu_kms.amdgpu_driver_postclose_kms,
+        flush=amdgpu_kms.amdgpu_flush,
+        gem_object_open=amdgpu_gem.amdgpu_gem_object_open,
+        gem_object_close=amdgpu_gem.amdgpu_gem_object_close,
+        gem_prime_export=amdgpu_gem_prime_export,
+        dumb_create=amdgpu_mode_dumb_create,
+    )
+
+
+def probe(kernel: Kernel, identity: GpuIdentity, index: int) -> AmdgpuDevice:
+    """Find GPU number ``index`` of the machine: card<index> and renderD<128 + index> can be opened from now on."""
+    adev = AmdgpuDevice(kernel, identity, index)
+    adev.ddev = DrmDevice(
+        kernel,
+        amdgpu_kms_driver(kernel.variant),
+        render_minor=DRM_MINOR_RENDER_BASE + index,
+        primary_minor=index,
+        unique=f"pci:{adev.pci_address}",
+    )
+    adev.ddev.dev_private = adev
+    version = f"{KMS_DRIVER_MAJOR}.{kernel.variant.driver_minor}.0"
+    kernel.log.info(f"[drm] Initialized {DRIVER_NAME} {version} for {adev.pci_address} on minor {index}")
+    return adev

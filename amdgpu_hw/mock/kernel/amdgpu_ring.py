@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: MIT
+"""Rings: what the driver keeps for each queue of the hardware (amdgpu_ring.c, amdgpu_ib.c)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from amdgpu_hw.mock.kernel.amdgpu_fence import AmdgpuFenceDriver, amdgpu_fence_emit
+from amdgpu_hw.mock.kernel.amdgpu_ids import AMDGPU_GFXHUB
+from amdgpu_hw.mock.kernel.dma_fence import DmaFence, dma_fence_get_stub
+from amdgpu_hw.uapi import amdgpu_drm as drm
+
+if TYPE_CHECKING:
+    from amdgpu_hw.mock.gpu.ring import Ring
+    from amdgpu_hw.mock.kernel.amdgpu_device import AmdgpuDevice
+    from amdgpu_hw.mock.kernel.amdgpu_job import AmdgpuJob
+    from amdgpu_hw.mock.kernel.gpu_scheduler import DrmGpuScheduler
+
+__all__ = (
+    "AMDGPU_SCHED_HW_SUBMISSION",
+    "AMDGPU_SCHED_JOBS",
+    "AmdgpuRing",
+    "amdgpu_ctx_num_entities",
+    "amdgpu_ib_schedule",
+    "amdgpu_ring_max_ibs",
+)
+
+AMDGPU_SCHED_JOBS = 32
+"""Module parameter sched_jobs: unfinished submissions of one context entity."""
+AMDGPU_SCHED_HW_SUBMISSION = 2
+"""Module parameter sched_hw_submission: jobs on a ring at a time."""
+AMDGPU_PAGE_QUEUE_HW_SUBMISSION = 256
+"""The same for the first SDMA page queue (amdgpu_ring_init)."""
+
+amdgpu_ctx_num_entities = {
+    drm.AMDGPU_HW_IP_GFX: 1,
+    drm.AMDGPU_HW_IP_COMPUTE: 4,
+    drm.AMDGPU_HW_IP_DMA: 2,
+    drm.AMDGPU_HW_IP_UVD: 1,
+    drm.AMDGPU_HW_IP_VCE: 1,
+    drm.AMDGPU_HW_IP_UVD_ENC: 1,
+    drm.AMDGPU_HW_IP_VCN_DEC: 1,
+    drm.AMDGPU_HW_IP_VCN_ENC: 1,
+    drm.AMDGPU_HW_IP_VCN_JPEG: 1,
+    drm.AMDGPU_HW_IP_VPE: 1,
+}
+"""Rings a context can name, by IP."""
+
+_MAX_IBS = {
+    drm.AMDGPU_HW_IP_GFX: 192,
+    drm.AMDGPU_HW_IP_COMPUTE: 125,
+    drm.AMDGPU_HW_IP_VCN_JPEG: 16,
+}
+
+
+def amdgpu_ring_max_ibs(hw_ip: int) -> int:
+    """How many IBs one job may have on a ring of an IP."""
+    return _MAX_IBS.get(hw_ip, 49)
+
+
+class AmdgpuRing:
+    """`struct amdgpu_ring`: one hardware queue, its scheduler and its fences.
+
+    ``hw`` is the queue of the hardware model. ``no_user_submission``: only the kernel uses it (SDMA page queues).
+    """
+
+    __slots__ = (
+        "adev",
+        "fence_drv",
+        "hw",
+        "hw_ip",
+        "hw_submission",
+        "idx",
+        "name",
+        "no_user_submission",
+        "sched",
+        "vm_hub",
+        "vmid_wait",
+    )
+
+    sched: DrmGpuScheduler
+
+    def __init__(
+        self,
+        adev: AmdgpuDevice,
+        idx: int,
+        hw_ip: int,
+        name: str,
+        hw: Ring,
+        *,
+        vm_hub: int = AMDGPU_GFXHUB,
+        hw_submission: int = AMDGPU_SCHED_HW_SUBMISSION,
+        no_user_submission: bool = False,
+    ) -> None:
+        self.adev = adev
+        self.idx = idx
+        self.hw_ip = hw_ip
+        self.name = name
+        self.hw = hw
+        self.vm_hub = vm_hub
+        self.hw_submission = hw_submission
+        self.no_user_submission = no_user_submission
+        self.fence_drv = AmdgpuFenceDriver(adev.fence_context + idx, name)
+        self.vmid_wait: DmaFence = dma_fence_get_stub()
+        """What the last job that found no free VMID waits for; the next ones queue up behind it."""
+
+    def __repr__(self) -> str:
+        return f"<ring {self.name}>"
+
+
+def amdgpu_ib_schedule(ring: AmdgpuRing, job: AmdgpuJob) -> DmaFence:
+    """Write a job to the ring; returns its hardware fence.
+
+    The kernel brackets the IBs with cache flushes and, where the job depends on another one of the same ring, a
+    pipeline sync. The model's rings finish one job before they begin the next, so these would do nothing.
+    """
+    fence = amdgpu_fence_emit(ring, job)
+    ring.hw.submit(job.hardware_work(fence.done))
+    return fence

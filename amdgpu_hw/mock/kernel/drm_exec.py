@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: MIT
+"""Locking several reservation objects at a time: drivers/gpu/drm/drm_exec.c.
+
+The kernel orders competing callers by ww-mutex tickets: one that meets a contended lock gives up all it has, sleeps
+for that one, and starts again. In one thread that is all that is needed to be free of deadlocks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from amdgpu_hw.mock.kernel.dma_resv import DmaResv
+from amdgpu_hw.mock.kernel.wait import Blocking
+
+__all__ = ("drm_exec_fini", "drm_exec_lock")
+
+
+def drm_exec_lock(resvs: Iterable[DmaResv], interruptible: bool) -> Blocking[tuple[DmaResv, ...]]:
+    """Take all locks, sleeping without any while one of them is taken; duplicates are ignored.
+
+    Returns what was locked, for `drm_exec_fini`. Raises ERESTARTSYS on a signal if ``interruptible``.
+    """
+    wanted = tuple(dict.fromkeys(resvs))
+    while (contended := next((resv for resv in wanted if resv.locked), None)) is not None:
+        yield from contended.lock(interruptible)
+        contended.unlock()
+    for resv in wanted:
+        resv.trylock()
+    return wanted
+
+
+def drm_exec_fini(locked: Iterable[DmaResv]) -> None:
+    """Give the locks back."""
+    for resv in locked:
+        resv.unlock()

@@ -1,0 +1,233 @@
+# SPDX-License-Identifier: MIT
+"""Kernel variants: what each released kernel, and each version of the series, does differently.
+
+A variant is a set of declared differences, not a copy of the driver: the model in `mock/kernel` asks a field
+of the running variant wherever two kernels disagree. Section numbers and row names (E.., F.., B..) are those
+of KERNEL.md, the project's collection of facts about amdgpu.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import Enum
+
+__all__ = ("DEFAULT_VARIANT", "VARIANTS", "InputFences", "OutFence", "TlbFence", "Variant", "get_variant")
+
+MSEC = 1_000_000
+SEC = 1000 * MSEC
+
+
+class OutFence(Enum):
+    """Which fence GEM_VA puts into the out syncobj (KERNEL.md E8)."""
+
+    IGNORED = "ignored"
+    """Up to 6.15: the fields do not exist."""
+    DEC_2025 = "6.16"
+    """Profile (a): the clear's fence, a stub without one; MAP and REPLACE the mapping's, even after an error."""
+    STABLE = "6.18.x"
+    """Profile (b): as (a), but `vm->last_update` when nothing was cleared, the VM is not ready, or on error."""
+    BASE = "base"
+    """Profile (c): `vm->last_update`, fed by clears too; merged with the mapping's for MAP of an ordinary BO."""
+
+
+class InputFences(Enum):
+    """What GEM_VA does with its input fences (KERNEL.md 3.2 step 8)."""
+
+    IGNORED = "ignored"
+    BLOCK = "block"
+    """The ioctl waits for each, uninterruptibly, before it takes a lock."""
+    COLLECT = "collect"
+    """The page-table jobs of the operation depend on them (patch 1 of the series)."""
+
+
+class TlbFence(Enum):
+    """Which VMs get a TLB-flush fence behind a flushing page-table update (KERNEL.md 0.3, 4.4)."""
+
+    COMPUTE = "compute VMs"
+    ALL = "all VMs"
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One kernel. The defaults are the base of the series (U); every other variant names where it differs."""
+
+    name: str
+    summary: str
+
+    # -- identity
+    driver_minor: int = 64
+    """0.1: minor number of VERSION; the major is always 3."""
+    driver_date: str = "0"
+    """1.3: the date VERSION reports."""
+    has_explicit_sync: bool = False
+    """5.1: AMDGPU_VM_EXPLICIT_SYNC (bit 10) is a legal flag, and means something (patch 2)."""
+
+    # -- GEM_VA: the ioctl
+    checks_va_overflow: bool = True
+    """3.2 step 3: va + map_size that wraps is refused; before base the wrapped sum was compared."""
+    rejects_delay_with_syncobj: bool = True
+    """3.2 step 6: DELAY_UPDATE with an out syncobj is EINVAL; before base the syncobj was left alone."""
+    input_fences: InputFences = InputFences.BLOCK
+    """3.2 step 8."""
+    out_fence: OutFence = OutFence.BASE
+    """3.5 step 4 and E8."""
+
+    # -- GEM_VA: mappings
+    stores_request_bits: bool = True
+    """F11: DELAY and EXPLICIT_SYNC stay in the stored flags and show in GET_MAPPING_INFO."""
+
+    # -- freed mappings
+    prt_map_is_implicit: bool = False
+    """E7: up to 6.12 a PRT map waits for the VM's submissions, as an unmap does."""
+    shares_sync_container: bool = False
+    """E1, F8: one amdgpu_sync for clear, map and inputs of an operation (patch 1); else one per update."""
+    freed_per_update: bool = False
+    """5.2: freed mappings stay with their ioctl (`ctx.freed`, `vm->delayed_freed`; patch 1)."""
+    skips_empty_clear: bool = False
+    """F9: amdgpu_vm_clear_freed returns at once without freed mappings (patch 2)."""
+    flushes_delayed_freed: bool = False
+    """F1, F5 mended: an update that is not delayed first clears `delayed_freed`, implicitly."""
+    clear_sets_last_update: bool = True
+    """3.5 step 1: clears feed `vm->last_update`, so that later submissions wait for them."""
+    rewrites_remnants_first: bool = False
+    """F7 mended: what is left of a split mapping is rewritten before the directories switch over."""
+
+    # -- fences of an update
+    merges_unused_inputs: bool = False
+    """F4 mended: inputs that no page-table job carries go into the out fence, or wait with delayed work."""
+    finishes_context_on_close: bool = True
+    """F2: GEM_CLOSE gives back what its update context holds."""
+    finishes_context_on_error: bool = True
+    """F10: a bad input fence does not leak those already collected."""
+    reports_moved_errors: bool = True
+    """F3: a failed update of an always-valid BO fails the submission."""
+    tlb_fence: TlbFence = TlbFence.COMPUTE
+    """0.3: ALL from 6.18 to the Dec-2025 trees."""
+    always_valid_can_unready: bool = False
+    """E11: up to 7.0 an always-valid BO outside its preferred domain makes the whole VM not ready."""
+
+    # -- other GEM ioctls
+    has_mapping_info: bool = True
+    """2.4: GEM_OP GET_MAPPING_INFO (6.18)."""
+    has_list_handles: bool = True
+    """2.4: GEM_LIST_HANDLES (6.18)."""
+    gem_create_settable: int = 0x1F6CF
+    """2.2: AMDGPU_GEM_CREATE_SETTABLE_MASK, the flags user space may ask for."""
+    refuses_doorbell: bool = False
+    """2.3: DOORBELL buffers could not be allocated before 6.16."""
+
+    # -- DRM core
+    has_change_handle: bool = True
+    """1.2: GEM_CHANGE_HANDLE (6.18)."""
+    has_client_name: bool = True
+    """1.2: SET_CLIENT_NAME (6.14)."""
+    has_syncobj_fd_point: bool = True
+    """0.3, E12: `point` and the TIMELINE flag of the syncobj descriptor ioctls (6.16)."""
+    has_wedged_uevent: bool = True
+    """0.3: WEDGED= uevents (6.15)."""
+
+    # -- submissions, queues
+    has_userq_ioctls: bool = True
+    """0.3: USERQ, USERQ_SIGNAL, USERQ_WAIT are in the ioctl table (6.16)."""
+    hw_ip_info_size: int = 40
+    """2.9: bytes of HW_IP_INFO, 32 before 6.16."""
+    lockup_timeout_ns: int = 2 * SEC
+    """0.3: job timeout: 10 s before 6.19."""
+    compute_lockup_timeout_ns: int = 2 * SEC
+    """0.3: job timeout of compute rings: 60 s before 6.17."""
+    flush_waits_root_resv: bool = False
+    """E16: close() waits on the root resv (up to 6.16), later kernels flush the VM's entities."""
+
+    # -- address space
+    va_reserved_bottom: int = 0x10000
+    """3.1: first usable address."""
+    va_reserved_top: int = 0x402000
+    """3.1: bytes at the end for the trap handler, seq64 and the CSA."""
+
+
+_V6_12 = Variant(
+    name="6.12",
+    summary="Linux 6.12 (LTS): no fences in GEM_VA, PRT maps implicit",
+    driver_minor=59,
+    checks_va_overflow=False,
+    rejects_delay_with_syncobj=False,
+    input_fences=InputFences.IGNORED,
+    out_fence=OutFence.IGNORED,
+    prt_map_is_implicit=True,
+    clear_sets_last_update=False,
+    always_valid_can_unready=True,
+    has_mapping_info=False,
+    has_list_handles=False,
+    gem_create_settable=0x114CF,
+    refuses_doorbell=True,
+    has_change_handle=False,
+    has_client_name=False,
+    has_syncobj_fd_point=False,
+    has_wedged_uevent=False,
+    has_userq_ioctls=False,
+    hw_ip_info_size=32,
+    lockup_timeout_ns=10 * SEC,
+    compute_lockup_timeout_ns=60 * SEC,
+    flush_waits_root_resv=True,
+)
+
+_V6_18 = Variant(
+    name="6.18",
+    summary="Linux 6.18.0 (LTS): fences in GEM_VA, input fences block the caller",
+    checks_va_overflow=False,
+    rejects_delay_with_syncobj=False,
+    out_fence=OutFence.DEC_2025,
+    clear_sets_last_update=False,
+    tlb_fence=TlbFence.ALL,
+    always_valid_can_unready=True,
+    lockup_timeout_ns=10 * SEC,
+    compute_lockup_timeout_ns=10 * SEC,
+)
+
+_BASE = Variant(
+    name="base",
+    summary="the tree the series applies to (drm-misc of May 2026), without the series",
+)
+
+_SERIES_V1 = replace(
+    _BASE,
+    name="series-v1",
+    summary="base with the series exactly as posted on 2026-05-29, its suspected faults included",
+    driver_minor=65,
+    has_explicit_sync=True,
+    input_fences=InputFences.COLLECT,
+    shares_sync_container=True,
+    freed_per_update=True,
+    skips_empty_clear=True,
+    finishes_context_on_close=False,
+    finishes_context_on_error=False,
+    reports_moved_errors=False,
+)
+
+_SERIES_FIXED = replace(
+    _SERIES_V1,
+    name="series-fixed",
+    summary="the series with its suspected faults mended; the kernel that must pass everything",
+    stores_request_bits=False,
+    shares_sync_container=False,
+    flushes_delayed_freed=True,
+    rewrites_remnants_first=True,
+    merges_unused_inputs=True,
+    finishes_context_on_close=True,
+    finishes_context_on_error=True,
+    reports_moved_errors=True,
+)
+
+VARIANTS: dict[str, Variant] = {v.name: v for v in (_V6_12, _V6_18, _BASE, _SERIES_V1, _SERIES_FIXED)}
+"""Every kernel the mock machine can boot, by name."""
+
+DEFAULT_VARIANT = _SERIES_FIXED.name
+"""What boots when nobody asks for a kernel."""
+
+
+def get_variant(name: str) -> Variant:
+    """Return the variant called ``name``; KeyError with the known names in its message."""
+    try:
+        return VARIANTS[name]
+    except KeyError:
+        raise KeyError(f"unknown kernel variant {name!r}; known: {', '.join(VARIANTS)}") from None

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: MIT
+"""The kernels the mock machine can boot differ in what KERNEL.md says, and in nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+import pytest
+
+from amdgpu_hw.mock.variants import DEFAULT_VARIANT, VARIANTS, InputFences, OutFence, Variant, get_variant
+from amdgpu_hw.uapi import amdgpu_drm as drm
+
+
+def differences(one: Variant, other: Variant) -> set[str]:
+    """Names of the fields in which two kernels differ, apart from their names."""
+    return {f.name for f in fields(Variant) if getattr(one, f.name) != getattr(other, f.name)} - {"name", "summary"}
+
+
+def test_the_kernels_the_harness_is_about_exist_and_the_mended_series_is_the_default() -> None:
+    """Issue 2 names five variants; a run without --kernel gets the one that must pass everything."""
+    assert set(VARIANTS) >= {"6.12", "6.18", "base", "series-v1", "series-fixed"}
+    assert DEFAULT_VARIANT == "series-fixed"
+    assert all(name == variant.name for name, variant in VARIANTS.items())
+
+
+def test_unknown_kernel_names_the_known_ones() -> None:
+    """A typo in --kernel is answered with the list."""
+    with pytest.raises(KeyError, match="series-fixed"):
+        get_variant("6.99")
+
+
+@pytest.mark.parametrize(
+    ("name", "minor", "explicit"),
+    [
+        ("6.12", 59, False),
+        ("6.18", 64, False),
+        ("base", 64, False),
+        ("series-v1", 65, True),
+        ("series-fixed", 65, True),
+    ],
+)
+def test_driver_minor_and_flag_go_together(name: str, minor: int, explicit: bool) -> None:
+    """KERNEL.md 0.1: 59 is Linux 6.12, 64 is 6.16 to 7.0 and base, patch 3 of the series makes it 65."""
+    variant = get_variant(name)
+    assert (variant.driver_minor, variant.has_explicit_sync) == (minor, explicit)
+
+
+def test_fences_of_gem_va_by_kernel() -> None:
+    """KERNEL.md 3.6: ignored up to 6.15, input fences block up to base, collected with the series."""
+    seen = {name: (get_variant(name).input_fences, get_variant(name).out_fence) for name in VARIANTS}
+    assert seen["6.12"] == (InputFences.IGNORED, OutFence.IGNORED)
+    assert seen["6.18"] == (InputFences.BLOCK, OutFence.DEC_2025)
+    assert seen["base"] == (InputFences.BLOCK, OutFence.BASE)
+    assert seen["series-v1"] == seen["series-fixed"] == (InputFences.COLLECT, OutFence.BASE)
+
+
+def test_the_series_changes_only_what_its_patches_touch() -> None:
+    """Against base: flag, minor, freed lists, shared container, collected inputs, and the faults F2, F3, F10."""
+    assert differences(get_variant("base"), get_variant("series-v1")) == {
+        "driver_minor",
+        "has_explicit_sync",
+        "input_fences",
+        "shares_sync_container",
+        "freed_per_update",
+        "skips_empty_clear",
+        "finishes_context_on_close",
+        "finishes_context_on_error",
+        "reports_moved_errors",
+    }
+
+
+def test_the_mended_series_differs_from_the_posted_one_only_in_its_suspected_faults() -> None:
+    """F1/F5, F2, F3, F4, F7, F8, F10 and F11 are mended; the flag itself means the same."""
+    assert differences(get_variant("series-v1"), get_variant("series-fixed")) == {
+        "flushes_delayed_freed",
+        "finishes_context_on_close",
+        "reports_moved_errors",
+        "merges_unused_inputs",
+        "rewrites_remnants_first",
+        "shares_sync_container",
+        "finishes_context_on_error",
+        "stores_request_bits",
+    }
+
+
+def test_settable_gem_create_flags_are_those_of_the_headers() -> None:
+    """KERNEL.md 2.2: bits 0-3, 6, 7, 9, 10, 12-16, but neither VRAM_CONTIGUOUS nor the kernel's own bits 8 and 11."""
+    refused = (
+        drm.AMDGPU_GEM_CREATE_VRAM_CONTIGUOUS
+        | drm.AMDGPU_GEM_CREATE_CP_MQD_GFX9
+        | drm.AMDGPU_GEM_CREATE_PREEMPTIBLE
+        | 1 << 4
+    )
+    assert get_variant("base").gem_create_settable == 0x1FFFF & ~refused
+    assert not get_variant("6.12").gem_create_settable & drm.AMDGPU_GEM_CREATE_UNCACHED
