@@ -25,8 +25,6 @@ __all__ = ("INFO_QUERIES", "InfoQuery")
 
 InfoQuery: TypeAlias = Callable[["AmdgpuDevice", "AmdgpuFpriv", int, int, int, int], bytes]
 
-AMDGPU_INFO_FW_VERSION = 0x0E
-"""The one query number that `amdgpu_info` does not have."""
 AMDGPU_VM_RESERVED_VRAM = 8 << 20
 """VRAM that no user allocation may take, so that page tables can still be made (amdgpu_vm.h)."""
 
@@ -294,7 +292,7 @@ INFO_QUERIES: dict[int, InfoQuery] = {
     info.AMDGPU_INFO_HW_IP_INFO: _hw_ip_info,
     info.AMDGPU_INFO_HW_IP_COUNT: _hw_ip_count,
     info.AMDGPU_INFO_TIMESTAMP: _timestamp,
-    AMDGPU_INFO_FW_VERSION: _fw_version,
+    info.AMDGPU_INFO_FW_VERSION: _fw_version,
     info.AMDGPU_INFO_NUM_BYTES_MOVED: _num_bytes_moved,
     info.AMDGPU_INFO_VRAM_USAGE: _vram_usage,
     info.AMDGPU_INFO_GTT_USAGE: _gtt_usage,

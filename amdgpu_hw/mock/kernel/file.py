@@ -45,6 +45,10 @@ class Caller(Protocol):
     def comm(self) -> str:
         """Name of the process, as in /proc/PID/comm."""
 
+    @property
+    def exiting(self) -> bool:
+        """Whether the call comes from the end of a process, whose files are closed for it (PF_EXITING)."""
+
     def copy_from_user(self, addr: int, length: int) -> bytes:
         """Read ``length`` bytes of the client's memory; raises `KernelError` (EFAULT)."""
 

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * preload.h - what the parts of the preload library share: entry points (preload.c, preload_stat.c), paths
+ * (preload_path.c) and channels (preload_channel.c).
+ */
+#ifndef AMDGPU_HW_MOCK_PRELOAD_H
+#define AMDGPU_HW_MOCK_PRELOAD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/stat.h>
+
+#include "wire.h"
+
+/* ---- preload_channel.c ---- */
+
+extern const struct wire_board *board;
+extern bool preload_started;
+
+void start_preload(void);
+
+/* Whether this process is on a mock machine; if not, every entry point goes straight on to the next library. */
+static inline bool on_machine(void)
+{
+	/* Constructors of libraries run before ours, and may open devices. */
+	if (!preload_started)
+		start_preload();
+	return board != NULL;
+}
+
+struct call {
+	uint32_t op;
+	int fd;
+	uint64_t ino;
+	uint64_t args[4];
+	const char *text;           /* goes into the slot's text, or NULL */
+	struct wire_stat *stat;     /* filled from the reply, or NULL */
+	char *name;                 /* WIRE_TEXT_SIZE bytes filled from the reply, or NULL */
+	int *received;              /* the descriptor that came with the reply, or NULL */
+};
+
+/* Let the mock kernel run a system call; >= 0, or -errno. -ENODEV also when the mock kernel is gone. */
+int64_t make_call(const struct call *call);
+
+/* close() of the host kernel. */
+void raw_close(int fd);
+
+/* Whether the descriptor is one of the channels', which the program must not see. */
+bool is_channel_fd(int fd);
+
+/* close_range() of the host kernel that spares the channels. */
+int close_around_channels(unsigned int first, unsigned int last, int flags);
+
+/* ---- preload.c ---- */
+
+#define EXPORT __attribute__((visibility("default")))
+
+/* The function of that name in the next library; for those that DECLARE_NEXT has a place for. */
+#define NEXT(name) ((__typeof__(&name))next_function(&next_##name, #name))
+#define DECLARE_NEXT(name) static void *next_##name
+
+void *next_function(void **function, const char *name);
+
+/* Whether the descriptor is one of a mock file; leaves errno alone. *st is filled when it is open at all. */
+bool is_mock_file(int fd, struct stat *st);
+
+/* A result of make_call() as a libc function returns it. */
+int64_t to_errno(int64_t result);
+
+/* ---- preload_path.c ---- */
+
+void find_testbed(void);
+
+/* Find the node that a path names, also through links, a relative path or a directory descriptor. PATH_MAX bytes. */
+bool find_node(int dirfd, const char *path, char *node);
+
+/* Whether a file below /dev is none of the testbed's. */
+bool is_foreign_device(const char *path);
+
+#endif

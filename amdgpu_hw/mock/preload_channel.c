@@ -1,0 +1,507 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * preload_channel.c - system calls of a client process on their way to the mock kernel (wire.h).
+ *
+ * Each thread has a channel of its own, made at its first call and closed when the thread ends. Everything here may
+ * run in a signal handler, in a child of fork or vfork, and before or after main: no malloc and no lock.
+ */
+#define _GNU_SOURCE
+#include "preload.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#define CHANNELS_MAX 4096
+#define SPIN_NS 50000
+#define SPINS_PER_CLOCK 16
+
+struct channel {
+	_Atomic int taken;
+	_Atomic int sock;
+	struct wire_slot *slot;
+	uint32_t seq;
+	int received;   /* a descriptor that arrived before it was asked for, or -1 */
+	bool busy;      /* a call is under way; a signal handler may find it so */
+};
+
+const struct wire_board *board;
+bool preload_started;
+static char socket_path[sizeof(((struct sockaddr_un *)0)->sun_path)];
+
+static struct channel channels[CHANNELS_MAX];
+static _Atomic int channels_used;       /* entries from here on were never taken */
+static _Atomic int lowest_channel_fd = INT_MAX;
+static pthread_key_t thread_exit_key;
+
+/* Memory that a child made by fork or clone finds zeroed, so that it drops its parent's channels. */
+static struct process {
+	_Atomic int pid;
+} *process;
+
+static __thread __attribute__((tls_model("initial-exec"))) struct {
+	struct channel *channel;
+	unsigned int fork_count;
+} thread;
+static unsigned int fork_count;
+
+/* ---- start ---- */
+
+static void map_board(const char *directory)
+{
+	char path[PATH_MAX];
+	struct wire_board *found;
+	int fd;
+
+	if ((size_t)snprintf(socket_path, sizeof(socket_path), "%s/" WIRE_SOCKET, directory) >= sizeof(socket_path) ||
+	    (size_t)snprintf(path, sizeof(path), "%s/" WIRE_BOARD, directory) >= sizeof(path))
+		return;
+	fd = syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return;
+	found = mmap(NULL, sizeof(*found), PROT_READ, MAP_SHARED, fd, 0);
+	syscall(SYS_close, fd);
+	if (found == MAP_FAILED)
+		return;
+	if (found->magic != WIRE_MAGIC || found->version != WIRE_VERSION)
+		munmap(found, sizeof(*found));
+	else
+		board = found;
+}
+
+static void on_thread_exit(void *unused);
+
+__attribute__((constructor)) void start_preload(void)
+{
+	const char *directory = getenv(WIRE_ENVIRONMENT);
+	int error = errno;
+
+	if (preload_started)
+		return;
+	preload_started = true;
+	find_testbed();
+	/* The program may change its environment, for its children: ours is read once. */
+	if (directory && strlen(directory) < PATH_MAX)
+		map_board(directory);
+	if (board) {
+		process = mmap(NULL, sizeof(*process), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		if (process == MAP_FAILED || madvise(process, sizeof(*process), MADV_WIPEONFORK) ||
+		    pthread_key_create(&thread_exit_key, on_thread_exit))
+			board = NULL;
+		else
+			process->pid = getpid();
+	}
+	errno = error;
+}
+
+/* ---- channels ---- */
+
+void raw_close(int fd)
+{
+	syscall(SYS_close, fd);
+}
+
+/* Forget the channels of the process that this one was forked from. Runs in the child's only thread. */
+static void after_fork(void)
+{
+	int used = channels_used;
+
+	for (int i = 0; i < used; i++)
+		if (channels[i].taken) {
+			/* The slot is not mapped here (MADV_DONTFORK). No shutdown(): the parent uses its socket. */
+			raw_close(channels[i].sock);
+			channels[i] = (struct channel){ 0 };
+		}
+	channels_used = 0;
+	lowest_channel_fd = INT_MAX;
+	fork_count++;
+	process->pid = getpid();
+}
+
+bool is_channel_fd(int fd)
+{
+	int used;
+
+	if (fd < lowest_channel_fd)
+		return false;
+	if (!process->pid)
+		after_fork();
+	used = channels_used;
+	for (int i = 0; i < used; i++)
+		if (channels[i].taken && channels[i].sock == fd)
+			return true;
+	return false;
+}
+
+/* Out of the way of programs that expect low numbers, or that loop over them to close. */
+static int move_up(int fd)
+{
+	struct rlimit limit = { .rlim_cur = 1024 };
+	long from;
+	int moved = -1;
+
+	getrlimit(RLIMIT_NOFILE, &limit);
+	from = limit.rlim_cur > 65536 ? 65536 : limit.rlim_cur;
+	for (from -= from / 4; moved < 0 && from > 3; from /= 2)
+		moved = fcntl(fd, F_DUPFD_CLOEXEC, (int)from);
+	if (moved < 0)
+		return fd;
+	raw_close(fd);
+	return moved;
+}
+
+static int receive(struct channel *channel, struct wire_message *message)
+{
+	struct iovec iov = { message, sizeof(*message) };
+	union {
+		struct cmsghdr header;
+		char space[CMSG_SPACE(sizeof(int))];
+	} control;
+	struct msghdr msg = {
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)
+	};
+	ssize_t length = syscall(SYS_recvmsg, channel->sock, &msg, MSG_CMSG_CLOEXEC);
+	struct cmsghdr *header;
+
+	if (length < 0)
+		return -errno;
+	if (length != sizeof(*message))
+		return -ENODEV;
+	if (message->kind == WIRE_FD) {
+		header = CMSG_FIRSTHDR(&msg);
+		/* Without a free descriptor the host kernel delivers the message and drops what came with it. */
+		channel->received = -EMFILE;
+		if (header && header->cmsg_type == SCM_RIGHTS)
+			memcpy(&channel->received, CMSG_DATA(header), sizeof(int));
+	}
+	return 0;
+}
+
+static int take_fd(struct channel *channel)
+{
+	struct wire_message message;
+	int fd, error;
+
+	while (channel->received == -1) {
+		error = receive(channel, &message);
+		if (error && error != -EINTR)
+			return error;
+	}
+	fd = channel->received;
+	channel->received = -1;
+	return fd;
+}
+
+static int connect_channel(struct channel *channel)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int sock = syscall(SYS_socket, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0), fd;
+	void *slot = MAP_FAILED;
+
+	if (sock < 0)
+		return -errno;
+	memcpy(address.sun_path, socket_path, sizeof(socket_path));
+	while (syscall(SYS_connect, sock, &address, sizeof(address)))
+		if (errno != EINTR) {
+			raw_close(sock);
+			return -ENODEV;
+		}
+	/* Yama: let the mock kernel read and write this process's memory. */
+	prctl(PR_SET_PTRACER, (unsigned long)board->server_pid, 0, 0, 0);
+	channel->sock = move_up(sock);
+	channel->received = -1;
+	fd = take_fd(channel);
+	if (fd >= 0) {
+		slot = mmap(NULL, WIRE_SLOT_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+		raw_close(fd);
+	}
+	if (slot == MAP_FAILED) {
+		raw_close(channel->sock);
+		return fd < 0 ? fd : -ENOMEM;
+	}
+	madvise(slot, WIRE_SLOT_SIZE, MADV_DONTFORK);
+	channel->slot = slot;
+	channel->slot->tid = syscall(SYS_gettid);
+	channel->seq = 0;
+	channel->busy = false;
+	return 0;
+}
+
+static void close_channel(struct channel *channel)
+{
+	/* shutdown: a child may still hold a copy of the socket, and the mock kernel should know at once. */
+	syscall(SYS_shutdown, channel->sock, SHUT_RDWR);
+	raw_close(channel->sock);
+	if (channel->received >= 0)
+		raw_close(channel->received);
+	munmap(channel->slot, WIRE_SLOT_SIZE);
+	channel->slot = NULL;
+	channel->sock = -1;
+	channel->taken = 0;
+}
+
+static struct channel *new_channel(int *error)
+{
+	for (int i = 0; i < CHANNELS_MAX; i++) {
+		struct channel *channel = &channels[i];
+		int used = channels_used, lowest = lowest_channel_fd;
+
+		if (atomic_exchange(&channel->taken, 1))
+			continue;
+		channel->sock = -1;
+		while (used <= i && !atomic_compare_exchange_weak(&channels_used, &used, i + 1))
+			;
+		*error = connect_channel(channel);
+		if (*error) {
+			channel->taken = 0;
+			return NULL;
+		}
+		while (channel->sock < lowest &&
+		       !atomic_compare_exchange_weak(&lowest_channel_fd, &lowest, channel->sock))
+			;
+		return channel;
+	}
+	*error = -ENFILE;
+	return NULL;
+}
+
+static struct channel *thread_channel(void)
+{
+	return thread.fork_count == fork_count ? thread.channel : NULL;
+}
+
+static void on_thread_exit(void *unused)
+{
+	struct channel *channel = process->pid ? thread_channel() : NULL;
+
+	(void)unused;
+	if (channel) {
+		thread.channel = NULL;
+		close_channel(channel);
+	}
+}
+
+/*
+ * The calling thread's channel. *temporary is set when it has to be closed after the call: in a signal handler that
+ * interrupted a call, and in a child of vfork, which shares our memory but not our descriptors.
+ */
+static struct channel *get_channel(bool *temporary, int *error)
+{
+	struct channel *channel;
+
+	if (!process->pid)
+		after_fork();
+	channel = thread_channel();
+	*temporary = channel != NULL;
+	if (channel && !channel->busy) {
+		*temporary = false;
+		return channel;
+	}
+	if (process->pid != getpid())
+		*temporary = true;
+	channel = new_channel(error);
+	if (channel && !*temporary) {
+		thread.channel = channel;
+		thread.fork_count = fork_count;
+		pthread_setspecific(thread_exit_key, channel);
+	}
+	return channel;
+}
+
+int close_around_channels(unsigned int first, unsigned int last, int flags)
+{
+	if (!process->pid)
+		after_fork();
+	while (first <= last) {
+		unsigned int end = last, skipped = 0;
+		int used = channels_used;
+
+		for (int i = 0; i < used; i++) {
+			unsigned int sock = channels[i].sock;
+
+			if (channels[i].taken && sock >= first && sock <= end) {
+				end = sock - 1;
+				skipped = 1;
+			}
+		}
+		/* The lowest channel may be the first of the range, which then is empty. */
+		if (!(skipped && end + 1 == first) && syscall(SYS_close_range, first, end, flags))
+			return -1;
+		if (end == UINT_MAX || end + skipped >= last)
+			return 0;
+		first = end + skipped + 1;
+	}
+	return 0;
+}
+
+/* ---- one call ---- */
+
+static int64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000000000ll + ts.tv_nsec;
+}
+
+static void relax(void)
+{
+#if defined(__x86_64__)
+	__builtin_ia32_pause();
+#elif defined(__aarch64__)
+	__asm__ volatile("yield");
+#endif
+}
+
+static bool is_pending(const struct channel *channel)
+{
+	return atomic_load(&channel->slot->state) == WIRE_REQUEST;
+}
+
+static void tell(const struct channel *channel, uint32_t kind)
+{
+	struct wire_message message = { .kind = kind, .seq = channel->seq };
+
+	while (syscall(SYS_sendto, channel->sock, &message, sizeof(message), MSG_NOSIGNAL, NULL, 0) < 0)
+		if (errno != EINTR)
+			return;
+}
+
+/* Worth it only while the mock kernel runs on another CPU: on ours it cannot before we sleep. */
+static void spin(const struct channel *channel, uint32_t cpu)
+{
+	int64_t until = 0, now;
+
+	for (;;) {
+		uint32_t server_cpu = atomic_load_explicit(&board->server_cpu, memory_order_relaxed);
+
+		if (server_cpu == cpu || server_cpu == WIRE_NO_CPU)
+			return;
+		for (int i = 0; i < SPINS_PER_CLOCK; i++) {
+			if (!is_pending(channel))
+				return;
+			relax();
+		}
+		now = now_ns();
+		if (!until)
+			until = now + SPIN_NS;
+		if (now >= until)
+			return;
+	}
+}
+
+/* Sleep until the slot leaves WIRE_REQUEST; -ENODEV when the mock kernel is gone. */
+static int sleep_in_call(struct channel *channel)
+{
+	struct wire_slot *slot = channel->slot;
+	struct wire_message message;
+	int error;
+
+	while (is_pending(channel)) {
+		atomic_store(&slot->client_sleeps, 1);
+		/* Answered meanwhile: if the flag was taken, a WIRE_WAKE is on its way and has to be received. */
+		if (!is_pending(channel) && atomic_exchange(&slot->client_sleeps, 0))
+			return 0;
+		do {
+			error = receive(channel, &message);
+			/*
+			 * EINTR means a handler without SA_RESTART ran, the only case in which a system call would
+			 * fail with it. Whether this one does is for the mock kernel to say.
+			 */
+			if (error == -EINTR && atomic_load(&slot->client_sleeps))
+				tell(channel, WIRE_INTERRUPT);
+		} while (error == -EINTR || (!error && message.kind != WIRE_WAKE));
+		if (error)
+			return -ENODEV;
+	}
+	return 0;
+}
+
+static void accept_passed_fd(struct channel *channel)
+{
+	int fd = take_fd(channel);
+
+	if (fd >= 0 && !channel->slot->pass_cloexec)
+		fcntl(fd, F_SETFD, 0);
+	channel->slot->passed = fd;
+	atomic_store(&channel->slot->state, WIRE_REQUEST);
+	tell(channel, WIRE_PASSED);
+}
+
+/* Let the mock kernel run what is in the slot. Result as of a system call: >= 0, or -errno. */
+static int64_t run_call(struct channel *channel)
+{
+	struct wire_slot *slot = channel->slot;
+	uint32_t cpu = sched_getcpu(), state;
+
+	slot->seq = ++channel->seq;
+	atomic_store_explicit(&slot->client_cpu, cpu, memory_order_relaxed);
+	atomic_store(&slot->state, WIRE_REQUEST);
+	if (!atomic_load(&slot->server_polls))
+		tell(channel, WIRE_RING);
+	for (;;) {
+		if (board->spin)
+			spin(channel, cpu);
+		if (sleep_in_call(channel))
+			return -ENODEV;
+		state = atomic_load(&slot->state);
+		if (state == WIRE_PASS_FD)
+			accept_passed_fd(channel);
+		else
+			return slot->result;
+	}
+}
+
+int64_t make_call(const struct call *call)
+{
+	bool temporary;
+	int error = 0;
+	struct channel *channel = get_channel(&temporary, &error);
+	struct wire_slot *slot;
+	int64_t result;
+
+	if (!channel)
+		return error;
+	channel->busy = true;
+	atomic_signal_fence(memory_order_seq_cst);
+	slot = channel->slot;
+	slot->op = call->op;
+	slot->fd = call->fd;
+	slot->ino = call->ino;
+	memcpy(slot->args, call->args, sizeof(slot->args));
+	if (call->text)
+		strncpy(slot->text, call->text, sizeof(slot->text) - 1);
+	result = run_call(channel);
+	if (call->stat)
+		*call->stat = slot->stat;
+	if (call->name)
+		memcpy(call->name, slot->text, WIRE_TEXT_SIZE);
+	if (result >= 0 && slot->has_fd) {
+		int fd = take_fd(channel);
+
+		if (fd < 0)
+			result = fd;
+		else if (call->received)
+			*call->received = fd;
+		else
+			raw_close(fd);
+	}
+	atomic_signal_fence(memory_order_seq_cst);
+	channel->busy = false;
+	if (temporary)
+		close_channel(channel);
+	return result;
+}

@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: MIT
+"""The process of a mock kernel: ``python -m amdgpu_hw.mock.server``, started by `machine.Machine`.
+
+It builds the testbed, boots the kernel with its devices, says on the ready descriptor in one line of JSON what a
+client's environment needs (or what is wrong), and serves until the control descriptor ends.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import gc
+import json
+import os
+import resource
+import shutil
+import signal
+import sys
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+from amdgpu_hw.mock import sysfs
+from amdgpu_hw.mock.gpus import GpuIdentity, IdentityError, UnknownGpu, load_identity
+from amdgpu_hw.mock.kernel import amdgpu_drv, sw_sync, vgem_drv
+from amdgpu_hw.mock.kernel.kernel import Kernel
+from amdgpu_hw.mock.kernel.log import LogLine
+from amdgpu_hw.mock.transport import ENVIRONMENT, Transport
+from amdgpu_hw.mock.transport_client import check_memory_access
+from amdgpu_hw.mock.umockdev import Testbed, TestbedError
+from amdgpu_hw.mock.variants import VARIANTS
+from amdgpu_hw.uapi.drm import DRM_MINOR_RENDER_BASE
+
+__all__ = ("LOG_FILE", "OPTIONAL_DEVICES", "main")
+
+LOG_FILE = "log"
+"""The kernel's log, in the machine's directory."""
+
+OPTIONAL_DEVICES = ("sw_sync", "vgem")
+"""What a machine can be built without."""
+
+UMOCKDEV_PRELOAD = "libumockdev-preload.so.0"
+
+_PR_SET_PDEATHSIG = 1
+_END_TIMEOUT_S = 5
+
+
+class BootError(Exception):
+    """The machine cannot be built; the message is one sentence that says what to do."""
+
+
+def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="amdgpu_hw.mock.server", description=__doc__)
+    parser.add_argument(
+        "--directory", type=Path, required=True, help="the machine's private directory; removed at the end"
+    )
+    parser.add_argument("--gpu", action="append", required=True, help="name of a GPU; once for each")
+    parser.add_argument("--kernel", required=True, help="name of the kernel variant")
+    parser.add_argument("--without", action="append", default=[], choices=OPTIONAL_DEVICES, help="leave a device out")
+    parser.add_argument("--log", type=Path, help="another file for the kernel's log")
+    parser.add_argument("--ready-fd", type=int, required=True, help="where to say that the machine is ready")
+    parser.add_argument("--control-fd", type=int, required=True, help="ends when the machine is to end")
+    parser.add_argument("--die-with-parent", action="store_true", help="end also when the parent's thread ends")
+    return parser.parse_args(argv)
+
+
+class _LogFile:
+    """A copy of the kernel's log in a file; a full disk ends the copy, not the kernel."""
+
+    def __init__(self, kernel: Kernel, path: Path) -> None:
+        self._kernel = kernel
+        self._file = path.open("a", encoding="utf-8", buffering=1)
+        kernel.log.listeners.append(self._write)
+
+    def _write(self, line: LogLine) -> None:
+        try:
+            self._file.write(f"{line}\n")
+        except OSError as error:
+            self._kernel.log.listeners.remove(self._write)
+            self._kernel.log.err(f"the log file {self._file.name} ends here: {error.strerror}")
+
+
+class Server:
+    """A booted machine."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        gpus = [_identity(name) for name in options.gpu]
+        variant = VARIANTS.get(options.kernel)
+        if variant is None:
+            raise BootError(f"there is no kernel called '{options.kernel}'; there are: {', '.join(VARIANTS)}")
+        if len(gpus) > sysfs.MAX_GPUS:
+            raise BootError(f"a mock machine has at most {sysfs.MAX_GPUS} GPUs, not {len(gpus)}")
+        failure = check_memory_access()
+        if failure:
+            raise BootError(failure)
+        self._directory: Path = options.directory
+        self.testbed = Testbed(self._directory)
+        self.kernel = Kernel(variant)
+        for path in filter(None, (self._directory / LOG_FILE, options.log)):
+            _LogFile(self.kernel, path)
+        self.kernel.log.info(f"Linux mock kernel '{variant.name}': {variant.summary}")
+        self._probe(gpus, options.without)
+        self.transport = Transport(self.kernel, self._directory, self.testbed.root)
+
+    def _probe(self, gpus: Sequence[GpuIdentity], without: Sequence[str]) -> None:
+        for index, identity in enumerate(gpus):
+            amdgpu_drv.probe(self.kernel, identity, index)
+            self.testbed.add(sysfs.describe_gpu(identity, index, index, DRM_MINOR_RENDER_BASE + index))
+        if "vgem" not in without:
+            index = len(gpus)
+            vgem_drv.probe(self.kernel, index)
+            self.testbed.add(sysfs.describe_vgem(index, DRM_MINOR_RENDER_BASE + index))
+        if "sw_sync" not in without:
+            sw_sync.probe(self.kernel)
+        for node in self.kernel.nodes.values():
+            if not node.major:
+                self.testbed.add_file(node.path)
+
+    def environment(self) -> dict[str, str]:
+        """What a client's environment has to contain."""
+        preload = find_spec("amdgpu_hw.mock._preload")
+        if preload is None or preload.origin is None:
+            raise BootError("the preload library is not built: install this package again (pip install -e .)")
+        return {
+            "LD_PRELOAD": f"{preload.origin}:{UMOCKDEV_PRELOAD}",
+            "UMOCKDEV_DIR": str(self.testbed.root),
+            ENVIRONMENT: str(self._directory),
+        }
+
+    def run(self, control_fd: int) -> None:
+        """Serve until the control descriptor ends."""
+        self.transport.watch(control_fd, self.transport.stop)
+        signal.signal(signal.SIGTERM, self._end)
+        # What booting made stays for good: the collector need not look at it between two system calls.
+        gc.collect()
+        gc.freeze()
+        self.transport.run()
+        self.transport.close()
+
+    def _end(self, _number: int, _frame: FrameType | None) -> None:
+        """End in order, without an exception that would cut short the clearing up; a kernel that hangs is killed."""
+        self.transport.stop()
+        signal.alarm(_END_TIMEOUT_S)
+
+
+def _identity(name: str) -> GpuIdentity:
+    try:
+        return load_identity(name)
+    except (UnknownGpu, IdentityError) as error:
+        raise BootError(str(error)) from None
+
+
+def _end_before_boot(_number: int, _frame: FrameType | None) -> NoReturn:
+    raise SystemExit(0)
+
+
+def _prepare_process(die_with_parent: bool) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the command
+    signal.signal(signal.SIGTERM, _end_before_boot)
+    if die_with_parent:
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the process; exit status 0 when it was asked to end, 1 when the machine could not be built."""
+    options = _arguments(argv)
+    _prepare_process(options.die_with_parent)
+    try:
+        with os.fdopen(options.ready_fd, "w", encoding="utf-8") as ready:
+            try:
+                server = Server(options)
+                answer = {"environment": server.environment()}
+            except (BootError, TestbedError) as error:
+                json.dump({"error": str(error)}, ready)
+                return 1
+            except OSError as error:
+                json.dump({"error": f"the machine cannot be built in {options.directory}: {error}"}, ready)
+                return 1
+            json.dump(answer, ready)
+        server.run(options.control_fd)
+    finally:
+        shutil.rmtree(options.directory, ignore_errors=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: MIT
+"""The clients of a mock machine as the mock kernel sees them: processes, and threads with their channels."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from amdgpu_hw.mock._transport import ffi, lib
+from amdgpu_hw.mock.kernel.errno_ import KernelError
+from amdgpu_hw.mock.kernel.wait import Blocking, Sleep, Task, WaitQueue
+
+if TYPE_CHECKING:
+    from amdgpu_hw.mock.kernel.file import File
+    from amdgpu_hw.mock.transport import Transport
+
+__all__ = ("Channel", "DepartedProcess", "Process", "check_memory_access")
+
+_BOUNCE_SIZE = 64 * 1024
+_COPY_MAX = 256 * 1024 * 1024
+"""More than any array of an ioctl: a client must not make the mock kernel allocate what it likes."""
+
+
+class Process:
+    """A client process. ``pidfd`` keeps its number from being recycled and tells when it has ended."""
+
+    __slots__ = ("channels", "comm", "known_files", "pid", "pidfd")
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self.pidfd = os.pidfd_open(pid)
+        self.comm = ""
+        self.channels: list[Channel] = []
+        self.known_files: set[int] = set()
+        """Inodes of the mock files that this process has shown to have a descriptor of."""
+
+    def close(self) -> None:
+        """Forget the process."""
+        os.close(self.pidfd)
+
+    def identify_fd(self, fd: int) -> int | None:
+        """Inode of the mock file behind a descriptor, None when it is open on something else; raises EBADF."""
+        ino, is_mock = ffi.new("uint64_t *"), ffi.new("int *")
+        error = lib.transport_identify_fd(self.pidfd, fd, ino, is_mock)
+        if error:
+            raise KernelError(errno.EBADF, f"descriptor {fd} of process {self.pid}: {os.strerror(-error)}")
+        return int(ino[0]) if is_mock[0] else None
+
+
+class Channel:
+    """A client thread: the `Caller` of its system calls."""
+
+    __slots__ = ("_passed", "_passed_number", "_transport", "drop", "number", "open", "pid", "process", "task")
+
+    def __init__(self, transport: Transport, number: int, process: Process) -> None:
+        self._transport = transport
+        self.number = number
+        self.process = process
+        self.pid = process.pid
+        process.comm = _comm(process.pid)  # once more for each thread: it changes with exec
+        self.open = True
+        """False once the thread is gone: nobody hears a reply."""
+        self.task: Task[Any] | None = None
+        """The system call that the thread sleeps in."""
+        self.drop: Callable[[], None] = _nothing
+        """Gives back what that call holds, if it is killed."""
+        self._passed = WaitQueue()
+        self._passed_number: int | None = None
+
+    exiting = False
+    """Whether the process is ending (PF_EXITING)."""
+
+    @property
+    def comm(self) -> str:
+        """Name of the process."""
+        return self.process.comm
+
+    @property
+    def tid(self) -> int:
+        """Thread id, as the client says."""
+        return int(lib.transport_tid(self._transport.handle, self.number))
+
+    def copy_from_user(self, addr: int, length: int) -> bytes:
+        """Read ``length`` bytes of the client's memory; raises EFAULT."""
+        if length <= _BOUNCE_SIZE:
+            buffer = self._transport.bounce
+        elif length <= _COPY_MAX:
+            buffer = ffi.new("char[]", length)
+        else:
+            raise KernelError(errno.ENOMEM, f"{length} bytes are more than a system call may bring")
+        error = lib.transport_copy_from(self.pid, buffer, addr, length)
+        if error:
+            raise KernelError(errno.EFAULT, f"cannot read {length} bytes at {addr:#x}: {os.strerror(-error)}")
+        data: bytes = ffi.buffer(buffer, length)[:]
+        return data
+
+    def copy_to_user(self, addr: int, data: bytes | bytearray | memoryview) -> None:
+        """Write to the client's memory; raises EFAULT."""
+        error = lib.transport_copy_to(self.pid, addr, ffi.from_buffer(data), len(data))
+        if error:
+            raise KernelError(errno.EFAULT, f"cannot write {len(data)} bytes at {addr:#x}: {os.strerror(-error)}")
+
+    def fget(self, fd: int) -> File | None:
+        """The mock file behind a descriptor of the client, None for an open file of another kind; raises EBADF."""
+        ino = self.process.identify_fd(fd)
+        return None if ino is None else self._transport.file_of(ino)
+
+    def foreign_fd(self, fd: int) -> int:
+        """The mock kernel's own duplicate of a descriptor of the client, for the caller to close; raises EBADF."""
+        own: int = lib.transport_steal_fd(self.process.pidfd, fd)
+        if own < 0:
+            raise KernelError(errno.EBADF, f"descriptor {fd} of process {self.pid}: {os.strerror(-own)}")
+        return own
+
+    def install_fd(self, file: File, cloexec: bool) -> Blocking[int]:
+        """Give the client a descriptor for ``file`` and return its number; the client's thread takes it itself."""
+        client_end = self._transport.new_end(file, self.process)
+        self._passed_number = None
+        error = lib.transport_pass_fd(self._transport.handle, self.number, client_end, cloexec) if self.open else -1
+        os.close(client_end)
+        if error:
+            raise KernelError(errno.ENFILE, "the client cannot be given a descriptor")
+        while self._passed_number is None:
+            yield Sleep((self._passed,), interruptible=False)
+        if self._passed_number < 0:
+            raise KernelError(-self._passed_number, "the client could not take a descriptor")
+        return self._passed_number
+
+    def passed(self, number: int) -> None:
+        """Note what became of the descriptor the client was given: its number or a negative errno."""
+        self._passed_number = number
+        self._passed.wake_all()
+
+
+class DepartedProcess:
+    """The `Caller` of the flush that the end of a process causes: there is no memory and no descriptor any more."""
+
+    exiting = True
+
+    def __init__(self, process: Process) -> None:
+        self.pid = self.tid = process.pid
+        self.comm = process.comm
+
+    def copy_from_user(self, addr: int, length: int) -> bytes:
+        """Fail with EFAULT."""
+        raise KernelError(errno.EFAULT, f"process {self.pid} has ended: {length} bytes at {addr:#x}")
+
+    def copy_to_user(self, addr: int, data: bytes | bytearray | memoryview) -> None:
+        """Fail with EFAULT."""
+        raise KernelError(errno.EFAULT, f"process {self.pid} has ended: {len(data)} bytes at {addr:#x}")
+
+    def fget(self, fd: int) -> File | None:
+        """Fail with EBADF."""
+        raise KernelError(errno.EBADF, f"process {self.pid} has ended: descriptor {fd}")
+
+    def foreign_fd(self, fd: int) -> int:
+        """Fail with EBADF."""
+        raise KernelError(errno.EBADF, f"process {self.pid} has ended: descriptor {fd}")
+
+    def install_fd(self, file: File, cloexec: bool) -> Blocking[int]:  # noqa: ARG002
+        """Fail with ESRCH."""
+        raise KernelError(errno.ESRCH, f"process {self.pid} has ended: no descriptor for {file.name}")
+
+
+def check_memory_access() -> str | None:
+    """Say in one sentence why the memory and descriptors of clients cannot be reached here, None when they can."""
+    read_end, write_end = os.pipe()
+    secret = ffi.new("char[]", b"mock")
+    child = os.fork()
+    if child == 0:
+        os.close(write_end)
+        os.read(read_end, 1)
+        os._exit(0)
+    try:
+        return _memory_access_failure(child, secret)
+    finally:
+        os.close(write_end)
+        os.close(read_end)
+        os.waitpid(child, 0)
+
+
+def _memory_access_failure(child: int, secret: Any) -> str | None:
+    found = ffi.new("char[4]")
+    error = lib.transport_copy_from(child, found, int(ffi.cast("uintptr_t", secret)), 4)
+    if error:
+        return f"this system does not let the mock kernel read its clients' memory (process_vm_readv: {_why(error)})"
+    pidfd = os.pidfd_open(child)
+    own = lib.transport_steal_fd(pidfd, 0)
+    os.close(pidfd)
+    if own >= 0:
+        os.close(own)
+    elif own != -errno.EBADF:
+        return f"this system does not let the mock kernel see its clients' descriptors (pidfd_getfd: {_why(own)})"
+    return None
+
+
+def _why(error: int) -> str:
+    return f"{os.strerror(-error)}; a container may need CAP_SYS_PTRACE or another seccomp profile"
+
+
+def _comm(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/comm").read_text(encoding="utf-8", errors="replace").rstrip("\n")
+    except OSError:
+        return ""
+
+
+def _nothing() -> None:
+    """Hold nothing."""

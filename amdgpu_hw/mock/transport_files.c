@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * transport_files.c - the files, the memory and the descriptors of clients.
+ */
+#define _GNU_SOURCE
+#include "transport.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "wire.h"
+
+int transport_open_file(struct file_ends *ends, int nonblock)
+{
+	struct stat st;
+	int pair[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair))
+		return -errno;
+	if (fchmod(pair[0], WIRE_FILE_MODE & 07777) || fstat(pair[0], &st) ||
+	    (nonblock && fcntl(pair[0], F_SETFL, O_RDWR | O_NONBLOCK))) {
+		int error = -errno;
+
+		close(pair[0]);
+		close(pair[1]);
+		return error;
+	}
+	*ends = (struct file_ends){ .client = pair[0], .server = pair[1], .ino = st.st_ino };
+	return 0;
+}
+
+void transport_set_readable(int server_end)
+{
+	/* End of file at the client's end: POLLIN that no read() can consume. */
+	shutdown(server_end, SHUT_WR);
+}
+
+int transport_copy_from(int pid, void *to, uint64_t from, size_t length)
+{
+	struct iovec local = { to, length }, remote = { (void *)(uintptr_t)from, length };
+	ssize_t count = process_vm_readv(pid, &local, 1, &remote, 1, 0);
+
+	return count < 0 ? -errno : (size_t)count == length ? 0 : -EFAULT;
+}
+
+int transport_copy_to(int pid, uint64_t to, const void *from, size_t length)
+{
+	struct iovec local = { (void *)(uintptr_t)from, length }, remote = { (void *)(uintptr_t)to, length };
+	ssize_t count = process_vm_writev(pid, &local, 1, &remote, 1, 0);
+
+	return count < 0 ? -errno : (size_t)count == length ? 0 : -EFAULT;
+}
+
+int transport_steal_fd(int pidfd, int fd)
+{
+	int own = syscall(SYS_pidfd_getfd, pidfd, fd, 0);
+
+	return own < 0 ? -errno : own;
+}
+
+int transport_identify_fd(int pidfd, int fd, uint64_t *ino, int *is_mock)
+{
+	struct stat st;
+	int own = transport_steal_fd(pidfd, fd), error = 0;
+
+	if (own < 0)
+		return own;
+	if (fstat(own, &st))
+		error = -errno;
+	else {
+		*ino = st.st_ino;
+		*is_mock = st.st_mode == WIRE_FILE_MODE;
+	}
+	close(own);
+	return error;
+}

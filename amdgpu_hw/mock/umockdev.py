@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: MIT
+"""The testbed: /sys, the udev database and the paths below /dev of a mock machine, made with libumockdev."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from amdgpu_hw.mock.uevent import send_uevent
+
+__all__ = ("Testbed", "TestbedError")
+
+_NODE_MODE = 0o660
+_NODE_LINE = re.compile(r"^N: (\S+)$", re.MULTILINE)
+
+
+class TestbedError(RuntimeError):
+    """The testbed cannot be made; the message is one sentence that says what to do."""
+
+
+def _library() -> tuple[Any, Any]:
+    try:
+        from amdgpu_hw.mock._umockdev import ffi, lib
+    except ImportError as error:
+        raise TestbedError(
+            "the mock machine needs libumockdev: install umockdev and libumockdev-dev (Debian's names), "
+            f"then this package again ({error})"
+        ) from None
+    return ffi, lib
+
+
+class Testbed:
+    """An umockdev testbed in ``directory``; one at a time in a process. Raises `TestbedError`."""
+
+    def __init__(self, directory: Path) -> None:
+        self._ffi, self._lib = _library()
+        # The only way to tell libumockdev where to make its directory; GLib reads it once.
+        os.environ["TMPDIR"] = str(directory)
+        self._testbed = self._lib.umockdev_testbed_new()
+        root = self._lib.umockdev_testbed_get_root_dir(self._testbed)
+        self.root = Path(os.fsdecode(self._ffi.string(root)))
+        """What clients see as / below /sys, /dev and /proc."""
+        self._lib.g_free(root)
+
+    def close(self) -> None:
+        """Remove the testbed with all its files."""
+        self._lib.g_object_unref(self._testbed)
+
+    def add(self, description: str) -> None:
+        """Add devices from umockdev's text format; their nodes become plain files that stat() as device nodes."""
+        # A node without contents would be a pty, of which a system has few. It is emptied again below.
+        text = _NODE_LINE.sub(r"N: \1=00", description)
+        error = self._ffi.new("GError **")
+        if not self._lib.umockdev_testbed_add_from_string(self._testbed, text.encode(), error):
+            message = self._ffi.string(error[0].message).decode(errors="replace")
+            self._lib.g_error_free(error[0])
+            raise TestbedError(f"umockdev does not understand the description of a device: {message}")
+        for name in _NODE_LINE.findall(description):
+            node = self.root / "dev" / name
+            os.truncate(node, 0)
+            node.chmod(_NODE_MODE)
+
+    def add_file(self, path: str, mode: int = 0o644) -> None:
+        """Make an empty file at an absolute path below /sys, /dev or /proc."""
+        file = Path(f"{self.root}{path}")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+        file.chmod(mode)
+
+    def set_attribute(self, syspath: str, name: str, value: str) -> None:
+        """Write a text attribute of the device at ``syspath`` (``/sys/devices/...``)."""
+        self._lib.umockdev_testbed_set_attribute(self._testbed, syspath.encode(), name.encode(), value.encode())
+
+    def remove(self, syspath: str) -> None:
+        """Remove a device and its node."""
+        self._lib.umockdev_testbed_remove_device(self._testbed, syspath.encode())
+
+    def uevent(self, syspath: str, action: str, properties: Mapping[str, str] | None = None) -> None:
+        """Send a uevent to every udev monitor on the machine, with further properties for this event alone."""
+        send_uevent(self.root, syspath, action, properties)

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: MIT
+"""What a program that knows nothing of the mock finds on the machine: nodes, sysfs, udev."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from amdgpu_hw.mock import umockdev
+from amdgpu_hw.mock.gpus import load_identity
+from amdgpu_hw.mock.machine import Machine
+from amdgpu_hw.mock.sysfs import describe_gpu, pci_address
+
+OutputOf = Callable[[str | list[str]], list[str]]
+
+
+def test_pyudev_enumerates_the_gpus(output_of: OutputOf) -> None:
+    """udev lists two nodes for each GPU, under their PCI devices."""
+    output = output_of("""
+import pyudev
+for device in pyudev.Context().list_devices(subsystem="drm"):
+    pci = device.find_parent("pci")
+    if pci is not None:
+        print(device.device_node, pci.sys_name, pci.attributes.asstring("vendor"))
+""")
+    assert sorted(output) == [
+        "/dev/dri/card0 0000:03:00.0 0x1002",
+        "/dev/dri/card1 0000:07:00.0 0x1002",
+        "/dev/dri/renderD128 0000:03:00.0 0x1002",
+        "/dev/dri/renderD129 0000:07:00.0 0x1002",
+    ]
+
+
+@pytest.mark.skipif(shutil.which("drmdevice") is None, reason="drmdevice (Debian: libdrm-tests) is not installed")
+def test_drmdevice_opens_every_device(output_of: OutputOf) -> None:
+    """libdrm's own program, unmodified, lists the GPUs and vgem and opens each of their nodes."""
+    output = output_of(["drmdevice"])
+    assert "--- Devices reported 3 ---" in output
+    opened = {line.split()[4] for line in output if line.startswith("--- Opening device node")}
+    assert opened == {f"/dev/dri/card{n}" for n in range(3)} | {f"/dev/dri/renderD{128 + n}" for n in range(3)}
+
+
+@pytest.mark.parametrize("path", ["/dev/dri/renderD128", "/dev/dri/card1", "/sys/kernel/debug/sync/sw_sync"])
+def test_fstat_of_an_open_node_agrees_with_stat_of_its_path(output_of: OutputOf, path: str) -> None:
+    """Type, permissions, device and inode numbers are the same whichever way they are asked for."""
+    output = output_of(f"""
+import os
+fd = os.open({path!r}, os.O_RDWR)
+fields = ("st_mode", "st_dev", "st_ino", "st_rdev", "st_size", "st_nlink", "st_uid", "st_gid")
+opened, named = os.fstat(fd), os.stat({path!r})
+print([name for name in fields if getattr(opened, name) != getattr(named, name)])
+print(os.readlink(f"/proc/self/fd/{{fd}}"))
+""")
+    assert output == ["[]", path]
+
+
+def test_a_node_is_found_however_it_is_named(output_of: OutputOf) -> None:
+    """Relative paths, directory descriptors, and paths with detours lead to the node; a missing node is ENOENT."""
+    output = output_of("""
+import errno, os
+def name(path, **more):
+    try:
+        fd = os.open(path, os.O_RDWR, **more)
+    except OSError as error:
+        return errno.errorcode[error.errno]
+    return os.readlink(f"/proc/self/fd/{fd}")
+directory = os.open("/dev/dri", os.O_RDONLY)
+print(name("renderD128", dir_fd=directory))
+print(name("/dev/../dev//dri/./renderD129"))
+print(name("/dev/dri/renderD135"))
+os.chdir("/dev/dri")
+print(name("card0"), name("../dri/card1"), name("card9"))
+""")
+    assert output == [
+        "/dev/dri/renderD128",
+        "/dev/dri/renderD129",
+        "ENOENT",
+        "/dev/dri/card0 /dev/dri/card1 ENOENT",
+    ]
+
+
+def test_ordinary_devices_are_the_hosts(output_of: OutputOf) -> None:
+    """/dev/null and its like stay what they are, in any number (umockdev 0.17 alone gives up at 50 at a time)."""
+    output = output_of("""
+import os
+files = [open("/dev/null", "w") for _ in range(200)]
+files[-1].write("gone")
+print(os.stat("/dev/null").st_rdev == os.fstat(files[0].fileno()).st_rdev)
+print(len(os.read(os.open("/dev/urandom", os.O_RDONLY), 8)))
+""")
+    assert output == ["True", "8"]
+
+
+@pytest.mark.parametrize(
+    ("without", "missing"), [("sw_sync", "/sys/kernel/debug/sync/sw_sync"), ("vgem", "/dev/dri/card1")]
+)
+def test_a_machine_can_lack_a_device(without: str, missing: str) -> None:
+    """What a machine is built without can be neither seen nor opened."""
+    script = f"""
+import os
+assert os.path.exists("/dev/dri/card0")
+assert not os.path.exists({missing!r})
+try:
+    os.open({missing!r}, os.O_RDWR)
+except FileNotFoundError:
+    raise SystemExit(5)
+"""
+    with Machine(["navi31"], without=[without]) as machine:
+        assert machine.run([sys.executable, "-c", script]) == 5
+
+
+def test_a_uevent_reaches_a_monitor_with_a_filter(tmp_path: Path) -> None:
+    """A udev monitor gets the event of a device that it filters for, with the properties of that event."""
+    testbed = umockdev.Testbed(tmp_path)
+    testbed.add(describe_gpu(load_identity("navi31"), 0, 0, 128))
+    monitor = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            """
+import pyudev
+monitor = pyudev.Monitor.from_netlink(pyudev.Context())
+monitor.filter_by("drm", "drm_minor")
+monitor.start()
+print("started", flush=True)
+device = monitor.poll(20)
+print(device.action, device.device_node, device.properties["WEDGED"])
+""",
+        ],
+        env=os.environ | {"LD_PRELOAD": "libumockdev-preload.so.0", "UMOCKDEV_DIR": str(testbed.root)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert monitor.stdout is not None
+    assert monitor.stdout.readline() == "started\n"
+    device = f"/sys/devices/pci0000:00/0000:00:01.1/{pci_address(0)}"
+    testbed.uevent(device, "change", {"WEDGED": "other"})
+    testbed.uevent(f"{device}/drm/card0", "change", {"WEDGED": "rebind"})
+    output, _ = monitor.communicate(timeout=30)
+    testbed.uevent(f"{device}/drm/card0", "change")  # to a monitor that is gone
+    testbed.close()
+    assert output == "change /dev/dri/card0 rebind\n"
+
+
+def test_without_libumockdev_the_message_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the module for libumockdev was not built, one sentence names the packages."""
+    monkeypatch.setitem(sys.modules, "amdgpu_hw.mock._umockdev", None)
+    with pytest.raises(umockdev.TestbedError, match=r"needs libumockdev: install umockdev and libumockdev-dev"):
+        umockdev.Testbed(tmp_path)
