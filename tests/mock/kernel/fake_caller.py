@@ -100,6 +100,7 @@ class FakeCaller:
         self.pid = os.getpid() if pid is None else pid
         self.tid = self.pid
         self.comm = comm
+        self.exiting = False
         self.memory = bytearray(MEMORY_SIZE)
         self.files: dict[int, File | int] = {}
         """Descriptor -> mock file, or a descriptor of this process for a foreign one."""
@@ -131,6 +132,8 @@ class FakeCaller:
 
     def install_fd(self, file: File, cloexec: bool) -> Blocking[int]:
         if len(self.files) >= self.max_files:
+            if not _references(file):
+                file.release()
             raise KernelError(errno.EMFILE)
         return self._install(file)
         yield  # A generator, as with a real transport, which asks the client and waits for its answer.

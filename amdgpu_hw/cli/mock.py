@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: MIT
+"""``amdgpu-hw mock``: any program on a mock machine."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from typing import Any
+
+from amdgpu_hw.on_mock import OPTIONAL_DEVICES, run_on_mock
+
+__all__ = ("add_commands",)
+
+
+def add_commands(commands: Any) -> None:
+    """Declare the command."""
+    parser = commands.add_parser(
+        "mock",
+        help="run any program on a mock machine",
+        usage="amdgpu-hw mock [--gpu NAME]... [--kernel VARIANT] [--without DEVICE]... -- COMMAND...",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--gpu", metavar="NAME", action="append", default=[], help="a GPU of the machine; repeatable")
+    parser.add_argument("--kernel", metavar="VARIANT", help="the machine's kernel")
+    parser.add_argument(
+        "--without",
+        metavar="DEVICE",
+        action="append",
+        default=[],
+        choices=OPTIONAL_DEVICES,
+        help="leave a device out",
+    )
+    parser.add_argument("command", nargs="+", metavar="COMMAND", help="the program and its arguments")
+    parser.set_defaults(run=run_mock, takes_rest=False)
+
+
+def run_mock(options: argparse.Namespace, _rest: Sequence[str]) -> int:
+    """Run the program; the exit status is the program's."""
+    return run_on_mock(options.command, options.gpu, options.kernel, options.without)

@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: MIT
+"""The gate of last resort: a job that makes the GPU itself wait for a flag in memory, for half a second at most.
+
+Needs nothing but the GPU, and is bounded by nothing but the job timeout (2 s on new kernels) if nobody writes the flag.
+So the job belongs to another process (`gpu_wait_process`), which writes it when its time is up and when the test's
+process is gone, however that ended. What a test gets is the job's fence, in a sync file: the job itself is in an
+address space of its own and on a compute ring of its own, where it holds up nothing else.
+"""
+
+from __future__ import annotations
+
+import itertools
+import socket
+import subprocess
+import sys
+
+from amdgpu_hw.errors import GateError
+from amdgpu_hw.gate.base import Gate, GateMaker
+from amdgpu_hw.sync import SyncFile
+
+__all__ = ("GpuWaitGateMaker",)
+
+# Opening a GPU, which may have to resume from runtime suspend.
+_START_S = 10.0
+_REPLY_S = 2.0
+
+
+class GpuWaitGate(Gate):
+    """One waiting job of the other process, by its number there."""
+
+    name = "gpu-wait"
+
+    def __init__(self, process: _Process, number: int, purpose: str, hold_ns: int) -> None:
+        self._process = process
+        self._number = number
+        super().__init__(process.shut(number, hold_ns), hold_ns, purpose)
+
+    def _signal(self) -> None:
+        self._process.open(self._number)
+
+    def _release(self) -> None:
+        pass  # the other process drops the job when it is done
+
+
+class _Process:
+    """The process that owns the waiting jobs, and the socket to it."""
+
+    def __init__(self, selector: str) -> None:
+        self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "amdgpu_hw.gate.gpu_wait_process", str(theirs.fileno()), selector],
+                pass_fds=(theirs.fileno(),),
+                stdin=subprocess.DEVNULL,
+                process_group=0,  # Ctrl-C is for the tests; this process ends when its socket does
+            )
+        answer, _ = self._receive(_START_S)
+        self.trouble = None if answer == "ready" else answer
+
+    def shut(self, number: int, hold_ns: int) -> SyncFile:
+        """Have a job wait; raises `GateError`."""
+        self._send(f"shut {number} {hold_ns}")
+        answer, fds = self._receive(_REPLY_S)
+        if not fds:
+            raise GateError(f"no gpu-wait gate: {answer}")
+        return SyncFile(fds[0])
+
+    def open(self, number: int) -> None:
+        """Let the job go. If the process is gone, so is whoever could hold the job back."""
+        try:
+            self._send(f"open {number}")
+        except GateError:
+            return
+
+    def close(self) -> None:
+        """End the process: it lets all jobs go first."""
+        self._socket.close()
+        try:
+            self._process.wait(_REPLY_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def _send(self, message: str) -> None:
+        try:
+            self._socket.send(message.encode())
+        except OSError as error:
+            raise GateError(f"the process that holds gpu-wait gates is gone: {error.strerror}") from error
+
+    def _receive(self, timeout_s: float) -> tuple[str, list[int]]:
+        self._socket.settimeout(timeout_s)
+        try:
+            message, fds, _, _ = socket.recv_fds(self._socket, 4096, 1)
+        except TimeoutError:
+            return f"the other process does not answer within {timeout_s:g} s", []
+        except OSError as error:
+            return f"the other process is gone: {error.strerror}", []
+        return message.decode() or "the other process ended", fds
+
+
+class GpuWaitGateMaker(GateMaker):
+    """Gates made of jobs that wait on the GPU. ``selector`` names the GPU, as for `open_gpu`.
+
+    Starts its process when first asked, which has to be before anything is gated: a new process closes its copies
+    of our descriptors, and that blocks while work is gated (KERNEL.md 4.8).
+    """
+
+    name = GpuWaitGate.name
+    summary = "a job that makes the GPU wait for memory, half a second at most; needs nothing, but may end in a reset"
+    longest_hold_ns = 450_000_000
+
+    def __init__(self, selector: str) -> None:
+        self._selector = selector
+        self._numbers = itertools.count(1)
+        self._process: _Process | None = None
+
+    def why_not(self) -> str | None:
+        """See `GateMaker.why_not`."""
+        return self._started().trouble
+
+    def shut(self, purpose: str, hold_ns: int) -> Gate:
+        """See `GateMaker.shut`."""
+        process = self._started()
+        if process.trouble:
+            raise GateError(f"no gpu-wait gate: {process.trouble}")
+        return GpuWaitGate(process, next(self._numbers), purpose, min(hold_ns, self.longest_hold_ns))
+
+    def close(self) -> None:
+        """See `GateMaker.close`."""
+        if self._process is not None:
+            self._process.close()
+            self._process = None
+
+    def _started(self) -> _Process:
+        if self._process is None:
+            self._process = _Process(self._selector)
+        return self._process

@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: MIT
+"""Running a command on a mock machine: what the command line and the pytest plugin share."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Collection, Sequence
+
+from amdgpu_hw.mock.machine import DEFAULT_GPU, Machine, MachineError
+from amdgpu_hw.mock.variants import DEFAULT_VARIANT
+from amdgpu_hw.verdict.machine import ENVIRONMENT
+
+__all__ = ("OPTIONAL_DEVICES", "UNUSABLE", "run_on_mock")
+
+OPTIONAL_DEVICES = ("sw_sync", "vgem")
+"""What a mock machine can be built without."""
+
+UNUSABLE = 2
+"""Exit status when the environment allows no verdict."""
+
+
+def run_on_mock(
+    command: Sequence[str], gpus: Sequence[str] = (), kernel: str | None = None, without: Collection[str] = ()
+) -> int:
+    """Run a command on a new mock machine; its exit status as a shell gives it, or `UNUSABLE` after saying why.
+
+    The command's environment tells the report layer, and nobody else, that this is a mock.
+    """
+    gpus, kernel = tuple(gpus) or (DEFAULT_GPU,), kernel or DEFAULT_VARIANT
+    environment = os.environ | {ENVIRONMENT: json.dumps({"gpus": gpus, "kernel": kernel})}
+    try:
+        with Machine(gpus, kernel, without=without) as machine:
+            status = machine.run(command, environment)
+    except MachineError as error:
+        print(f"amdgpu-hw: {error}", file=sys.stderr)
+        return UNUSABLE
+    except KeyboardInterrupt:
+        print("amdgpu-hw: interrupted before the mock machine was up", file=sys.stderr)
+        return UNUSABLE
+    return status if status >= 0 else 128 - status

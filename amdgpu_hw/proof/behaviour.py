@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: MIT
+"""What a test proves, as data beside the test: the row, the behaviour in words, its control, what it needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+import pytest
+
+__all__ = ("MARKER", "Behaviour", "behaviour")
+
+F = TypeVar("F", bound=Callable[..., object])
+
+MARKER = "behaviour"
+"""Name of the pytest marker that carries a `Behaviour`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Behaviour:
+    """One behaviour that a kernel developer would name.
+
+    ``row`` is its name in the project's table of behaviours (B09, T01, O1; a trailing c marks a control). ``controls``
+    are the rows that show the opposite where it must happen: without them holding in the same process, this one proves
+    nothing. ``needs`` names capabilities of the GPU (attributes of `Gpu.capabilities`); ``faults`` says that the
+    GPU may fault or hang. ``rule`` says why the kernel must behave so, ``finding`` which suspected fault of the series
+    breaks it.
+    """
+
+    row: str
+    text: str
+    controls: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
+    rule: str = ""
+    finding: str = ""
+    faults: bool = False
+
+
+def behaviour(
+    row: str,
+    text: str,
+    *,
+    control: str | tuple[str, ...] = (),
+    needs: str | tuple[str, ...] = (),
+    rule: str = "",
+    finding: str = "",
+    faults: bool = False,
+) -> Callable[[F], F]:
+    """Say what the decorated test proves; see `Behaviour`."""
+    value = Behaviour(row, text, _tuple(control), _tuple(needs), rule, finding, faults)
+
+    def mark(test: F) -> F:
+        marked: F = pytest.mark.behaviour(value)(test)
+        return marked
+
+    return mark
+
+
+def _tuple(value: str | tuple[str, ...]) -> tuple[str, ...]:
+    return (value,) if isinstance(value, str) else value

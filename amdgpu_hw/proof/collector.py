@@ -1,0 +1,288 @@
+# SPDX-License-Identifier: MIT
+"""The pytest side of a run: which tests are about the kernel, what each one's end means, and the report."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import inspect
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Generator
+from datetime import UTC, datetime
+from pathlib import Path
+from types import FrameType
+
+import pytest
+
+from amdgpu_hw.errors import AmdgpuHwError, DrmError, FeatureMissing, GateError, NoGpu, PendingWork
+from amdgpu_hw.gate import open_all
+from amdgpu_hw.proof.behaviour import Behaviour
+from amdgpu_hw.proof.record import Broken, Inconclusive, NotTestable, Record
+from amdgpu_hw.proof.run import RECORD, RUN, Run, behaviour_of
+from amdgpu_hw.proof.watchdog import TestWatchdog
+from amdgpu_hw.verdict.model import Case, Outcome, Verdict, apply_controls
+from amdgpu_hw.verdict.table import verdict_text
+
+__all__ = ("Collector",)
+
+_CASE = pytest.StashKey[Case]()
+_BEHAVIOUR = pytest.StashKey[Behaviour]()
+
+_WORTH_ANOTHER_TRY = (Inconclusive, GateError)
+
+
+def _terminate(_number: int, _frame: FrameType | None) -> None:
+    """End as with Ctrl-C: gates opened, results kept, verdict printed."""
+    raise KeyboardInterrupt("SIGTERM")
+
+
+class Collector:
+    """Hooks of a pytest session; does nothing in one without tests of behaviour."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self._run: Run | None = None
+        self._no_gpu: str | None = None
+
+    # -- collection -------------------------------------------------------------------------------------------
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> Generator[None, object, object]:
+        """Open the run; put every control before what it controls, and back in where ``-k`` took it out."""
+        everything = list(items)
+        result = yield
+        items[:] = with_controls(items, everything)
+        if any(behaviour_of(item) for item in items) and not self._config.option.collectonly:
+            self._open_run()
+        return result
+
+    def _open_run(self) -> None:
+        option = self._config.option
+        try:
+            self._run = Run(
+                option.amdgpu_gpu,
+                gate=option.amdgpu_gate,
+                allow_faults=option.amdgpu_allow_faults,
+                files=[Path(name) for name in option.amdgpu_results],
+            )
+            self._config.stash[RUN] = self._run
+            signal.signal(signal.SIGTERM, _terminate)
+        except NoGpu as error:
+            if option.amdgpu_gpu is not None:
+                raise pytest.UsageError(str(error)) from None
+            self._no_gpu = str(error)
+        except (AmdgpuHwError, OSError) as error:
+            raise pytest.UsageError(str(error)) from None
+
+    def pytest_report_collectionfinish(self) -> list[str]:
+        """Say on what the tests run, in words."""
+        if self._no_gpu is not None:
+            return [f"amdgpu_hw: {self._no_gpu}; tests of behaviour are skipped, unless --amdgpu-mock is given"]
+        if self._run is None:
+            return []
+        results = self._run.results
+        return [
+            f"amdgpu_hw: {results.machine.words}: {results.machine.sentence}",
+            f"amdgpu_hw: {self._run.gpu_name}, gate {results.gate or 'none'}",
+        ]
+
+    # -- running ----------------------------------------------------------------------------------------------
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        """Begin a case; skip what this machine cannot show."""
+        behaviour = behaviour_of(item)
+        if behaviour is None:
+            return
+        if self._run is None:
+            pytest.skip(self._no_gpu or "no GPU")
+        item.stash[RECORD] = Record()
+        item.stash[_BEHAVIOUR] = behaviour
+        item.stash[_CASE] = case = _new_case(item, behaviour)
+        self._run.begin(case)
+        why_not = self._run.why_not(behaviour)
+        if why_not is not None:
+            raise NotTestable(why_not)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> bool | None:
+        """Run a test under its watchdog, once more if the first try proved nothing."""
+        if _CASE not in pyfuncitem.stash:
+            return None
+        case, record = pyfuncitem.stash[_CASE], pyfuncitem.stash[RECORD]
+        try:
+            self._try(pyfuncitem, case)
+        except _WORTH_ANOTHER_TRY:
+            record.clear()
+            self._try(pyfuncitem, case)
+        return True
+
+    def _try(self, item: pytest.Function, case: Case) -> None:
+        arguments = {name: item.funcargs[name] for name in inspect.signature(item.obj).parameters}
+        case.attempts += 1
+        with TestWatchdog(self._config.option.amdgpu_timeout, lambda report: self._give_up(case, report)) as watchdog:
+            try:
+                item.obj(**arguments)
+            finally:
+                open_all("the end of the test")
+                if watchdog.report is not None:
+                    raise Broken(watchdog.report)
+
+    def _give_up(self, case: Case, report: str) -> None:
+        """Leave a process whose test does not come back: keep what is known, and end."""
+        case.outcome, case.reason = Outcome.BROKEN, f"{report}\nEven with all gates open it does not come back."
+        run = self._require_run()
+        run.results.interrupted = f"{case.row} does not come back"
+        self._finish(run)
+        capture = self._config.pluginmanager.get_plugin("capturemanager")
+        with capture.global_and_fixture_disabled() if capture else contextlib.nullcontext():
+            self._print(run)
+            sys.stdout.flush()
+        os._exit(Verdict.BROKEN.value)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Turn the end of a phase into the case's outcome."""
+        report = yield
+        if _CASE not in item.stash:
+            return report
+        case, record = item.stash[_CASE], item.stash[RECORD]
+        case.duration_ns += round(call.duration * 1e9)
+        error = call.excinfo.value if call.excinfo is not None else None
+        failed_before = case.reason != "" and not case.outcome.is_good
+        if error is not None and not failed_before:
+            case.outcome, case.reason = judge(error)
+            case.explanation = explain(item.stash[_BEHAVIOUR]) if case.outcome is Outcome.BROKEN else ""
+        elif call.when == "call" and error is None:
+            case.outcome = Outcome.HOLDS if record.evidence else Outcome.UNFINISHED
+            case.reason = "" if record.evidence else "the test noted no evidence"
+        case.done, case.evidence, case.gates = record.done, record.evidence, record.gates
+        if case.outcome is Outcome.NOT_TESTABLE and error is not None:
+            report.outcome = "skipped"
+            report.longrepr = (str(item.path), item.location[1] or 0, f"not testable: {case.reason}")
+        elif isinstance(error, Broken | Inconclusive):
+            report.longrepr = f"{case.row} {case.outcome.value}: {case.reason} {case.explanation}".rstrip()
+        if isinstance(error, DrmError) and error.errno == errno.ENODEV:
+            self._stop(item.session, "the GPU is gone: the kernel answers every call with ENODEV")
+        return report
+
+    def _stop(self, session: pytest.Session, why: str) -> None:
+        self._require_run().results.interrupted = why
+        session.shouldstop = why
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_runtest_logfinish(self) -> None:
+        """Keep on disk what is known."""
+        if self._run is not None:
+            self._run.save()
+
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        """Note that the run ended early, and how."""
+        open_all("the end of the run")
+        if self._run is None or self._run.results.interrupted is not None:
+            return
+        how, cases = str(excinfo.value) or "Ctrl-C", self._run.results.cases
+        self._run.results.interrupted = how
+        if cases and cases[-1].outcome is Outcome.UNFINISHED:
+            self._run.results.interrupted += f" during {cases[-1].row}"
+            cases[-1].reason = f"ended by {how}"
+
+    # -- the end ----------------------------------------------------------------------------------------------
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Judge the run; the exit code follows from it."""
+        if self._run is None:
+            if self._no_gpu is not None and self._config.option.amdgpu_require_proof:
+                session.exitstatus = Verdict.NOTHING.value
+            return
+        self._finish(self._run)
+        verdict = self._run.results.verdict
+        if verdict is Verdict.BROKEN:
+            session.exitstatus = Verdict.BROKEN.value
+        elif self._run.file_failures or (verdict is Verdict.NOTHING and self._config.option.amdgpu_require_proof):
+            session.exitstatus = Verdict.NOTHING.value
+
+    def _finish(self, run: Run) -> None:
+        apply_controls(run.results.cases)
+        run.results.finished = datetime.now(UTC)
+        run.save()
+        run.close()
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_unconfigure(self) -> None:
+        """Print the verdict, below everything that pytest prints."""
+        if self._run is not None:
+            self._print(self._run)
+
+    def _print(self, run: Run) -> None:
+        reporter = self._config.pluginmanager.get_plugin("terminalreporter")
+        if reporter is None:
+            return
+        width = shutil.get_terminal_size((120, 24)).columns
+        reporter.write_line("")
+        reporter.write(verdict_text(run.results, width, reporter.hasmarkup))
+        for failure in run.file_failures:
+            reporter.write_line(failure)
+        for file in run.files:
+            if file.failure is None:
+                reporter.write_line(f"Results are in {file.path}.")
+
+    def _require_run(self) -> Run:
+        if self._run is None:
+            raise RuntimeError("a test of behaviour ran without a GPU")
+        return self._run
+
+
+def with_controls(items: list[pytest.Item], everything: list[pytest.Item]) -> list[pytest.Item]:
+    """``items`` with every control before what it controls, taken from ``everything`` where it is missing."""
+    by_row: dict[str, list[pytest.Item]] = {}
+    for item in everything:
+        behaviour = behaviour_of(item)
+        if behaviour is not None:
+            by_row.setdefault(behaviour.row, []).append(item)
+    ordered: dict[pytest.Item, None] = {}
+
+    def add(item: pytest.Item, above: tuple[str, ...]) -> None:
+        behaviour = behaviour_of(item)
+        for row in behaviour.controls if behaviour is not None else ():
+            if row not in above:
+                for control in by_row.get(row, []):
+                    add(control, (*above, row))
+        ordered.setdefault(item)
+
+    for item in items:
+        add(item, ())
+    return list(ordered)
+
+
+def judge(error: BaseException) -> tuple[Outcome, str]:
+    """What it means that a phase of a test ended with ``error``: the outcome, and the reason in words."""
+    if isinstance(error, NotTestable | FeatureMissing | pytest.skip.Exception):
+        return Outcome.NOT_TESTABLE, str(error)
+    if isinstance(error, Inconclusive | GateError):
+        return Outcome.INCONCLUSIVE, str(error)
+    if isinstance(error, KeyboardInterrupt):
+        return Outcome.UNFINISHED, "interrupted"
+    if isinstance(error, DrmError) and error.errno != errno.ENODEV:
+        return Outcome.BROKEN, f"the kernel refused what it must accept: {error}"
+    if isinstance(error, AssertionError | PendingWork):
+        return Outcome.BROKEN, str(error)
+    return Outcome.UNFINISHED, f"{type(error).__name__}: {error}"
+
+
+def explain(behaviour: Behaviour) -> str:
+    """Why the kernel must behave so, and what it may be if it does not."""
+    suspect = f"This is what a suspected fault of the series looks like: {behaviour.finding}"
+    return " ".join(filter(None, (behaviour.rule, suspect if behaviour.finding else "")))
+
+
+def _new_case(item: pytest.Item, behaviour: Behaviour) -> Case:
+    callspec = getattr(item, "callspec", None)
+    text = f"{behaviour.text} ({callspec.id})" if callspec is not None else behaviour.text
+    return Case(item.nodeid, behaviour.row, text, behaviour.controls)

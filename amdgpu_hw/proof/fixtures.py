@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: MIT
+"""The fixtures of tests/hw: an address space, gated work, and the assertions.
+
+def test_explicit_prt_unmap_takes_effect_while_work_is_in_flight(gpu, shut_gate, must):
+    tiles = gpu.reserve(64 * MiB)
+    tiles.map_prt()
+    with shut_gate(gpu.compute) as job:
+        must.signal(tiles.clear(explicit_sync=True), within=ms(500), while_pending=job)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import Protocol
+
+import pytest
+
+from amdgpu_hw.gpu import Gpu, open_gpu
+from amdgpu_hw.health import HealthWatch
+from amdgpu_hw.memory import Buffer
+from amdgpu_hw.proof.held import HeldFence, HeldJob, require_pending
+from amdgpu_hw.proof.must import Must
+from amdgpu_hw.proof.record import Broken, Record
+from amdgpu_hw.proof.run import RECORD, RUN, Run
+from amdgpu_hw.proof.units import duration, ms
+from amdgpu_hw.submit import Ib, Queue
+
+__all__ = ("ShutFence", "ShutGate", "drain", "gpu", "must", "record", "shut_fence", "shut_gate")
+
+# How long a job may take after its gate has opened, and page-table work to drain: with runtime PM in between, long.
+_COMPLETE_NS = ms(5000)
+
+
+class ShutGate(Protocol):
+    """What the fixture `shut_gate` is."""
+
+    def __call__(
+        self,
+        queue: Queue,
+        ib: Sequence[int] | Sequence[Ib] | None = None,
+        *,
+        buffers: Sequence[Buffer] = (),
+    ) -> AbstractContextManager[HeldJob]:
+        """A job on ``queue`` (a NOP, or ``ib``) that stays in flight inside the ``with`` block."""
+
+
+class ShutFence(Protocol):
+    """What the fixture `shut_fence` is."""
+
+    def __call__(self) -> AbstractContextManager[HeldFence]:
+        """A fence that stays unsignalled inside the ``with`` block."""
+
+
+@pytest.fixture
+def record(request: pytest.FixtureRequest) -> Record:
+    """The notes of this test."""
+    notes: Record = request.node.stash[RECORD]
+    return notes
+
+
+@pytest.fixture
+def must(record: Record) -> Must:
+    """What must be seen; see `Must`."""
+    return Must(record)
+
+
+@pytest.fixture
+def _run(request: pytest.FixtureRequest) -> Run:
+    return request.config.stash[RUN]
+
+
+@pytest.fixture
+def gpu(request: pytest.FixtureRequest, _run: Run) -> Iterator[Gpu]:
+    """The GPU under test with an address space of its own, which must be well and idle afterwards."""
+    with open_gpu(_run.gpu_node) as gpu:
+        watch = HealthWatch(gpu)
+        yield gpu
+        troubles = watch.troubles()
+        if troubles and not _run.may_fault(request.node):
+            raise Broken(f"afterwards the kernel reported {'; '.join(troubles)}")
+        drain(gpu)
+
+
+@pytest.fixture
+def shut_gate(gpu: Gpu, record: Record, _run: Run) -> Callable[..., AbstractContextManager[HeldJob]]:
+    """Holds a job in flight; see `ShutGate`."""
+
+    @contextmanager
+    def shut(
+        queue: Queue, ib: Sequence[int] | Sequence[Ib] | None = None, *, buffers: Sequence[Buffer] = ()
+    ) -> Iterator[HeldJob]:
+        drain(gpu)
+        with _run.shut(f"a job on {queue}") as gate:
+            record.held_by(gate.name)
+            submission = queue.submit(ib or queue.packets.nop(), buffers=buffers, wait=[gate.fence(gpu)])
+            job = HeldJob(submission, gate)
+            require_pending(job)
+            try:
+                yield job
+            finally:
+                gate.open()
+                if not submission.wait(_COMPLETE_NS):
+                    raise Broken(f"{submission} has not completed {duration(_COMPLETE_NS)} after its gate opened")
+
+    return shut
+
+
+@pytest.fixture
+def shut_fence(gpu: Gpu, record: Record, _run: Run) -> Callable[[], AbstractContextManager[HeldFence]]:
+    """Holds a fence unsignalled; see `ShutFence`."""
+
+    @contextmanager
+    def shut() -> Iterator[HeldFence]:
+        with _run.shut("an input fence") as gate:
+            record.held_by(gate.name)
+            fence = HeldFence(gate.fence(gpu), gate)
+            require_pending(fence)
+            try:
+                yield fence
+            finally:
+                gate.open()
+
+    return shut
+
+
+def drain(gpu: Gpu) -> None:
+    """See every page-table job of the address space done, so that nothing under test queues behind one.
+
+    Page-table jobs of one VM run in order (KERNEL.md 4.4); an update that queues one for sure is waited for.
+    """
+    if not gpu.address_space.drain(_COMPLETE_NS):
+        raise Broken(f"page-table updates did not end within {duration(_COMPLETE_NS)}, although nothing is pending")

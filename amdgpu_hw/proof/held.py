@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: MIT
+"""Work and fences held back by a gate: what "in flight" means in the tests (KERNEL.md 6.1)."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from amdgpu_hw.gate.base import Gate
+from amdgpu_hw.proof.record import Inconclusive
+from amdgpu_hw.submit import Submission
+from amdgpu_hw.sync import Syncobj
+
+__all__ = ("Held", "HeldFence", "HeldJob")
+
+
+class Held(Protocol):
+    """Something that stays pending until its gate opens."""
+
+    gate: Gate
+
+    @property
+    def words(self) -> str:
+        """Its name in messages."""
+
+    def is_pending(self) -> bool:
+        """Whether it is pending right now, as the kernel says."""
+
+    def open(self) -> None:
+        """Let it go."""
+
+
+class HeldJob:
+    """A submission that waits for a gate: J of the behaviour table."""
+
+    def __init__(self, submission: Submission, gate: Gate) -> None:
+        self.submission = submission
+        self.gate = gate
+
+    @property
+    def words(self) -> str:
+        """Its name in messages, e.g. ``job 17 of compute0``."""
+        return str(self.submission)
+
+    def is_pending(self) -> bool:
+        """Whether its fence is unsignalled and the gate shut; the gate is asked last, so that both were at once."""
+        return not self.submission.signaled() and self.gate.is_shut
+
+    def open(self) -> None:
+        """Open the gate."""
+        self.gate.open()
+
+
+class HeldFence:
+    """A fence that nothing signals before its gate opens: F of the behaviour table, an input fence of GEM_VA."""
+
+    def __init__(self, syncobj: Syncobj, gate: Gate) -> None:
+        self.syncobj = syncobj
+        self.gate = gate
+
+    @property
+    def words(self) -> str:
+        """Its name in messages."""
+        return "the input fence"
+
+    def is_pending(self) -> bool:
+        """Whether it is unsignalled."""
+        return self.gate.is_shut
+
+    def open(self) -> None:
+        """Open the gate."""
+        self.gate.open()
+
+
+def require_pending(held: Held) -> None:
+    """Raise `Inconclusive` unless ``held`` is still pending: nothing seen from here on would prove anything."""
+    if not held.is_pending():
+        raise Inconclusive(f"{held.words} is not pending any more: {held.gate.why_open}")

@@ -1,0 +1,261 @@
+# SPDX-License-Identifier: MIT
+"""What must be seen: the assertions of the tests, which measure, note the evidence and explain a failure.
+
+A failure says what was submitted, what it waited for, how long, and what signalled and what did not. Whatever is
+claimed "while pending" is only claimed when the gate was still shut afterwards; else it is inconclusive.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from amdgpu_hw.address_space import Mapping, Update
+from amdgpu_hw.errors import DrmError, errno_name
+from amdgpu_hw.gate.base import WATCHDOG
+from amdgpu_hw.proof.held import Held, require_pending
+from amdgpu_hw.proof.record import Broken, Inconclusive, Record
+from amdgpu_hw.proof.units import duration, ms
+from amdgpu_hw.proof.words import update_words
+from amdgpu_hw.submit import Submission
+from amdgpu_hw.sync import BackgroundCall
+
+__all__ = ("Must", "Subject")
+
+Subject = Update | Submission | BackgroundCall[Update] | BackgroundCall[Mapping]
+"""What can be waited for: an update's fence, a job, or a GEM_VA that may itself block."""
+
+# Left of a gate's time when a wait under it must end, so that the gate is still shut when it is asked.
+_MARGIN_NS = ms(50)
+# After the gate has opened, what waited for it is done in well under a millisecond; runtime PM may add to that.
+_AFTER_OPENING_NS = ms(2000)
+
+
+@dataclass(frozen=True, slots=True)
+class _Watched:
+    """A subject in words, and how to wait for it."""
+
+    action: Callable[[], str]
+    """What was done; a call that is still blocked can tell less about it than one that has returned."""
+    noun: str
+    wait: Callable[[int], bool]
+    ioctl_ns: int = 0
+
+
+class Must:
+    """The assertions of one test; evidence goes to its record."""
+
+    def __init__(self, record: Record) -> None:
+        self._record = record
+
+    def did(self, what: str) -> None:
+        """Note a step that the arguments of the assertions do not show."""
+        self._record.did(what)
+
+    def note(self, what: str) -> None:
+        """Note what was seen beside the evidence that decides."""
+        self._record.saw("note", what)
+
+    # -- fences -----------------------------------------------------------------------------------------------
+
+    def signal(
+        self,
+        subject: Subject,
+        *,
+        within: int = ms(500),
+        while_pending: Held | None = None,
+        after: Held | None = None,
+    ) -> None:
+        """``subject`` must be done within so many nanoseconds, while one thing is pending or after one was let go."""
+        if while_pending is not None:
+            self._signal_while(subject, within, while_pending)
+            return
+        watched = self._watch(subject)
+        started = time.monotonic_ns()
+        since = (after.gate.opened_at or started) if after is not None else started
+        signalled = watched.wait(within if after is None else max(within, _AFTER_OPENING_NS))
+        took = duration(time.monotonic_ns() - since)
+        moment = "the gate had opened" if after is not None else "GEM_VA had returned"
+        if not signalled:
+            raise Broken(
+                f"{watched.action()}: {watched.noun} still unsignalled {took} after {moment}, although nothing is "
+                "left that it may wait for."
+            )
+        noun = "" if after is not None else f"{watched.noun} "
+        self._record.saw(
+            "fence", f"{noun}signalled within {took} after {moment}", within_ns=time.monotonic_ns() - since
+        )
+
+    def not_signal(self, subject: Subject, *, for_: int = ms(100), while_pending: Held) -> None:
+        """``subject`` must not be done for so many nanoseconds, because ``while_pending`` is pending."""
+        watched, held = self._watch(subject), while_pending
+        started = time.monotonic_ns()
+        if _waited_in_ioctl(watched, held):
+            waited = watched.ioctl_ns
+            text = f"the ioctl itself waited {duration(waited)}, until the watchdog opened the gate"
+            self._record.saw("fence", text, waited_ns=waited)
+            return
+        signalled = watched.wait(min(for_, self._time_left(held)))
+        took = time.monotonic_ns() - started
+        require_pending(held)
+        if signalled:
+            raise Broken(
+                f"{watched.action()} did not wait for {held.words}: {watched.noun} signalled after {duration(took)} "
+                f"with the gate ({held.gate.name}) still shut."
+            )
+        seen = "the ioctl still blocked" if _blocked(subject) else f"{watched.noun} unsignalled"
+        self._record.saw("fence", f"{seen} after {duration(took)} with the gate shut", waited_ns=took)
+
+    def come_back(
+        self, call: BackgroundCall[Update] | BackgroundCall[Mapping], *, within: int = ms(500), while_pending: Held
+    ) -> None:
+        """A GEM_VA must return within so many nanoseconds although ``while_pending`` is pending."""
+        held = while_pending
+        started = time.monotonic_ns()
+        returned = call.wait(min(within, self._time_left(held)))
+        took = time.monotonic_ns() - started
+        require_pending(held)
+        if not returned:
+            raise Broken(f"GEM_VA blocked in the ioctl for {duration(took)}, with {held.words} pending.")
+        self._record.saw("fence", f"the ioctl returned after {duration(took)} with the gate shut", returned_ns=took)
+
+    def _signal_while(self, subject: Subject, within: int, held: Held) -> None:
+        watched = self._watch(subject)
+        started = time.monotonic_ns()
+        signalled = watched.wait(min(within, max(held.gate.remaining_ns - _MARGIN_NS, 0)))
+        took = time.monotonic_ns() - started
+        if not held.is_pending():
+            if _waited_in_ioctl(watched, held):
+                raise Broken(
+                    f"{watched.action()} waited for {held.words} inside the ioctl, for {duration(watched.ioctl_ns)}: "
+                    f"until the watchdog opened the gate ({held.gate.name})."
+                )
+            raise Inconclusive(f"{held.words} is not pending any more: {held.gate.why_open}")
+        if not signalled:
+            raise Broken(self._why_unsignalled(watched, held, took))
+        self._record.saw(
+            "fence", f"{watched.noun} signalled after {duration(took)} with the gate shut", signalled_ns=took
+        )
+
+    def _why_unsignalled(self, watched: _Watched, held: Held, took: int) -> str:
+        """Open the gate to see whether it was what the subject waited for."""
+        shut = f"{watched.noun} unsignalled after {duration(took)} with the gate ({held.gate.name}) shut"
+        held.open()
+        opened = time.monotonic_ns()
+        if watched.wait(_AFTER_OPENING_NS):
+            return (
+                f"{watched.action()} waited for {held.words}: {shut}, "
+                f"signalled {duration(time.monotonic_ns() - opened)} after it opened."
+            )
+        return (
+            f"{watched.action()} waited: {shut}, and still unsignalled {duration(time.monotonic_ns() - opened)} after "
+            f"it opened, so not for {held.words} alone."
+        )
+
+    @staticmethod
+    def _time_left(held: Held) -> int:
+        left = held.gate.remaining_ns - _MARGIN_NS
+        if left <= 0:
+            raise Inconclusive(f"no time left to watch under {held.gate}: {held.gate.why_open}")
+        return left
+
+    def _watch(self, subject: Subject) -> _Watched:
+        if isinstance(subject, Submission):
+            return _Watched(lambda: f"CS of {subject}", str(subject), subject.wait)
+        if isinstance(subject, Update):
+            words = update_words(subject)
+            self._record.did(words)
+            return _Watched(lambda: words, "update fence", subject.wait, subject.ioctl_ns)
+        return _Watched(lambda: _call_words(subject), "update fence", lambda timeout: _wait_call(subject, timeout))
+
+    # -- answers and memory -----------------------------------------------------------------------------------
+
+    def accept(self, what: str, call: Callable[[], object]) -> None:
+        """The kernel must accept a call."""
+        self._record.did(what)
+        errno = _errno_of(call)
+        if errno:
+            raise Broken(f"{what}: refused with {errno_name(errno)}.")
+        self._record.saw("errno", "accepted", errno=0)
+
+    @contextmanager
+    def refuse(self, errno: int, what: str) -> Iterator[None]:
+        """The call in the block must be refused with this errno."""
+        self._record.did(what)
+        try:
+            yield
+        except DrmError as error:
+            if error.errno == errno:
+                self._record.saw("errno", f"refused with {error.errno_name}", errno=errno)
+                return
+            raise Broken(f"{what}: refused with {error.errno_name} instead of {errno_name(errno)} ({error}).") from None
+        raise Broken(f"{what}: accepted instead of refused with {errno_name(errno)}.")
+
+    def answer(self, what: str, calls: Iterable[tuple[str, int, Callable[[], object]]]) -> None:
+        """Every call, of (its words, errno or 0, the call), must answer so; all wrong ones are reported together."""
+        self._record.did(what)
+        wrong, count, refused = [], 0, 0
+        for words, errno, call in calls:
+            count += 1
+            refused += errno != 0
+            got = _errno_of(call)
+            if got != errno:
+                wrong.append(f"{words}: {_answer(got)} instead of {_answer(errno)}")
+        if wrong:
+            raise Broken(f"{what}: {len(wrong)} of {count} answers are wrong: {'; '.join(wrong)}.")
+        self._record.saw(
+            "errno", f"{count - refused} accepted, {refused} refused as they must be", calls=count, refused=refused
+        )
+
+    def be(self, fact: bool, *, seen: str, otherwise: str, kind: str = "memory") -> None:
+        """A fact must be true: ``seen`` is the evidence in words, ``otherwise`` what the failure says."""
+        if not fact:
+            raise Broken(otherwise)
+        self._record.saw(kind, seen)
+
+    def equal(self, got: object, expected: object, what: str, kind: str = "memory") -> None:
+        """Two values must be equal; ``what`` they are, in words ("the job read from the tile")."""
+        if got != expected:
+            raise Broken(f"{what} {_value(got)}, expected {_value(expected)}.")
+        self._record.saw(kind, f"{what} {_value(got)}")
+
+
+def _waited_in_ioctl(watched: _Watched, held: Held) -> bool:
+    """Whether GEM_VA came back only because the watchdog opened the gate: page tables written by the CPU wait there.
+
+    See `amdgpu_vm_cpu_prepare` and the module parameter vm_update_mode.
+    """
+    return held.gate.opened_by == WATCHDOG and watched.ioctl_ns > held.gate.hold_ns // 2
+
+
+def _blocked(subject: Subject) -> bool:
+    return isinstance(subject, BackgroundCall) and not subject.done()
+
+
+def _call_words(call: BackgroundCall[Update] | BackgroundCall[Mapping]) -> str:
+    return update_words(call.result(0)) if call.done() else "GEM_VA"
+
+
+def _wait_call(call: BackgroundCall[Update] | BackgroundCall[Mapping], timeout_ns: int) -> bool:
+    end = time.monotonic_ns() + timeout_ns
+    return call.wait(timeout_ns) and call.result(0).wait(max(0, end - time.monotonic_ns()))
+
+
+def _errno_of(call: Callable[[], object]) -> int:
+    try:
+        call()
+    except DrmError as error:
+        return error.errno or 0
+    return 0
+
+
+def _answer(errno: int) -> str:
+    return f"refused with {errno_name(errno)}" if errno else "accepted"
+
+
+def _value(value: object) -> str:
+    if isinstance(value, set | frozenset):
+        return ", ".join(sorted(_value(item) for item in value)) or "nothing"
+    return f"{value:#x}" if isinstance(value, int) and not isinstance(value, bool) else str(value)

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: MIT
+"""One run of the tests on one GPU: which GPU, what it can do, the gate in use, and the results so far."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+
+from amdgpu_hw.gate import Choice, Gate, choose
+from amdgpu_hw.gpu import open_gpu
+from amdgpu_hw.proof.behaviour import MARKER, Behaviour
+from amdgpu_hw.proof.record import NotTestable, Record
+from amdgpu_hw.verdict.machine import command_line, software_versions, this_machine
+from amdgpu_hw.verdict.model import Case
+from amdgpu_hw.verdict.results import ResultFile, Results
+
+__all__ = ("RECORD", "RUN", "Run", "behaviour_of")
+
+RECORD = pytest.StashKey[Record]()
+"""Where an item keeps its notes."""
+
+
+def behaviour_of(item: pytest.Item) -> Behaviour | None:
+    """What a test proves; None for tests that are not about the kernel's behaviour."""
+    marker = item.get_closest_marker(MARKER)
+    return marker.args[0] if marker is not None else None
+
+
+class Run:
+    """A run, opened on the GPU that ``selector`` names; raises what `open_gpu` and `choose` raise.
+
+    ``gate`` forces a kind of gate; ``allow_faults`` lets tests run that may make the GPU fault or hang.
+    """
+
+    def __init__(
+        self,
+        selector: str | None,
+        *,
+        gate: str | None = None,
+        allow_faults: bool = False,
+        files: list[Path] | None = None,
+    ) -> None:
+        self.allow_faults = allow_faults
+        self.results = Results(this_machine(), command_line(), software_versions())
+        self.files = [ResultFile(path) for path in files or []]
+        with open_gpu(selector) as gpu:
+            self.gpu_node = gpu.identity.node
+            self.gpu_name = str(gpu)
+            self.probes = gpu.capabilities.probes()
+            self.results.gpu = asdict(gpu.identity)
+        self.results.probes = {
+            name: {"supported": probe.supported, "errno": probe.errno, "why": probe.why}
+            for name, probe in self.probes.items()
+        }
+        self._choice: Choice = choose(self.gpu_node, gate)
+        self.results.gate, self.results.gates = self._choice.name, self._choice.why_not
+
+    def why_not(self, behaviour: Behaviour) -> str | None:
+        """Why a behaviour cannot be tested on this machine; None if it can."""
+        for name in behaviour.needs:
+            if not self.probes[name]:
+                return f"needs {name.replace('_', ' ')}; {self.probes[name].why}"
+        if behaviour.faults and not self.allow_faults:
+            return "may make the GPU fault: only with --amdgpu-allow-faults"
+        return None
+
+    def may_fault(self, item: pytest.Item) -> bool:
+        """Whether a test expects the GPU to fault."""
+        behaviour = behaviour_of(item)
+        return behaviour is not None and behaviour.faults
+
+    def shut(self, purpose: str) -> Gate:
+        """A new, shut gate of the chosen kind; raises `NotTestable` if there is no kind, `GateError` if it fails."""
+        maker = self._choice.maker
+        if maker is None:
+            reasons = "; ".join(f"{name}: {why}" for name, why in self._choice.why_not.items())
+            raise NotTestable(f"no gate can be had here: {reasons}")
+        return maker.shut(purpose, maker.longest_hold_ns)
+
+    def begin(self, case: Case) -> None:
+        """Add a case, which has not finished until it says otherwise."""
+        self.results.cases.append(case)
+        self.save()
+
+    def save(self) -> None:
+        """Write the result files."""
+        for file in self.files:
+            file.write(self.results)
+
+    @property
+    def file_failures(self) -> list[str]:
+        """What went wrong with the result files, a sentence each."""
+        return [file.failure for file in self.files if file.failure is not None]
+
+    def close(self) -> None:
+        """Give the gate maker back."""
+        if self._choice.maker is not None:
+            self._choice.maker.close()
+
+
+RUN = pytest.StashKey[Run]()
+"""Where pytest's config keeps the run."""

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: MIT
+"""The watchdog of a test: whatever blocks, the gates are opened, and what was pending is told."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from types import FrameType, TracebackType
+from typing import Self
+
+from amdgpu_hw.gate import open_all, shut_gates
+
+__all__ = ("TestWatchdog",)
+
+
+class TestWatchdog:
+    """Watches one test for ``seconds``; a context manager.
+
+    When time is up it opens every gate, which lets go whatever waits for one inside the kernel, and keeps `report`.
+    If the test is still stuck as many seconds later, the kernel will not let go of it: ``give_up`` is called with the
+    report, in the watchdog's thread, and is expected to end the process.
+    """
+
+    __test__ = False  # not for pytest to collect
+
+    def __init__(self, seconds: float, give_up: Callable[[str], None]) -> None:
+        self._seconds = seconds
+        self._give_up = give_up
+        self._thread = threading.get_ident()
+        self._block: FrameType | None = None
+        self._timer = self._arm(self._fire)
+        self.report: str | None = None
+        """What was pending when time was up; None while it is not."""
+
+    def __enter__(self) -> Self:
+        self._block = sys._getframe(1)
+        self._timer.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._timer.cancel()
+        self._block = None  # frames keep each other alive
+
+    def _arm(self, function: Callable[[], None]) -> threading.Timer:
+        timer = threading.Timer(self._seconds, function)
+        timer.daemon = True
+        return timer
+
+    def _fire(self) -> None:
+        pending = [str(gate) for gate in shut_gates()]
+        where = self._stack()
+        open_all("the test's watchdog")
+        shut = f"shut were: {', '.join(pending)}" if pending else "no gate was shut"
+        self.report = f"the test did not end within {self._seconds:g} s; {shut}; it was at:\n{where}"
+        self._timer = self._arm(lambda: self._give_up(self.report or ""))
+        self._timer.start()
+
+    def _stack(self) -> str:
+        """Where the watched block is, outermost call first."""
+        frames = []
+        frame = sys._current_frames().get(self._thread)
+        while frame is not None and frame is not self._block:
+            frames.append((frame, frame.f_lineno))
+            frame = frame.f_back
+        return "".join(traceback.StackSummary.extract(iter(reversed(frames))).format()).rstrip()

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: MIT
+"""The pytest plugin: options, and a whole session moved onto a mock machine when asked.
+
+The fixtures are in `amdgpu_hw.proof.fixtures`, what collects the verdict in `amdgpu_hw.proof.collector`. Sessions
+without tests of behaviour are left alone.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from amdgpu_hw.gate import GATE_NAMES
+from amdgpu_hw.proof.behaviour import MARKER
+from amdgpu_hw.proof.collector import Collector
+
+__all__ = ()
+
+pytest_plugins = ("amdgpu_hw.proof.fixtures",)
+
+DEFAULT_MOCK = "navi31"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Declare the options."""
+    group = parser.getgroup("amdgpu_hw", "tests of amdgpu kernel behaviour")
+    group.addoption(
+        "--amdgpu-gpu", metavar="GPU", help="the GPU to test: PCI address, render node or name (default: the first)"
+    )
+    group.addoption(
+        "--amdgpu-mock",
+        metavar="NAME",
+        nargs="?",
+        const=DEFAULT_MOCK,
+        help=f"run the whole session on a mock machine with this GPU ({DEFAULT_MOCK} if no name is given)",
+    )
+    group.addoption("--amdgpu-kernel", metavar="VARIANT", help="the mock machine's kernel (only with --amdgpu-mock)")
+    group.addoption("--amdgpu-gate", metavar="NAME", help=f"hold work with this kind of gate: {', '.join(GATE_NAMES)}")
+    group.addoption(
+        "--amdgpu-allow-faults", action="store_true", help="also run tests that may make the GPU fault or hang"
+    )
+    group.addoption(
+        "--amdgpu-results", metavar="FILE", action="append", default=[], help="write the results here, as JSON"
+    )
+    group.addoption(
+        "--amdgpu-require-proof", action="store_true", help="exit with 2 if nothing could be proven (nothing testable)"
+    )
+    group.addoption(
+        "--amdgpu-timeout",
+        metavar="SECONDS",
+        type=float,
+        default=20.0,
+        help="open all gates and fail a test after so long (default: 20)",
+    )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(args: list[str]) -> None:
+    """Read ``--amdgpu-mock tests/hw`` as a flag and a path: only ``--amdgpu-mock=NAME`` gives a name."""
+    args[:] = [f"{arg}={DEFAULT_MOCK}" if arg == "--amdgpu-mock" else arg for arg in args]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> int | None:
+    """Move the session onto a mock machine if one is asked for."""
+    option = config.option
+    if not option.amdgpu_mock:
+        if option.amdgpu_kernel:
+            raise pytest.UsageError("--amdgpu-kernel chooses a mock machine's kernel: give --amdgpu-mock too")
+        return None
+    from amdgpu_hw.on_mock import run_on_mock
+
+    # The last one wins, also over the addopts of an ini file: inside, no other machine is asked for.
+    arguments = [*config.invocation_params.args, "--amdgpu-mock=", "--amdgpu-kernel="]
+    return run_on_mock([sys.executable, "-m", "pytest", *arguments], [option.amdgpu_mock], option.amdgpu_kernel)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Declare the marker, and collect the verdict."""
+    config.addinivalue_line("markers", f"{MARKER}(value): what the test proves; use amdgpu_hw.proof.behaviour")
+    config.pluginmanager.register(Collector(config), "amdgpu_hw verdict")

@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: MIT
+"""What a run happened on: the machine, its kernel, and whether its GPU is real.
+
+This is the only place outside `amdgpu_hw.mock` that may know. The launcher of a mock machine says so in the
+environment (`ENVIRONMENT`), for the reports alone: neither the device layer nor a test reads it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from typing import Any
+
+__all__ = ("ENVIRONMENT", "Machine", "command_line", "package_version", "software_versions", "this_machine")
+
+ENVIRONMENT = "AMDGPU_HW_MOCK_MACHINE"
+"""Set by the launcher of a mock machine: a JSON object with ``gpus`` (names) and ``kernel`` (variant)."""
+
+# What the client side of the mock machine's transport needs: whoever has it runs on a mock machine.
+_MOCK_DIRECTORY = "AMDGPU_HW_MOCK"
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """The machine of a run; ``mock_gpus`` and ``mock_kernel`` are empty on a real one."""
+
+    is_mock: bool
+    mock_gpus: tuple[str, ...]
+    mock_kernel: str
+    kernel: str
+    architecture: str
+
+    @property
+    def words(self) -> str:
+        """REAL GPU or MOCK, never to be left out of a report."""
+        return "MOCK" if self.is_mock else "REAL GPU"
+
+    @property
+    def sentence(self) -> str:
+        """What the verdict is a verdict on."""
+        if not self.is_mock:
+            return f"real hardware, Linux {self.kernel} ({self.architecture})"
+        return (
+            f"simulated {', '.join(self.mock_gpus)} on mock kernel {self.mock_kernel}: "
+            "a verdict on the harness, not on any kernel or GPU"
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """The form it has in a result file."""
+        return {"words": self.words, **asdict(self)}
+
+
+def this_machine() -> Machine:
+    """The machine this process runs on."""
+    mock = _mock_description()
+    uname = platform.uname()
+    return Machine(
+        is_mock=mock is not None,
+        mock_gpus=tuple(str(name) for name in (mock or {}).get("gpus", ())),
+        mock_kernel=str((mock or {}).get("kernel", "")),
+        kernel=f"{uname.release} {uname.version}",
+        architecture=uname.machine,
+    )
+
+
+def _mock_description() -> dict[str, Any] | None:
+    text = os.environ.get(ENVIRONMENT, "")
+    if not text and _MOCK_DIRECTORY not in os.environ:
+        return None
+    try:
+        value = json.loads(text)
+    except ValueError:
+        value = None
+    # Undescribed or unreadable, it still is a mock machine: a mock must never be reported as a real GPU.
+    return value if isinstance(value, dict) else {"gpus": ["GPU"], "kernel": "of unknown variant"}
+
+
+def software_versions() -> dict[str, str]:
+    """Versions of what stands between a test and the kernel, by package."""
+    versions = {"amdgpu_hw": package_version(), "python": platform.python_version()}
+    for package in ("pytest", "cffi"):
+        versions[package] = metadata.version(package)
+    versions["libdrm"] = _libdrm_version()
+    return versions
+
+
+def _libdrm_version() -> str:
+    """Version of the installed libdrm, which no call of it tells; empty where nothing on this machine knows."""
+    queries = (["pkg-config", "--modversion", "libdrm_amdgpu"], ["dpkg-query", "-Wf${Version}", "libdrm-amdgpu1"])
+    for query in queries:
+        if shutil.which(query[0]):
+            answer = subprocess.run(query, capture_output=True, text=True, check=False)
+            if answer.returncode == 0:
+                return answer.stdout.strip()
+    return ""
+
+
+def package_version() -> str:
+    """Version of this package, or that it runs uninstalled."""
+    try:
+        return metadata.version("amdgpu-hw")
+    except metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def command_line() -> list[str]:
+    """How this process was started."""
+    program = os.path.basename(sys.argv[0])
+    return ["amdgpu-hw" if program == "__main__.py" else program, *sys.argv[1:]]

@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: MIT
+"""What a run found out: one `Case` per test, its evidence, and how cases add up to a verdict.
+
+A case did not finish until proven otherwise, so that a crash in the middle never reads as a success.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+__all__ = ("Case", "Evidence", "Outcome", "Verdict", "apply_controls", "row_order", "verdict_of")
+
+
+class Outcome(Enum):
+    """What one case says about the kernel."""
+
+    BROKEN = "broken"
+    """The kernel did what it must not do, and the evidence shows it."""
+    UNFINISHED = "did not finish"
+    """The test was cut short: a crash, a hang, Ctrl-C, or a fault of the harness."""
+    INCONCLUSIVE = "inconclusive"
+    """The evidence proves nothing, e.g. the gate opened early or the control did not hold."""
+    HOLDS = "holds"
+    """The behaviour was seen."""
+    NOT_TESTABLE = "not testable"
+    """This kernel, GPU or user cannot show it; the reason says why."""
+
+    @property
+    def is_good(self) -> bool:
+        """Whether a run with this outcome may still end well."""
+        return self in (Outcome.HOLDS, Outcome.NOT_TESTABLE)
+
+
+class Verdict(Enum):
+    """What a whole run says; the value is the exit code."""
+
+    PROVEN = 0
+    """Nothing is broken and something was proven."""
+    BROKEN = 1
+    """Something is broken, or could not be made conclusive."""
+    NOTHING = 2
+    """Nothing could be proven: no verdict about the kernel."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """One thing that was seen.
+
+    ``kind`` is its rank as evidence: "fence" before "memory" before anything else ("errno", "note"). ``facts`` are
+    the numbers behind the sentence; names that end in ``_ns`` are durations in nanoseconds.
+    """
+
+    kind: str
+    text: str
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """The form it has in a result file."""
+        return {"kind": self.kind, "text": self.text, "facts": dict(self.facts)}
+
+
+@dataclass(slots=True)
+class Case:
+    """One test: which row of the behaviour table it proves, what it did, what was seen."""
+
+    test: str
+    row: str
+    behaviour: str
+    controls: tuple[str, ...] = ()
+    outcome: Outcome = Outcome.UNFINISHED
+    reason: str = ""
+    """Why it does not hold: what was seen instead."""
+    explanation: str = ""
+    """Why the kernel has to behave so, and which suspected fault this is."""
+    done: list[str] = field(default_factory=list)
+    evidence: list[Evidence] = field(default_factory=list)
+    gates: list[str] = field(default_factory=list)
+    attempts: int = 0
+    duration_ns: int = 0
+
+    @property
+    def test_name(self) -> str:
+        """The test's name without its file, as pytest's ``-k`` takes it."""
+        return self.test.rpartition("::")[2].partition("[")[0]
+
+    @property
+    def seen(self) -> str:
+        """The evidence in words."""
+        return "; ".join(evidence.text for evidence in self.evidence)
+
+    def to_json(self) -> dict[str, Any]:
+        """The form it has in a result file."""
+        return {
+            "row": self.row,
+            "behaviour": self.behaviour,
+            "outcome": self.outcome.value,
+            "reason": self.reason,
+            "explanation": self.explanation,
+            "done": self.done,
+            "evidence": [evidence.to_json() for evidence in self.evidence],
+            "gates": self.gates,
+            "controls": list(self.controls),
+            "attempts": self.attempts,
+            "duration_ns": self.duration_ns,
+            "test": self.test,
+        }
+
+
+def row_order(row: str) -> tuple[str, int, int, str]:
+    """Sorts rows as the table of behaviours does, a control (suffix c) before what it controls."""
+    match = re.fullmatch(r"([A-Z]+)(\d+)(\w*)", row)
+    if match is None:
+        return row, 0, 0, ""
+    letter, number, suffix = match.groups()
+    return letter, int(number), {"c": 0, "": 1}.get(suffix, 2), suffix
+
+
+def apply_controls(cases: Iterable[Case]) -> None:
+    """Make cases inconclusive that hold although a control of theirs does not.
+
+    A kernel that never waits passes every "must not wait" test; only together with the opposite, seen in the same
+    process, is such a result worth anything (KERNEL.md E11).
+    """
+    cases = list(cases)
+    by_row: dict[str, list[Case]] = {}
+    for case in cases:
+        by_row.setdefault(case.row, []).append(case)
+    for case in cases:
+        if case.outcome is not Outcome.HOLDS:
+            continue
+        for row in case.controls:
+            controls = by_row.get(row, [])
+            failed = [control for control in controls if control.outcome is not Outcome.HOLDS]
+            if not controls:
+                case.outcome = Outcome.INCONCLUSIVE
+                case.reason = f"its control {row} was not run in the same process"
+            elif failed:
+                case.outcome = Outcome.INCONCLUSIVE
+                case.reason = f"its control {row} is {failed[0].outcome.value}: {failed[0].behaviour}"
+
+
+def verdict_of(cases: Iterable[Case]) -> Verdict:
+    """What the cases say together: the one place that decides on the exit code."""
+    count = Counter(case.outcome for case in cases)
+    if any(count[outcome] for outcome in Outcome if not outcome.is_good):
+        return Verdict.BROKEN
+    return Verdict.PROVEN if count[Outcome.HOLDS] else Verdict.NOTHING

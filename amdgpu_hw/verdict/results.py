@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: MIT
+"""A run's results and the file that keeps them.
+
+The file is complete after every case: it is written beside its name, flushed to the disk and renamed, so neither a
+crash of the tests nor of the kernel under test costs what was already known.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from amdgpu_hw.verdict.machine import Machine
+from amdgpu_hw.verdict.model import Case, Outcome, Verdict, verdict_of
+
+__all__ = ("FORMAT", "FORMAT_VERSION", "ResultFile", "Results")
+
+FORMAT = "amdgpu_hw verdict"
+FORMAT_VERSION = 1
+"""Goes up when a reader of an older version would misunderstand the file."""
+
+
+@dataclass(slots=True)
+class Results:
+    """Everything about one run.
+
+    ``gpu`` is the GPU's identity, ``probes`` what kernel and GPU can do (name -> supported, errno, why), ``gates``
+    why each kind of gate cannot be used (None: it can), ``gate`` the one that was, ``interrupted`` why the run
+    ended early.
+    """
+
+    machine: Machine
+    command: list[str]
+    versions: Mapping[str, str]
+    gpu: Mapping[str, Any] = field(default_factory=dict)
+    probes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    gates: Mapping[str, str | None] = field(default_factory=dict)
+    gate: str | None = None
+    cases: list[Case] = field(default_factory=list)
+    started: datetime = field(default_factory=lambda: datetime.now(UTC))
+    finished: datetime | None = None
+    interrupted: str | None = None
+
+    @property
+    def verdict(self) -> Verdict:
+        """What the cases say together; an interrupted run proves nothing unless something broke."""
+        verdict = verdict_of(
+            case for case in self.cases if case.outcome is not Outcome.UNFINISHED or not self.interrupted
+        )
+        if self.interrupted and verdict is Verdict.PROVEN:
+            return Verdict.NOTHING
+        return verdict
+
+    def count(self, outcome: Outcome) -> int:
+        """How many cases ended so."""
+        return sum(case.outcome is outcome for case in self.cases)
+
+    def to_json(self) -> dict[str, Any]:
+        """The content of a result file."""
+        return {
+            "format": FORMAT,
+            "version": FORMAT_VERSION,
+            "machine": self.machine.to_json(),
+            "verdict": self.verdict.name.lower(),
+            "summary": {outcome.value: self.count(outcome) for outcome in Outcome},
+            "interrupted": self.interrupted,
+            "started": self.started.isoformat(),
+            "finished": self.finished.isoformat() if self.finished else None,
+            "command": self.command,
+            "versions": dict(self.versions),
+            "gpu": dict(self.gpu),
+            "probes": {name: dict(probe) for name, probe in self.probes.items()},
+            "gate": self.gate,
+            "gates": dict(self.gates),
+            "cases": [case.to_json() for case in self.cases],
+        }
+
+
+class ResultFile:
+    """One result file; ``failure`` says in a sentence what went wrong with it, and then it is left alone."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.failure: str | None = None
+        self._written = False
+
+    def write(self, results: Results) -> None:
+        """Replace the file by one with everything known now; never raises for what the disk does."""
+        if self.failure is not None:
+            return
+        try:
+            self._replace(json.dumps(results.to_json(), indent=1) + "\n")
+            self._written = True
+        except OSError as error:
+            kept = "; what it held before is still there" if self._written else ""
+            self.failure = f"The result file {self.path} could not be written: {error.strerror}{kept}."
+
+    def _replace(self, text: str) -> None:
+        target = self.path.resolve()  # a symbolic link stays one
+        if target.exists() and not target.is_file():
+            target.write_text(text, encoding="utf-8")  # /dev/null must stay what it is
+            return
+        target.parent.mkdir(parents=True, exist_ok=True)
+        beside = target.with_name(f".{target.name}.{os.getpid()}")
+        try:
+            with open(beside, "w", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(beside, target)
+        except OSError:
+            with contextlib.suppress(OSError):
+                beside.unlink()
+            raise

@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: MIT
+"""What the tests share: one tile of sparse memory, in the three ways that it can be backed."""
+
+from __future__ import annotations
+
+import pytest
+
+from amdgpu_hw.gpu import Gpu
+from amdgpu_hw.memory import Buffer, KiB
+from amdgpu_hw.proof.access import GpuView
+
+TILE = 64 * KiB
+"""The tile of Vulkan and D3D12 sparse resources."""
+
+
+@pytest.fixture
+def always_valid(gpu: Gpu) -> Buffer:
+    """A buffer that belongs to the address space: explicit sync may unmap it.
+
+    In GTT, as all buffers here: creating VRAM queues a clear job, for which explicit updates wait too
+    (KERNEL.md E2).
+    """
+    return gpu.alloc(TILE, always_valid=True)
+
+
+@pytest.fixture
+def ordinary(gpu: Gpu) -> Buffer:
+    """A buffer that could be freed while the GPU uses it: explicit sync must not unmap it."""
+    return gpu.alloc(TILE)
+
+
+@pytest.fixture
+def gpu_view(gpu: Gpu) -> GpuView:
+    """What the GPU sees at an address."""
+    return GpuView(gpu)

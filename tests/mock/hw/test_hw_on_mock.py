@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: MIT
+"""tests/hw on mock machines: what must hold, what must not be testable, and what must be found, kernel by kernel."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from amdgpu_hw.capabilities import Capabilities
+
+ROOT = Path(__file__).parents[3]
+TESTS = ROOT / "tests" / "hw"
+
+ROWS = {
+    *(f"B{number:02}" for number in (*range(1, 13), *range(14, 18), *range(20, 26), 30) if number not in (13, 18, 19)),
+    *("T01", "T02", "T03", "T08", "T10", "T12", "O1", "O2"),
+}
+"""What this suite has to prove. B13, B18 and B19 are not among them yet."""
+
+# What the flag itself is about; on kernels without it there is nothing to test.
+NEEDS_THE_FLAG = {"B01", "B02", "B06", "B07", "B08", "B09", "B10", "B11", "B12", "B14", "B15", "B17", "B20", "B22"} | {
+    "B23a",
+    "B24",
+}
+NEEDS_UPDATE_FENCES = {"B05", "B07c", "B08c", "B09c", "B12c", "B16", "B21", "B23", "B25", "B30", "T10", "O1", "O2"}
+
+# Changes to the mock kernel by hand, for `sitecustomize`.
+MAY_BE_EXPLICIT = "from amdgpu_hw.mock.kernel import amdgpu_vm_update_ctx as c\nc.amdgpu_vm_unmap_may_be_explicit = "
+FLAG_IGNORED = f"{MAY_BE_EXPLICIT}lambda *_: False\n"
+FLAG_FOR_ORDINARY_BUFFERS = f"{MAY_BE_EXPLICIT}lambda *_: True\n"
+
+
+@dataclass(frozen=True)
+class Validation:
+    """One validation: on which mock machine, with which change to its kernel."""
+
+    gpu: str = "navi31"
+    kernel: str = "series-fixed"
+    gate: str = ""
+    patch: str = ""
+
+    def start(self, directory: Path) -> subprocess.Popen[str]:
+        """Start it; its result file is r.json in the directory."""
+        (directory / "sitecustomize.py").write_text(self.patch)
+        command = [sys.executable, "-m", "amdgpu_hw", "validate", "--mock", self.gpu, "--kernel", self.kernel]
+        command += ["--results", str(directory / "r.json"), *(["--gate", self.gate] if self.gate else [])]
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
+        if self.patch:
+            environment["PYTHONPATH"] = str(directory)
+        return subprocess.Popen(
+            command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of it."""
+
+    status: int
+    output: str
+    file: dict[str, Any]
+
+    def rows(self, outcome: str) -> set[str]:
+        """Rows with a case of that outcome."""
+        return {case["row"] for case in self.file["cases"] if case["outcome"] == outcome}
+
+    def reasons(self, row: str) -> str:
+        """Why the cases of a row do not hold."""
+        return " ".join(f"{case['reason']} {case['explanation']}" for case in self.file["cases"] if case["row"] == row)
+
+
+FIXED = Validation()
+RUNS = (
+    FIXED,
+    *(Validation(kernel=kernel) for kernel in ("base", "series-v1", "6.18", "6.12")),
+    *(Validation(gpu=gpu) for gpu in ("mi300x", "navi21")),
+    *(Validation(gate=gate) for gate in ("sw_sync", "gpu-wait")),
+    *(Validation(patch=patch) for patch in (FLAG_IGNORED, FLAG_FOR_ORDINARY_BUFFERS)),
+)
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> dict[Validation, Result]:
+    """All validations, four at a time: most of their time they watch a fence that must not signal."""
+    found = {}
+    for first in range(0, len(RUNS), 4):
+        some = [(run, tmp_path_factory.mktemp("run")) for run in RUNS[first : first + 4]]
+        started = [(run, directory, run.start(directory)) for run, directory in some]
+        for run, directory, process in started:
+            output, _ = process.communicate(timeout=120)
+            found[run] = Result(process.returncode, output, json.loads((directory / "r.json").read_text()))
+    return found
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        FIXED,
+        *(Validation(gpu=gpu) for gpu in ("mi300x", "navi21")),
+        *(Validation(gate=g) for g in ("sw_sync", "gpu-wait")),
+    ],
+    ids=str,
+)
+def test_everything_holds_on_the_mended_series(results: dict[Validation, Result], run: Validation) -> None:
+    """On every GPU and with every kind of gate, and the result says which gate that was."""
+    result = results[run]
+    assert result.status == 0, result.output
+    assert result.rows("holds") == {case["row"] for case in result.file["cases"]}
+    assert result.file["gate"] == (run.gate or "vgem")
+    assert result.file["machine"]["words"] == "MOCK"
+
+
+def test_every_row_has_a_test(results: dict[Validation, Result]) -> None:
+    """None of the promised rows is missing."""
+    assert results[FIXED].rows("holds") >= ROWS
+
+
+def test_sync_claims_have_controls(results: dict[Validation, Result]) -> None:
+    """Whatever claims that an update does not wait names the row that shows that it would."""
+    for case in results[FIXED].file["cases"]:
+        claims = [one for one in case["evidence"] if "signalled_ns" in one["facts"]]
+        waits = [one for one in case["evidence"] if "waited_ns" in one["facts"]]
+        assert not claims or waits or case["controls"], case["row"]
+
+
+@pytest.mark.parametrize("kernel", ["base", "6.18"])
+def test_only_the_flag_is_missing_before_the_series(results: dict[Validation, Result], kernel: str) -> None:
+    """What needs the flag says so with the probe's errno; all the rest holds."""
+    result = results[Validation(kernel=kernel)]
+    assert result.status == 0, result.output
+    assert result.rows("not testable") == NEEDS_THE_FLAG
+    assert result.rows("holds") == {case["row"] for case in result.file["cases"]} - NEEDS_THE_FLAG
+    assert "needs explicit sync; GEM_VA with AMDGPU_VM_EXPLICIT_SYNC: EINVAL" in result.reasons("B06")
+    assert result.file["probes"]["explicit_sync"]["errno"] == 22
+
+
+def test_a_kernel_before_the_series_blocks_the_caller_on_input_fences(results: dict[Validation, Result]) -> None:
+    """Which is one way to honour them."""
+    (case,) = [case for case in results[Validation(kernel="base")].file["cases"] if case["row"] == "B23"]
+    assert "the ioctl still blocked after" in case["evidence"][0]["text"]
+
+
+def test_kernels_without_update_fences_say_so(results: dict[Validation, Result]) -> None:
+    """Up to 6.15 there is nothing to watch."""
+    result = results[Validation(kernel="6.12")]
+    assert result.status == 0, result.output
+    assert result.rows("not testable") == NEEDS_THE_FLAG | NEEDS_UPDATE_FENCES
+    assert "Linux before 6.16" in result.reasons("B05")
+
+
+def test_the_series_as_posted_has_three_findings(results: dict[Validation, Result]) -> None:
+    """Named, with what was seen; all else holds."""
+    result = results[Validation(kernel="series-v1")]
+    assert result.status == 1
+    assert result.rows("broken") == {"O1", "O2", "B30"}
+    assert result.rows("inconclusive") == result.rows("did not finish") == result.rows("not testable") == set()
+    for row, finding in (("O1", "F1"), ("O2", "F5"), ("B30", "F4")):
+        assert re.search(
+            r"update fence signalled after [\d.]+ [um]s with the gate \(vgem\) still shut", result.reasons(row)
+        )
+        assert finding in result.reasons(row)
+
+
+def test_a_kernel_that_ignores_the_flag_is_caught(results: dict[Validation, Result]) -> None:
+    """By what must not wait; what must wait still does, but proves nothing any more."""
+    result = results[Validation(patch=FLAG_IGNORED)]
+    assert result.status == 1
+    assert result.rows("broken") >= {"B06", "B07", "B08", "B09", "B12", "B20", "B24"}
+    assert result.rows("inconclusive") == {"B10", "B11"}
+    seen = r"update fence unsignalled after 50\d ms with the gate \(vgem\) shut, signalled [\d.]+ [um]s after it opened"
+    assert re.search(seen, result.reasons("B06"))
+
+
+def test_a_kernel_that_frees_ordinary_memory_under_jobs_is_caught(results: dict[Validation, Result]) -> None:
+    """By the rows about ordinary buffers alone."""
+    result = results[Validation(patch=FLAG_FOR_ORDINARY_BUFFERS)]
+    assert result.status == 1
+    assert result.rows("broken") == {"B10", "B11"}
+    assert "with the gate (vgem) still shut" in result.reasons("B10")
+
+
+def test_needs_are_probes() -> None:
+    """A misspelt need would never be met."""
+    text = "".join(file.read_text() for file in TESTS.glob("test_*.py"))
+    needed = set(re.findall(r'"(\w+_sync|\w+_fence|prt|timeline_syncobj)"', text))
+    assert {"explicit_sync", "update_fence", "input_fence"} <= needed
+    assert all(hasattr(Capabilities, name) for name in needed - {"sw_sync"})
+
+
+def test_the_tests_know_nothing_about_the_mock() -> None:
+    """Nor about kernel versions: they ask the kernel."""
+    for file in TESTS.glob("*.py"):
+        text = file.read_text().lower()
+        assert "mock" not in text, file
+        assert not re.search(r"uname|series-|\b6\.1\d\b", text), file

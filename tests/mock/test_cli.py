@@ -1,0 +1,244 @@
+# SPDX-License-Identifier: MIT
+"""The command line: what it prints, what it ends with, and one clear sentence for everything that goes wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from amdgpu_hw import cli
+from amdgpu_hw.cli import validate
+from amdgpu_hw.discovery import GpuNode
+from amdgpu_hw.errors import NodePermission
+from amdgpu_hw.verdict.machine import ENVIRONMENT
+
+ROOT = Path(__file__).parents[2]
+COMMAND = [sys.executable, "-m", "amdgpu_hw"]
+
+
+def environment() -> dict[str, str]:
+    """Without colours, with room, and without pytest's own variables."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")} | {"COLUMNS": "120"}
+
+
+def run(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    """Run one command."""
+    return subprocess.run(
+        [*COMMAND, *arguments], cwd=cwd, env=environment(), capture_output=True, text=True, timeout=60
+    )
+
+
+def on_mock(*arguments: str, gpus: tuple[str, ...] = ("navi31",)) -> subprocess.CompletedProcess[str]:
+    """Run one command on a mock machine."""
+    options = [option for gpu in gpus for option in ("--gpu", gpu)]
+    return run("mock", *options, "--", *COMMAND, *arguments)
+
+
+def sentence(result: subprocess.CompletedProcess[str]) -> str:
+    """What a failed command says: one sentence on stderr, no traceback."""
+    assert result.returncode == 2, result.stdout + result.stderr
+    assert "Traceback" not in result.stdout + result.stderr
+    lines = result.stderr.strip().splitlines()
+    assert len(lines) == 1, lines
+    return lines[0]
+
+
+def test_list_names_every_gpu() -> None:
+    """Node, PCI address, name, versions."""
+    result = on_mock("list", gpus=("navi31", "mi300x"))
+    assert result.returncode == 0, result.stderr
+    assert "/dev/dri/renderD128  0000:03:00.0" in result.stdout
+    assert "11.0.0  6.0.0" in result.stdout
+    assert "9.4.3" in result.stdout
+
+
+def test_info_tells_what_probing_found() -> None:
+    """Machine in words, probes, rings, every kind of gate."""
+    result = on_mock("info", "--gpu", "0000:03:00.0")
+    assert result.returncode == 0, result.stderr
+    words = " ".join(result.stdout.split())
+    assert "machine MOCK: simulated navi31" in words
+    assert "explicit sync yes" in words
+    assert "compute rings 4" in words
+    assert all(f"gate {name} yes" in words for name in ("vgem", "sw_sync", "gpu-wait"))
+
+
+def test_mock_gives_back_the_programs_status() -> None:
+    """As a shell does, signals too."""
+    assert run("mock", "--", "sh", "-c", "exit 7").returncode == 7
+    assert run("mock", "--", "sh", "-c", "kill -KILL $$").returncode == 128 + signal.SIGKILL
+
+
+def test_mock_tells_the_report_layer_what_it_is() -> None:
+    """And only through one variable."""
+    result = run("mock", "--gpu", "mi300x", "--kernel", "base", "--", "printenv", ENVIRONMENT)
+    assert json.loads(result.stdout) == {"gpus": ["mi300x"], "kernel": "base"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["validate", "--mock", "navi9000"], "there is no mock GPU called 'navi9000'; there are: "),
+        (["validate", "--kernel", "2.4"], "there is no kernel called '2.4'; there are: 6.12"),
+        (["validate", "--mock", "--gpu", "voodoo"], "no amdgpu GPU matches 'voodoo': this machine has /dev/dri/render"),
+        (["mock", "--", "/no/such/program"], "cannot run '/no/such/program': No such file"),
+    ],
+)
+def test_bad_input_is_one_clear_sentence(arguments: list[str], says: str) -> None:
+    """With what there is instead, and exit status 2."""
+    assert says in sentence(run(*arguments))
+
+
+@pytest.mark.skipif(os.path.exists("/dev/dri"), reason="this machine may have a GPU")
+@pytest.mark.parametrize("arguments", [["list"], ["info"], ["validate", "--gpu", "03:00.0"]])
+def test_no_gpu_is_one_clear_sentence(arguments: list[str]) -> None:
+    """Naming what could be done."""
+    assert "no amdgpu GPU" in sentence(run(*arguments))
+
+
+def test_wrong_usage_ends_with_2() -> None:
+    """As argparse does, for unknown commands, options and choices."""
+    for arguments in (["dance"], ["list", "--loud"], ["validate", "--gate", "portcullis"], []):
+        assert run(*arguments).returncode == 2
+
+
+def test_no_permission_on_the_node_is_one_clear_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before any test runs."""
+    node = GpuNode("/dev/dri/renderD128", None, "0000:03:00.0", (0x1002, 0x744C), "")
+    advice = "no permission to open /dev/dri/renderD128: join the group render"
+
+    def refuse(path: str) -> int:
+        raise NodePermission(advice)
+
+    monkeypatch.setattr(validate, "list_gpus", lambda: [node])
+    monkeypatch.setattr(validate, "select_gpu", lambda selector: node)
+    monkeypatch.setattr(validate, "open_node", refuse)
+    assert cli.main(["validate"]) == 2
+    assert capsys.readouterr().err == f"amdgpu-hw: {advice}\n"
+
+
+def test_a_full_disk_costs_the_file_but_not_the_table(tmp_path: Path) -> None:
+    """One sentence about it, exit status 2."""
+    (tmp_path / "in the way").touch()
+    result = run("validate", "--mock", "-k", "version", "--results", str(tmp_path / "in the way" / "r.json"))
+    assert result.returncode == 2
+    assert "1 test of 1 behaviour: 1 hold" in result.stdout
+    assert "could not be written" in result.stdout
+    assert "Traceback" not in result.stdout + result.stderr
+
+
+def test_results_go_below_the_working_directory_by_default(tmp_path: Path) -> None:
+    """With GPU, kernel and time in the name."""
+    result = run("validate", "--mock", "mi300x", "--kernel", "base", "-k", "test_version", cwd=tmp_path)
+    assert result.returncode == 0, result.stdout + result.stderr
+    (file,) = (tmp_path / "results").iterdir()
+    assert file.name.startswith("validate-mi300x-base-")
+    assert json.loads(file.read_text())["machine"]["mock_kernel"] == "base"
+
+
+def test_nothing_testable_is_no_verdict(tmp_path: Path) -> None:
+    """Exit status 2, not success."""
+    result = run("validate", "--kernel", "base", "-k", "explicit_clear_of_nothing", cwd=tmp_path)
+    assert result.returncode == 2
+    assert "This is no verdict." in result.stdout
+
+
+class Running:
+    """A validation that can be disturbed once it holds work."""
+
+    def __init__(self, results: Path) -> None:
+        command = [*COMMAND, "validate", "--mock", "--results", str(results)]
+        self.results = results
+        self.process = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def wait_for_a_gate(self) -> None:
+        """Return when some tests with gates have ended: the next one is running."""
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline and self.process.poll() is None:
+            try:
+                cases = json.loads(self.results.read_text())["cases"]
+            except OSError:
+                cases = []
+            if sum(bool(case["gates"]) for case in cases) >= 2:
+                return
+            time.sleep(0.02)
+        raise AssertionError(f"no gate was shut: {self.end()}")
+
+    def end(self) -> str:
+        """What it printed until it ended, which must be soon; nothing of it may be left."""
+        output, _ = self.process.communicate(timeout=15)
+        assert _group(self.process.pid) == []
+        return output
+
+
+def _group(leader: int) -> list[int]:
+    """Processes of a session, the mock kernel's own not counted: it has its own."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal():
+            try:
+                fields = (entry / "stat").read_text().rpartition(")")[2].split()
+            except OSError:
+                continue
+            if int(fields[3]) == leader and fields[0] != "Z":
+                found.append(int(entry.name))
+    return found
+
+
+def _mock_kernel_of(pid: int) -> int:
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    for child in map(int, children):
+        if b"amdgpu_hw.mock.server" in Path(f"/proc/{child}/cmdline").read_bytes():
+            return child
+    raise AssertionError("the validation has no mock kernel")
+
+
+def test_ctrl_c_in_a_gated_test_ends_with_what_is_known(tmp_path: Path) -> None:
+    """The table of what ran, one sentence, exit status 2, no traceback, no process left, a valid file."""
+    running = Running(tmp_path / "r.json")
+    running.wait_for_a_gate()
+    os.killpg(running.process.pid, signal.SIGINT)
+    output = running.end()
+    assert running.process.returncode == 2
+    assert "The run ended early: Ctrl-C" in output
+    assert "Traceback" not in output
+    assert json.loads(running.results.read_text())["interrupted"].startswith("Ctrl-C")
+
+
+def test_a_killed_mock_kernel_is_told_in_one_sentence(tmp_path: Path) -> None:
+    """Exit status 2; what was known is kept."""
+    running = Running(tmp_path / "r.json")
+    running.wait_for_a_gate()
+    os.kill(_mock_kernel_of(running.process.pid), signal.SIGKILL)
+    output = running.end()
+    assert running.process.returncode == 2
+    assert "amdgpu-hw: the mock kernel was killed by SIGKILL" in output
+    assert "Traceback" not in output
+    assert json.loads(running.results.read_text())["cases"]
+
+
+def test_a_terminated_validation_leaves_nothing(tmp_path: Path) -> None:
+    """SIGTERM to the command reaches the tests, which open their gates and end."""
+    running = Running(tmp_path / "r.json")
+    running.wait_for_a_gate()
+    running.process.send_signal(signal.SIGTERM)
+    output = running.end()
+    assert running.process.returncode == 2
+    assert "The run ended early: SIGTERM" in output

@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: MIT
+"""REAL GPU or MOCK: who says so, and that it is never the wrong one."""
+
+from __future__ import annotations
+
+import pytest
+
+from amdgpu_hw.verdict.machine import ENVIRONMENT, software_versions, this_machine
+
+
+@pytest.fixture(autouse=True)
+def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a real machine."""
+    monkeypatch.delenv(ENVIRONMENT, raising=False)
+    monkeypatch.delenv("AMDGPU_HW_MOCK", raising=False)
+
+
+def test_without_a_word_it_is_a_real_gpu() -> None:
+    """Nobody sets the variables on a real machine."""
+    assert this_machine().words == "REAL GPU"
+
+
+def test_the_launcher_says_that_it_is_a_mock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And which, so that the report can tell."""
+    monkeypatch.setenv(ENVIRONMENT, '{"gpus": ["navi31"], "kernel": "base"}')
+    machine = this_machine()
+    assert machine.words == "MOCK"
+    assert "navi31" in machine.sentence
+    assert "base" in machine.sentence
+    assert "verdict on the harness" in machine.sentence
+
+
+@pytest.mark.parametrize(("name", "value"), [(ENVIRONMENT, "nonsense"), (ENVIRONMENT, "[1]"), ("AMDGPU_HW_MOCK", "/x")])
+def test_a_mock_is_never_reported_as_a_real_gpu(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    """Not when the description is unreadable, nor when there is only the transport's own variable."""
+    monkeypatch.setenv(name, value)
+    assert this_machine().words == "MOCK"
+
+
+def test_versions_name_what_lies_under_the_tests() -> None:
+    """Our own, libdrm's, the interpreter's."""
+    assert {"amdgpu_hw", "libdrm", "python", "pytest"} <= software_versions().keys()

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: MIT
+"""The result file: complete after every case, whatever happens to the process or the disk."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from amdgpu_hw.verdict.machine import Machine
+from amdgpu_hw.verdict.model import Case, Outcome, Verdict
+from amdgpu_hw.verdict.results import FORMAT, FORMAT_VERSION, ResultFile, Results
+
+MOCK = Machine(True, ("navi31",), "series-fixed", "6.1 #1", "x86_64")
+
+
+def results(*outcomes: Outcome) -> Results:
+    """Results of a run on a mock machine."""
+    cases = [Case(f"t{n}", f"B{n:02}", "text", (), outcome) for n, outcome in enumerate(outcomes)]
+    return Results(MOCK, ["validate"], {"amdgpu_hw": "1"}, cases=cases)
+
+
+def test_the_file_says_what_it_is_and_on_what_it_was_made(tmp_path: Path) -> None:
+    """Format, version, machine, MOCK in words, command, software."""
+    path = tmp_path / "new" / "r.json"
+    ResultFile(path).write(results(Outcome.HOLDS))
+    value = json.loads(path.read_text())
+    assert (value["format"], value["version"]) == (FORMAT, FORMAT_VERSION)
+    assert value["machine"]["words"] == "MOCK"
+    assert value["machine"]["mock_kernel"] == "series-fixed"
+    assert value["verdict"] == "proven"
+    assert value["summary"]["holds"] == 1
+    assert value["command"] == ["validate"]
+
+
+def test_nothing_but_the_file_is_left(tmp_path: Path) -> None:
+    """It is written beside its name and renamed."""
+    file = ResultFile(tmp_path / "r.json")
+    file.write(results(Outcome.HOLDS))
+    file.write(results(Outcome.HOLDS, Outcome.BROKEN))
+    assert os.listdir(tmp_path) == ["r.json"]
+    assert len(json.loads((tmp_path / "r.json").read_text())["cases"]) == 2
+
+
+def test_a_full_disk_keeps_what_was_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One sentence, no exception, the earlier content intact, no half-written file."""
+    file = ResultFile(tmp_path / "r.json")
+    file.write(results(Outcome.HOLDS))
+
+    def full(fd: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    file.write(results(Outcome.HOLDS, Outcome.HOLDS))
+    assert file.failure is not None
+    assert "No space left on device" in file.failure
+    assert "still there" in file.failure
+    assert os.listdir(tmp_path) == ["r.json"]
+    assert len(json.loads((tmp_path / "r.json").read_text())["cases"]) == 1
+
+
+def test_a_device_is_written_to_and_never_replaced() -> None:
+    """Whoever names /dev/full (or a pipe) means what is there, not a new file of that name."""
+    file = ResultFile(Path("/dev/full"))
+    file.write(results(Outcome.HOLDS))
+    assert file.failure is not None
+    assert "No space left on device" in file.failure
+    assert Path("/dev/full").is_char_device()
+
+
+def test_a_link_stays_a_link(tmp_path: Path) -> None:
+    """A link to the latest result is followed, not replaced."""
+    (tmp_path / "latest.json").symlink_to(tmp_path / "r.json")
+    ResultFile(tmp_path / "latest.json").write(results(Outcome.HOLDS))
+    assert (tmp_path / "latest.json").is_symlink()
+    assert len(json.loads((tmp_path / "r.json").read_text())["cases"]) == 1
+
+
+def test_a_file_that_failed_is_left_alone(tmp_path: Path) -> None:
+    """It must not come and go with every case."""
+    (tmp_path / "in the way").touch()
+    file = ResultFile(tmp_path / "in the way" / "r.json")
+    file.write(results())
+    failure = file.failure
+    assert failure is not None
+    file.write(results(Outcome.HOLDS))
+    assert file.failure == failure
+
+
+def test_an_interrupted_run_is_no_verdict() -> None:
+    """However much of it holds; the case that was cut short is not held against the kernel."""
+    run = results(Outcome.HOLDS, Outcome.UNFINISHED)
+    run.interrupted = "Ctrl-C during B01"
+    assert run.verdict is Verdict.NOTHING
+
+
+def test_an_interrupted_run_is_broken_if_something_broke_before() -> None:
+    """What is proven broken stays so."""
+    run = results(Outcome.BROKEN, Outcome.UNFINISHED)
+    run.interrupted = "Ctrl-C during B01"
+    assert run.verdict is Verdict.BROKEN
+
+
+def test_only_regular_files_are_replaced(tmp_path: Path) -> None:
+    """A device or a pipe is written to and stays what it is; a symbolic link still points to the results."""
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    ResultFile(tmp_path / "pipe").write(results(Outcome.HOLDS))
+    assert json.loads(os.read(reader, 65536))["format"] == FORMAT
+    os.close(reader)
+    assert (tmp_path / "pipe").is_fifo()
+    (tmp_path / "link").symlink_to(tmp_path / "r.json")
+    ResultFile(tmp_path / "link").write(results(Outcome.HOLDS))
+    assert (tmp_path / "link").is_symlink()
+    assert json.loads((tmp_path / "r.json").read_text())["format"] == FORMAT

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: MIT
+"""The verdict on the terminal: what a person must not miss."""
+
+from __future__ import annotations
+
+import pytest
+
+from amdgpu_hw.verdict.machine import Machine
+from amdgpu_hw.verdict.model import Case, Evidence, Outcome
+from amdgpu_hw.verdict.results import Results
+from amdgpu_hw.verdict.table import verdict_text
+
+MOCK = Machine(True, ("navi31",), "series-v1", "6.1 #1", "x86_64")
+REAL = Machine(False, (), "", "6.18.0 #1", "x86_64")
+
+
+def run(machine: Machine = MOCK) -> Results:
+    """A run with one case of each kind."""
+    holds = Case("f.py::test_a", "B06", "explicit REPLACE takes effect", ("B05",), Outcome.HOLDS)
+    holds.done, holds.evidence = ["explicit REPLACE"], [Evidence("fence", "update fence signalled after 0.4 ms")]
+    broken = Case(
+        "f.py::test_o1", "O1", "a plain MAP carries that out", (), Outcome.BROKEN, "MAP did not wait for job 1."
+    )
+    broken.explanation = "This is F1."
+    missing = Case("f.py::test_b", "B01", "accepted", (), Outcome.NOT_TESTABLE, "needs explicit sync; EINVAL")
+    results = Results(machine, [], {"amdgpu_hw": "0.1"}, cases=[broken, holds, missing], gate="vgem")
+    results.probes = {"explicit_sync": {"supported": False, "errno": 22, "why": "GEM_VA: EINVAL"}}
+    results.gpu = {
+        "name": "Navi 31",
+        "pci_address": "0000:03:00.0",
+        "node": "/dev/dri/renderD128",
+        "gc_version": (11, 0, 0),
+        "sdma_version": (6, 0, 0),
+        "driver_version": (3, 65),
+    }
+    return results
+
+
+def words(results: Results, width: int = 120) -> str:
+    """The text with its line breaks undone."""
+    return " ".join(verdict_text(results, width, colour=False).split())
+
+
+def test_rows_come_in_the_order_of_the_table() -> None:
+    """Not in that of running."""
+    lines = verdict_text(run(), 120, colour=False).splitlines()
+    assert [line[:3].strip() for line in lines if line[:3].strip() in ("B01", "B06", "O1")][:3] == ["B01", "B06", "O1"]
+
+
+def test_what_was_done_and_seen_stands_beside_the_verdict() -> None:
+    """In words that a kernel developer can use."""
+    text = words(run())
+    assert "explicit REPLACE: update fence signalled after 0.4 ms" in text
+    assert "needs explicit sync; EINVAL" in text
+
+
+def test_failures_are_told_in_full_with_the_way_to_see_them_again() -> None:
+    """The message, what it means, and a command line for this very machine."""
+    text = words(run())
+    assert "O1 broken: a plain MAP carries that out MAP did not wait for job 1. This is F1." in text
+    assert "amdgpu-hw validate --mock navi31 --kernel series-v1 -k test_o1" in text
+
+
+@pytest.mark.parametrize(("machine", "says"), [(MOCK, " MOCK "), (REAL, " REAL GPU ")])
+def test_the_banner_says_on_what_it_was(machine: Machine, says: str) -> None:
+    """In words that cannot be missed."""
+    assert says in verdict_text(run(machine), 120, colour=False)
+
+
+def test_probes_gate_gpu_and_driver_are_told() -> None:
+    """A verdict without them cannot be compared with another."""
+    text = words(run())
+    assert "explicit sync no: GEM_VA: EINVAL" in text
+    assert "gate vgem" in text
+    assert "Navi 31 at 0000:03:00.0 (/dev/dri/renderD128), GC 11.0.0, SDMA 6.0.0" in text
+    assert "amdgpu 3.65" in text
+
+
+def test_the_summary_counts() -> None:
+    """And draws the conclusion."""
+    text = words(run())
+    assert "3 tests of 3 behaviours: 1 broken, 1 hold, 1 not testable. Not every behaviour holds." in text
+
+
+def test_a_narrow_terminal_cuts_nothing_off() -> None:
+    """Everything wraps instead."""
+    assert "MAP did not wait for job 1." in words(run(), 40)
+
+
+def test_no_colour_codes_without_a_terminal() -> None:
+    """Logs stay readable."""
+    assert "\x1b" not in verdict_text(run(), 100, colour=False)
+    assert "\x1b" in verdict_text(run(), 100, colour=True)
