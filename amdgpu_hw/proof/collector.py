@@ -62,12 +62,13 @@ class Collector:
     def _open_run(self) -> None:
         option = self._config.option
         try:
-            self._run = Run(
-                option.amdgpu_gpu,
-                gate=option.amdgpu_gate,
-                allow_faults=option.amdgpu_allow_faults,
-                files=[Path(name) for name in option.amdgpu_results],
-            )
+            with TestWatchdog(option.amdgpu_timeout, self._give_up_opening, "opening the GPU"):
+                self._run = Run(
+                    option.amdgpu_gpu,
+                    gate=option.amdgpu_gate,
+                    allow_faults=option.amdgpu_allow_faults,
+                    files=[Path(name) for name in option.amdgpu_results],
+                )
             self._config.stash[RUN] = self._run
             signal.signal(signal.SIGTERM, _terminate)
         except NoGpu as error:
@@ -89,6 +90,11 @@ class Collector:
             f"amdgpu_hw: {self._run.gpu_name}, gate {results.gate or 'none'}",
         ]
 
+    def _give_up_opening(self, report: str) -> None:
+        with self._uncaptured():
+            print(f"amdgpu_hw: {report}", file=sys.stderr, flush=True)
+        os._exit(Verdict.NOTHING.value)
+
     # -- running ----------------------------------------------------------------------------------------------
 
     @pytest.hookimpl(tryfirst=True)
@@ -106,6 +112,18 @@ class Collector:
         why_not = self._run.why_not(behaviour)
         if why_not is not None:
             raise NotTestable(why_not)
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
+        """Watch all of a test, its fixtures too: opening and closing a GPU can block as well."""
+        if self._run is None or behaviour_of(item) is None:
+            return (yield)
+        # Long enough for the watchdog of the test itself to come first, twice.
+        seconds = 3 * self._config.option.amdgpu_timeout
+        with TestWatchdog(
+            seconds, lambda report: self._give_up(item.stash[_CASE], report), "the test and its fixtures"
+        ):
+            return (yield)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> bool | None:
@@ -137,11 +155,18 @@ class Collector:
         run = self._require_run()
         run.results.interrupted = f"{case.row} does not come back"
         self._finish(run)
-        capture = self._config.pluginmanager.get_plugin("capturemanager")
-        with capture.global_and_fixture_disabled() if capture else contextlib.nullcontext():
+        with self._uncaptured():
             self._print(run)
             sys.stdout.flush()
         os._exit(Verdict.BROKEN.value)
+
+    def _uncaptured(self) -> contextlib.AbstractContextManager[None]:
+        """A block whose output is seen, although a test may be running."""
+        capture = self._config.pluginmanager.get_plugin("capturemanager")
+        disabled: contextlib.AbstractContextManager[None] = (
+            capture.global_and_fixture_disabled() if capture is not None else contextlib.nullcontext()
+        )
+        return disabled
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(

@@ -16,7 +16,7 @@ __all__ = ("TestWatchdog",)
 
 
 class TestWatchdog:
-    """Watches one test for ``seconds``; a context manager.
+    """Watches one test, or what prepares one, for ``seconds``; a context manager. ``what`` it is, in messages.
 
     When time is up it opens every gate, which lets go whatever waits for one inside the kernel, and keeps `report`.
     If the test is still stuck as many seconds later, the kernel will not let go of it: ``give_up`` is called with the
@@ -25,7 +25,8 @@ class TestWatchdog:
 
     __test__ = False  # not for pytest to collect
 
-    def __init__(self, seconds: float, give_up: Callable[[str], None]) -> None:
+    def __init__(self, seconds: float, give_up: Callable[[str], None], what: str = "the test") -> None:
+        self._what = what
         self._seconds = seconds
         self._give_up = give_up
         self._thread = threading.get_ident()
@@ -53,9 +54,9 @@ class TestWatchdog:
     def _fire(self) -> None:
         pending = [str(gate) for gate in shut_gates()]
         where = self._stack()
-        open_all("the test's watchdog")
+        open_all(f"the watchdog of {self._what}")
         shut = f"shut were: {', '.join(pending)}" if pending else "no gate was shut"
-        self.report = f"the test did not end within {self._seconds:g} s; {shut}; it was at:\n{where}"
+        self.report = f"{self._what} did not end within {self._seconds:g} s; {shut}; it was at:\n{where}"
         self._timer = self._arm(lambda: self._give_up(self.report or ""))
         self._timer.start()
 

@@ -181,3 +181,26 @@ def test_a_mock_machine_asked_for_in_an_ini_file_is_built_once(tmp_path: Path) -
     assert result.returncode == 0, result.stdout + result.stderr
     assert cases["X01"]["outcome"] == "holds"
     assert "simulated navi31 on mock kernel base" in result.stdout
+
+
+STUCK_FIXTURE = """
+import time
+import pytest
+from amdgpu_hw.proof.behaviour import behaviour
+
+@pytest.fixture
+def stuck():
+    time.sleep(60)
+
+@behaviour("X01", "never starts")
+def test_never_starts(stuck, must):
+    must.note("started")
+"""
+
+
+def test_a_fixture_that_never_comes_back_is_given_up(tmp_path: Path) -> None:
+    """Opening and closing a GPU may block too."""
+    result, cases = run(tmp_path, STUCK_FIXTURE, "--amdgpu-timeout=0.2")
+    assert result.returncode == 1
+    assert "the test and its fixtures did not end within" in cases["X01"]["reason"]
+    assert "time.sleep(60)" in cases["X01"]["reason"]
