@@ -16,6 +16,7 @@ setup(
             sources=[
                 "amdgpu_hw/mock/preload.c",
                 "amdgpu_hw/mock/preload_channel.c",
+                "amdgpu_hw/mock/preload_exec.c",
                 "amdgpu_hw/mock/preload_path.c",
                 "amdgpu_hw/mock/preload_stat.c",
             ],

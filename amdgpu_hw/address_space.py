@@ -5,8 +5,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final, Literal, Self, TypedDict, Unpack
@@ -104,15 +103,42 @@ class Mapping(Update):
         return self.space.update(Operation.UNMAP, flags, self.va, self.size, self.buffer, 0, **sync)
 
 
+class _KernelCalls:
+    """Counts the calls that are inside the kernel, as a context manager: some may sleep there, in their own threads."""
+
+    _POLL_S = 0.001
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._running = 0
+        self.total = 0
+
+    def __enter__(self) -> None:
+        with self._lock:
+            self._running += 1
+            self.total += 1
+
+    def __exit__(self, *_exc: object) -> None:
+        with self._lock:
+            self._running -= 1
+
+    def wait_idle(self, timeout_ns: int) -> bool:
+        """Wait until no call is inside the kernel; False on timeout."""
+        end = time.monotonic_ns() + timeout_ns
+        while self._running:
+            if time.monotonic_ns() >= end:
+                return False
+            time.sleep(self._POLL_S)
+        return True
+
+
 class AddressSpace:
     """The VM behind one open render node; all contexts of a `Gpu` share it."""
 
     def __init__(self, device: AmdgpuDevice, capabilities: Capabilities) -> None:
         self._device = device
         self._capabilities = capabilities
-        self._running = 0
-        self._idle = threading.Condition()
-        self._touched = False
+        self._calls = _KernelCalls()
 
     def reserve(self, size: int, alignment: int = 0) -> Range:
         """Reserve addresses that nothing else in this process uses; sizes in bytes, 0 = the driver's alignment."""
@@ -145,7 +171,7 @@ class AddressSpace:
             point_out=fence.point if fence else 0,
             inputs=[syncobj.handle for syncobj in sync.get("inputs", ())],
         )
-        with self._in_kernel():
+        with self._calls:
             elapsed = bo_va_op(self._device, buffer.bo if buffer else None, arguments)
         if operation in (Operation.MAP, Operation.REPLACE):
             return Mapping(operation, va, size, flags, fence, elapsed, self, buffer)
@@ -167,7 +193,7 @@ class AddressSpace:
         pad: int = 0,
     ) -> int:
         """GEM_VA with the fields as given, however wrong; returns the ioctl's nanoseconds or raises `DrmError`."""
-        with self._in_kernel():
+        with self._calls:
             return raw_va_op(
                 self._device,
                 handle=handle,
@@ -189,7 +215,7 @@ class AddressSpace:
         Page-table jobs of one VM run in order, and a PRT mapping always queues one (KERNEL.md E4). Without
         update fences there is nothing to wait for: the jobs then depend on submissions only.
         """
-        if not (self._touched and self._capabilities.update_fence and self._capabilities.prt):
+        if not (self._calls.total and self._capabilities.update_fence and self._capabilities.prt):
             return True
         deadline = time.monotonic_ns() + timeout_ns
         with self.reserve(PAGE_SIZE) as scratch:
@@ -206,24 +232,10 @@ class AddressSpace:
             return None
         return SyncPoint(Syncobj.create(self._device))
 
-    @contextmanager
-    def _in_kernel(self) -> Iterator[None]:
-        """Count the calls that are inside the kernel: some may sleep there, in threads of their own."""
-        self._touched = True
-        with self._idle:
-            self._running += 1
-        try:
-            yield
-        finally:
-            with self._idle:
-                self._running -= 1
-                self._idle.notify_all()
-
     def check_no_call_pending(self, timeout_ns: int) -> None:
         """Raise `PendingWork` if an update is still inside the kernel after this long."""
-        with self._idle:
-            if not self._idle.wait_for(lambda: self._running == 0, timeout_ns / 1e9):
-                raise PendingWork("a GEM_VA is still blocked in another thread: open the gate it waits for first")
+        if not self._calls.wait_idle(timeout_ns):
+            raise PendingWork("a GEM_VA is still blocked in another thread: open the gate it waits for first")
 
     @property
     def closed(self) -> bool:

@@ -22,16 +22,27 @@ UNUSABLE = 2
 
 
 def run_on_mock(
-    command: Sequence[str], gpus: Sequence[str] = (), kernel: str | None = None, without: Collection[str] = ()
+    command: Sequence[str],
+    gpus: Sequence[str] = (),
+    kernel: str | None = None,
+    without: Collection[str] = (),
+    gpu_time: float = 1,
 ) -> int:
     """Run a command on a new mock machine; its exit status as a shell gives it, or `UNUSABLE` after saying why.
 
     The command's environment tells the report layer, and nobody else, that this is a mock.
     """
+    if ENVIRONMENT in os.environ:
+        print(
+            "amdgpu-hw: this runs on a mock machine already, and there is none inside another; if its GPU cannot be seen "
+            "here, libumockdev-preload.so.0 is missing (Debian's package umockdev)",
+            file=sys.stderr,
+        )
+        return UNUSABLE
     gpus, kernel = tuple(gpus) or (DEFAULT_GPU,), kernel or DEFAULT_VARIANT
     environment = os.environ | {ENVIRONMENT: json.dumps({"gpus": gpus, "kernel": kernel})}
     try:
-        with Machine(gpus, kernel, without=without) as machine:
+        with Machine(gpus, kernel, without=without, gpu_time=gpu_time) as machine:
             status = machine.run(command, environment)
     except MachineError as error:
         print(f"amdgpu-hw: {error}", file=sys.stderr)

@@ -11,13 +11,16 @@ from amdgpu_hw.on_mock import OPTIONAL_DEVICES, run_on_mock
 
 __all__ = ("add_commands",)
 
+MAX_GPU_TIME = 1e6
+
 
 def add_commands(commands: Any) -> None:
     """Declare the command."""
     parser = commands.add_parser(
         "mock",
         help="run any program on a mock machine",
-        usage="amdgpu-hw mock [--gpu NAME]... [--kernel VARIANT] [--without DEVICE]... -- COMMAND...",
+        usage="amdgpu-hw mock [--gpu NAME]... [--kernel VARIANT] [--without DEVICE]... [--gpu-time FACTOR]\n"
+        "                      -- COMMAND...",
         allow_abbrev=False,
     )
     parser.add_argument("--gpu", metavar="NAME", action="append", default=[], help="a GPU of the machine; repeatable")
@@ -30,10 +33,27 @@ def add_commands(commands: Any) -> None:
         choices=OPTIONAL_DEVICES,
         help="leave a device out",
     )
+    parser.add_argument(
+        "--gpu-time",
+        metavar="FACTOR",
+        type=_factor,
+        default=1.0,
+        help="how long the GPUs' work takes: 1 as modelled (default), 0 no time at all, or times that factor",
+    )
     parser.add_argument("command", nargs="+", metavar="COMMAND", help="the program and its arguments")
     parser.set_defaults(run=run_mock, takes_rest=False)
 
 
 def run_mock(options: argparse.Namespace, _rest: Sequence[str]) -> int:
     """Run the program; the exit status is the program's."""
-    return run_on_mock(options.command, options.gpu, options.kernel, options.without)
+    return run_on_mock(options.command, options.gpu, options.kernel, options.without, options.gpu_time)
+
+
+def _factor(text: str) -> float:
+    try:
+        factor = float(text)
+    except ValueError:
+        factor = -1
+    if not 0 <= factor <= MAX_GPU_TIME:
+        raise argparse.ArgumentTypeError(f"must be a number from 0 to {MAX_GPU_TIME:g}, not '{text}'")
+    return factor

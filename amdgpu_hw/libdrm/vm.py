@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
+from amdgpu_hw.errors import DrmError
 from amdgpu_hw.libdrm.bo import AmdgpuBo
 from amdgpu_hw.libdrm.calls import check, ffi, lib
 from amdgpu_hw.libdrm.device import AmdgpuDevice
@@ -39,8 +40,7 @@ class AmdgpuVaRange:
         check(lib.amdgpu_va_range_free(self._handle), "amdgpu_va_range_free", address=self.address)
 
 
-@dataclass(frozen=True, slots=True)
-class VaOperation:
+class VaOperation(NamedTuple):
     """The arguments of one GEM_VA: numbers as the kernel takes them, syncobjs as handles."""
 
     operation: int
@@ -54,7 +54,7 @@ class VaOperation:
 
     def at(self, address: int) -> VaOperation:
         """The same operation at another address."""
-        return replace(self, address=address)
+        return self._replace(address=address)
 
 
 def bo_va_op(device: AmdgpuDevice, bo: AmdgpuBo | None, va: VaOperation) -> int:
@@ -63,50 +63,61 @@ def bo_va_op(device: AmdgpuDevice, bo: AmdgpuBo | None, va: VaOperation) -> int:
     Through `amdgpu_bo_va_op_raw2`, or the same ioctl from here where libdrm is too old to have it (its
     `amdgpu_bo_va_op_raw` can pass no syncobjs).
     """
+    handle = bo.handle if bo else 0
     inputs = ffi.new("uint32_t[]", list(va.inputs)) if va.inputs else ffi.NULL
     input_address = int(ffi.cast("uintptr_t", inputs))
-    if not lib.glue_has_bo_va_op_raw2():
-        return raw_va_op(
-            device,
-            handle=bo.handle if bo else 0,
-            operation=va.operation,
-            flags=va.flags,
-            va_address=va.address,
-            offset_in_bo=va.offset,
-            map_size=va.size,
-            vm_timeline_syncobj_out=va.syncobj_out,
-            vm_timeline_point=va.point_out,
-            input_fence_syncobj_handles=input_address,
-            num_syncobj_handles=len(va.inputs),
-        )
     elapsed = ffi.new("uint64_t *")
-    ret = lib.glue_bo_va_op_raw2(
-        device.handle,
-        bo.bo if bo else ffi.NULL,
-        va.offset,
-        va.size,
-        va.address,
-        va.flags,
-        va.operation,
-        va.syncobj_out,
-        va.point_out,
-        input_address,
-        len(va.inputs),
-        elapsed,
-    )
-    check(
-        ret,
-        IOCTL_AMDGPU_GEM_VA.name,
-        handle=bo.handle if bo else 0,
-        operation=va.operation,
-        flags=va.flags,
-        va_address=va.address,
-        offset_in_bo=va.offset,
-        map_size=va.size,
-        vm_timeline_syncobj_out=va.syncobj_out,
-        vm_timeline_point=va.point_out,
-        inputs=list(va.inputs),
-    )
+    if lib.glue_has_bo_va_op_raw2():
+        ret = lib.glue_bo_va_op_raw2(
+            device.handle,
+            bo.bo if bo else ffi.NULL,
+            va.offset,
+            va.size,
+            va.address,
+            va.flags,
+            va.operation,
+            va.syncobj_out,
+            va.point_out,
+            input_address,
+            len(va.inputs),
+            elapsed,
+        )
+    else:
+        argument = bytearray(GEM_VA.size)
+        GEM_VA.pack_into(
+            argument,
+            0,
+            handle,
+            0,
+            va.operation,
+            va.flags,
+            va.address,
+            va.offset,
+            va.size,
+            va.point_out,
+            va.syncobj_out,
+            len(va.inputs),
+            input_address,
+        )
+        ret = lib.glue_timed_ioctl(device.fd, IOCTL_AMDGPU_GEM_VA.request, ffi.from_buffer(argument), elapsed)
+    if ret:
+        raise DrmError(
+            -ret,
+            IOCTL_AMDGPU_GEM_VA.name,
+            {
+                "handle": handle,
+                "operation": va.operation,
+                "flags": va.flags,
+                "va_address": va.address,
+                "offset_in_bo": va.offset,
+                "map_size": va.size,
+                "vm_timeline_syncobj_out": va.syncobj_out,
+                "vm_timeline_point": va.point_out,
+                "input_fence_syncobj_handles": input_address,
+                "num_syncobj_handles": len(va.inputs),
+                "inputs": list(va.inputs),
+            },
+        )
     return int(elapsed[0])
 
 

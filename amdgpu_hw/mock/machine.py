@@ -23,6 +23,7 @@ from types import FrameType, TracebackType
 from typing import Any
 
 from amdgpu_hw.errors import HarnessError
+from amdgpu_hw.mock.console import Console
 from amdgpu_hw.mock.variants import DEFAULT_VARIANT
 
 __all__ = ("DEFAULT_GPU", "Machine", "MachineError")
@@ -45,7 +46,8 @@ class MachineError(HarnessError):
 class Machine:
     """A mock machine with these GPUs and this kernel variant; a context manager, or `start` and `close`.
 
-    ``without`` leaves devices out (``"sw_sync"``, ``"vgem"``). ``log_file`` gets a copy of the kernel's log.
+    ``without`` leaves devices out (``"sw_sync"``, ``"vgem"``). ``gpu_time`` multiplies the modelled time of what GPUs
+    do; with 0 it takes none. ``log_file`` gets a copy of the kernel's log.
     """
 
     def __init__(
@@ -54,11 +56,13 @@ class Machine:
         kernel: str = DEFAULT_VARIANT,
         *,
         without: Collection[str] = (),
+        gpu_time: float = 1.0,
         log_file: Path | None = None,
     ) -> None:
         self.gpus = tuple(gpus)
         self.kernel = kernel
         self.without = tuple(without)
+        self.gpu_time = gpu_time
         self.log_file = log_file
         self._directory: Path | None = None
         self._process: subprocess.Popen[bytes] | None = None
@@ -95,6 +99,7 @@ class Machine:
         command += [f"--ready-fd={ready_end}", f"--control-fd={control_end}"]
         command += [f"--gpu={name}" for name in self.gpus]
         command += [f"--without={name}" for name in self.without]
+        command.append(f"--gpu-time={self.gpu_time}")
         if self.log_file is not None:
             command.append(f"--log={self.log_file.absolute()}")
         if threading.current_thread() is threading.main_thread():
@@ -162,6 +167,19 @@ class Machine:
         if others:
             environment["LD_PRELOAD"] += f":{others}"
         return environment
+
+    def console(self) -> Console:
+        """Connect to the machine's console; raises `MachineError`."""
+        if self._directory is None:
+            raise MachineError("this mock machine does not run")
+        self.check()
+        return Console(self._directory)
+
+    def boot(self, kernel: str) -> None:
+        """Boot another kernel variant; raises `ConsoleError` while a program has a file of the machine open."""
+        with self.console() as console:
+            console.boot(kernel)
+        self.kernel = kernel
 
     def log(self) -> str:
         """The mock kernel's log, as dmesg prints it; still readable after `close`."""

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * preload.h - what the parts of the preload library share: entry points (preload.c, preload_stat.c), paths
- * (preload_path.c) and channels (preload_channel.c).
+ * preload.h - what the parts of the preload library share: entry points (preload.c, preload_stat.c, preload_exec.c),
+ * paths (preload_path.c) and channels (preload_channel.c).
  */
 #ifndef AMDGPU_HW_MOCK_PRELOAD_H
 #define AMDGPU_HW_MOCK_PRELOAD_H
@@ -77,5 +77,10 @@ bool find_node(int dirfd, const char *path, char *node);
 
 /* Whether a file below /dev is none of the testbed's. */
 bool is_foreign_device(const char *path);
+
+/* ---- preload_exec.c ---- */
+
+/* Note what a program needs to be on this machine. */
+void keep_environment(void);
 
 #endif

@@ -21,11 +21,13 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
 #define CHANNELS_MAX 4096
+#define SETUP_SECONDS 10 /* for the answer to a new channel */
 #define SPIN_NS 50000
 #define SPINS_PER_CLOCK 16
 
@@ -93,6 +95,7 @@ __attribute__((constructor)) void start_preload(void)
 		return;
 	preload_started = true;
 	find_testbed();
+	keep_environment();
 	/* The program may change its environment, for its children: ours is read once. */
 	if (directory && strlen(directory) < PATH_MAX)
 		map_board(directory);
@@ -177,7 +180,7 @@ static int receive(struct channel *channel, struct wire_message *message)
 	struct cmsghdr *header;
 
 	if (length < 0)
-		return -errno;
+		return errno == EAGAIN ? -ENODEV : -errno;
 	if (length != sizeof(*message))
 		return -ENODEV;
 	if (message->kind == WIRE_FD) {
@@ -205,6 +208,14 @@ static int take_fd(struct channel *channel)
 	return fd;
 }
 
+/* Zero seconds: wait for ever. */
+static void set_receive_timeout(struct channel *channel, int seconds)
+{
+	struct timeval timeout = { .tv_sec = seconds };
+
+	setsockopt(channel->sock, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
+}
+
 static int connect_channel(struct channel *channel)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
@@ -223,7 +234,10 @@ static int connect_channel(struct channel *channel)
 	prctl(PR_SET_PTRACER, (unsigned long)board->server_pid, 0, 0, 0);
 	channel->sock = move_up(sock);
 	channel->received = -1;
+	/* A mock kernel that lives answers at once; one that is stuck must not make its clients unkillable but by SIGKILL. */
+	set_receive_timeout(channel, SETUP_SECONDS);
 	fd = take_fd(channel);
+	set_receive_timeout(channel, 0);
 	if (fd >= 0) {
 		slot = mmap(NULL, WIRE_SLOT_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 		raw_close(fd);

@@ -23,15 +23,13 @@ from types import FrameType
 from typing import NoReturn
 
 from amdgpu_hw.mock import sysfs
+from amdgpu_hw.mock.board import Board
+from amdgpu_hw.mock.console_server import ConsoleServer
 from amdgpu_hw.mock.gpus import GpuIdentity, IdentityError, UnknownGpu, load_identity
-from amdgpu_hw.mock.kernel import amdgpu_drv, sw_sync, vgem_drv
-from amdgpu_hw.mock.kernel.kernel import Kernel
-from amdgpu_hw.mock.kernel.log import LogLine
-from amdgpu_hw.mock.transport import ENVIRONMENT, Transport
+from amdgpu_hw.mock.transport import ENVIRONMENT
 from amdgpu_hw.mock.transport_client import check_memory_access
-from amdgpu_hw.mock.umockdev import Testbed, TestbedError
+from amdgpu_hw.mock.umockdev import TestbedError
 from amdgpu_hw.mock.variants import VARIANTS
-from amdgpu_hw.uapi.drm import DRM_MINOR_RENDER_BASE
 
 __all__ = ("LOG_FILE", "OPTIONAL_DEVICES", "main")
 
@@ -44,6 +42,7 @@ OPTIONAL_DEVICES = ("sw_sync", "vgem")
 UMOCKDEV_PRELOAD = "libumockdev-preload.so.0"
 
 _PR_SET_PDEATHSIG = 1
+_PR_SET_TIMERSLACK = 29
 _END_TIMEOUT_S = 5
 
 
@@ -59,27 +58,12 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--gpu", action="append", required=True, help="name of a GPU; once for each")
     parser.add_argument("--kernel", required=True, help="name of the kernel variant")
     parser.add_argument("--without", action="append", default=[], choices=OPTIONAL_DEVICES, help="leave a device out")
+    parser.add_argument("--gpu-time", type=float, default=1.0, help="factor of the modelled time; 0 switches it off")
     parser.add_argument("--log", type=Path, help="another file for the kernel's log")
     parser.add_argument("--ready-fd", type=int, required=True, help="where to say that the machine is ready")
     parser.add_argument("--control-fd", type=int, required=True, help="ends when the machine is to end")
     parser.add_argument("--die-with-parent", action="store_true", help="end also when the parent's thread ends")
     return parser.parse_args(argv)
-
-
-class _LogFile:
-    """A copy of the kernel's log in a file; a full disk ends the copy, not the kernel."""
-
-    def __init__(self, kernel: Kernel, path: Path) -> None:
-        self._kernel = kernel
-        self._file = path.open("a", encoding="utf-8", buffering=1)
-        kernel.log.listeners.append(self._write)
-
-    def _write(self, line: LogLine) -> None:
-        try:
-            self._file.write(f"{line}\n")
-        except OSError as error:
-            self._kernel.log.listeners.remove(self._write)
-            self._kernel.log.err(f"the log file {self._file.name} ends here: {error.strerror}")
 
 
 class Server:
@@ -96,27 +80,17 @@ class Server:
         if failure:
             raise BootError(failure)
         self._directory: Path = options.directory
-        self.testbed = Testbed(self._directory)
-        self.kernel = Kernel(variant)
-        for path in filter(None, (self._directory / LOG_FILE, options.log)):
-            _LogFile(self.kernel, path)
-        self.kernel.log.info(f"Linux mock kernel '{variant.name}': {variant.summary}")
-        self._probe(gpus, options.without)
-        self.transport = Transport(self.kernel, self._directory, self.testbed.root)
-
-    def _probe(self, gpus: Sequence[GpuIdentity], without: Sequence[str]) -> None:
-        for index, identity in enumerate(gpus):
-            amdgpu_drv.probe(self.kernel, identity, index)
-            self.testbed.add(sysfs.describe_gpu(identity, index, index, DRM_MINOR_RENDER_BASE + index))
-        if "vgem" not in without:
-            index = len(gpus)
-            vgem_drv.probe(self.kernel, index)
-            self.testbed.add(sysfs.describe_vgem(index, DRM_MINOR_RENDER_BASE + index))
-        if "sw_sync" not in without:
-            sw_sync.probe(self.kernel)
-        for node in self.kernel.nodes.values():
-            if not node.major:
-                self.testbed.add_file(node.path)
+        logs = [path for path in (self._directory / LOG_FILE, options.log) if path is not None]
+        self.board = Board(
+            self._directory,
+            gpus,
+            variant,
+            without=options.without,
+            gpu_time=options.gpu_time,
+            log_files=logs,
+        )
+        self.transport = self.board.transport
+        self.console = ConsoleServer(self.board, self._directory)
 
     def environment(self) -> dict[str, str]:
         """What a client's environment has to contain."""
@@ -125,7 +99,7 @@ class Server:
             raise BootError("the preload library is not built: install this package again (pip install -e .)")
         return {
             "LD_PRELOAD": f"{preload.origin}:{UMOCKDEV_PRELOAD}",
-            "UMOCKDEV_DIR": str(self.testbed.root),
+            "UMOCKDEV_DIR": str(self.board.testbed.root),
             ENVIRONMENT: str(self._directory),
         }
 
@@ -137,6 +111,7 @@ class Server:
         gc.collect()
         gc.freeze()
         self.transport.run()
+        self.console.close()
         self.transport.close()
 
     def _end(self, _number: int, _frame: FrameType | None) -> None:
@@ -159,10 +134,13 @@ def _end_before_boot(_number: int, _frame: FrameType | None) -> NoReturn:
 def _prepare_process(die_with_parent: bool) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the command
     signal.signal(signal.SIGTERM, _end_before_boot)
+    libc = ctypes.CDLL(None)
     if die_with_parent:
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    # Timers of GPUs are set to microseconds; by default the host takes up to 50 of them more.
+    libc.prctl(_PR_SET_TIMERSLACK, 1)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -13,9 +13,21 @@ from collections.abc import Iterable, Mapping
 from amdgpu_hw.mock.gpus.identity import GpuIdentity
 from amdgpu_hw.uapi.drm import DRM_MAJOR, DRM_MINOR_RENDER_BASE
 
-__all__ = ("MAX_GPUS", "describe_gpu", "describe_vgem", "node_path", "pci_address")
+__all__ = (
+    "MAX_GPUS",
+    "VGEM_SYSPATH",
+    "describe_class_device",
+    "describe_gpu",
+    "describe_vgem",
+    "gpu_syspath",
+    "node_path",
+    "pci_address",
+)
 
 MAX_GPUS = 16
+
+VGEM_SYSPATH = "/sys/devices/platform/vgem"
+"""Path of vgem's platform device."""
 
 _DEFAULT_LINK_SPEED = {0: 2.5, 1: 2.5, 2: 5.0, 3: 8.0, 4: 16.0, 5: 32.0}
 
@@ -27,6 +39,11 @@ def pci_address(index: int) -> str:
     return f"0000:{3 + 4 * index:02x}:00.0"
 
 
+def gpu_syspath(index: int) -> str:
+    """Path of GPU number ``index`` in /sys."""
+    return f"/sys/devices/pci0000:00/0000:00:{index + 1:02x}.1/{pci_address(index)}"
+
+
 def node_path(minor: int) -> str:
     """Device node of a DRM minor, e.g. ``/dev/dri/renderD128``."""
     return f"/dev/dri/{_node_name(minor)}"
@@ -35,7 +52,7 @@ def node_path(minor: int) -> str:
 def describe_gpu(identity: GpuIdentity, index: int, card_minor: int, render_minor: int) -> str:
     """Describe the PCI device of GPU ``index`` and its primary and render nodes."""
     address = pci_address(index)
-    path = f"/devices/pci0000:00/0000:00:{index + 1:02x}.1/{address}"
+    path = gpu_syspath(index).removeprefix("/sys")
     parent = _block(
         path,
         properties=_pci_properties(identity, address),
@@ -52,7 +69,7 @@ def describe_gpu(identity: GpuIdentity, index: int, card_minor: int, render_mino
 
 def describe_vgem(card_minor: int, render_minor: int) -> str:
     """Describe the platform device of vgem and its two nodes."""
-    path = "/devices/platform/vgem"
+    path = VGEM_SYSPATH.removeprefix("/sys")
     parent = _block(
         path,
         properties={"SUBSYSTEM": "platform", "MODALIAS": "platform:vgem", "DRIVER": "vgem"},
@@ -60,6 +77,11 @@ def describe_vgem(card_minor: int, render_minor: int) -> str:
     )
     nodes = [_drm_node(path, minor, {"ID_PATH": "platform-vgem"}) for minor in (card_minor, render_minor)]
     return "\n".join([parent, *nodes])
+
+
+def describe_class_device(path: str, subsystem: str, data: bytes) -> str:
+    """Describe a device of a class with one binary attribute, ``data``; ``path`` begins with /sys."""
+    return _block(path.removeprefix("/sys"), properties={"SUBSYSTEM": subsystem}, attributes={}, binary={"data": data})
 
 
 def _node_name(minor: int) -> str:
@@ -141,7 +163,7 @@ def _driver_attributes(identity: GpuIdentity) -> dict[str, str]:
     memory, clocks, sensors = identity.memory, identity.clocks, identity.sensors
     numbers = {
         "mem_info_vram_total": memory.vram,
-        "mem_info_vram_used": memory.vram_pinned,
+        "mem_info_vram_used": memory.all_vram_pinned,
         "mem_info_vis_vram_total": memory.visible_vram,
         "mem_info_vis_vram_used": memory.vram_pinned,
         "mem_info_gtt_total": memory.gtt,

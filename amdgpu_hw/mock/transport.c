@@ -44,9 +44,13 @@ int epoll_add(struct transport *t, int fd, uint32_t events, uint64_t data)
 	return epoll_ctl(t->epoll, EPOLL_CTL_ADD, fd, &event) ? -errno : 0;
 }
 
-int transport_watch(struct transport *t, int fd, uint64_t watch, int hangup_only)
+int transport_watch(struct transport *t, int fd, uint64_t watch)
 {
-	return epoll_add(t, fd, (hangup_only ? 0 : EPOLLIN) | EPOLLONESHOT, tag_data(TAG_WATCH, watch));
+	struct epoll_event event = { .events = EPOLLIN | EPOLLONESHOT, .data.u64 = tag_data(TAG_WATCH, watch) };
+
+	if (!epoll_ctl(t->epoll, EPOLL_CTL_ADD, fd, &event))
+		return 0;
+	return errno == EEXIST && !epoll_ctl(t->epoll, EPOLL_CTL_MOD, fd, &event) ? 0 : -errno;
 }
 
 static void ring(struct transport *t, uint32_t number)
@@ -94,6 +98,24 @@ static bool read_channel(struct transport *t, uint32_t number, struct event *eve
 	return false;
 }
 
+/*
+ * Something happened at the client's end of a mock file; true when it is gone. Nothing is ever read or written there,
+ * but it is a socket that clients can write to: what they send is thrown away, descriptors above all. Our end would
+ * hold those, the file's own among them, and then the last one would never be gone.
+ */
+static bool file_is_closed(struct transport *t, int server_end, uint32_t events)
+{
+	struct epoll_event hangup_only = { .data.u64 = tag_data(TAG_FILE, server_end) };
+	char waste[4096];
+
+	if (events & (EPOLLHUP | EPOLLERR))
+		return true;
+	/* The end of file of a client that shut its end down for writing would be there for ever. */
+	if (recv(server_end, waste, sizeof(waste), MSG_DONTWAIT) == 0)
+		epoll_ctl(t->epoll, EPOLL_CTL_MOD, server_end, &hangup_only);
+	return false;
+}
+
 static bool take_epoll_event(struct transport *t, struct event *event)
 {
 	while (t->event_next < t->event_count) {
@@ -110,6 +132,13 @@ static bool take_epoll_event(struct transport *t, struct event *event)
 			if (number < t->channel_count && t->channels[number].slot &&
 			    t->channels[number].generation == value >> 32 && read_channel(t, number, event))
 				return true;
+			break;
+		case TAG_FILE:
+			if (file_is_closed(t, value, ready->events)) {
+				event->kind = EVENT_CLOSED;
+				event->fd = value;
+				return true;
+			}
 			break;
 		case TAG_WATCH:
 			event->kind = EVENT_WATCH;
@@ -162,13 +191,22 @@ static bool find_polled(struct transport *t, uint32_t *number)
 	return false;
 }
 
+/* In turns: neither those who ring all the time nor those who are polled can keep the others waiting. */
+static bool find_request(struct transport *t, uint32_t *number)
+{
+	t->polled_first = !t->polled_first;
+	if (t->polled_first)
+		return find_polled(t, number) || find_rung(t, number);
+	return find_rung(t, number) || find_polled(t, number);
+}
+
 static void hand_out(struct transport *t, uint32_t number, struct event *event)
 {
 	struct channel *channel = &t->channels[number];
 	const struct wire_slot *slot = channel->slot;
 
 	channel->busy = true;
-	if (!channel->polled && t->board->spin && t->polled_count < POLLED_MAX) {
+	if (!channel->polled && t->board.spin && t->polled_count < POLLED_MAX) {
 		channel->polled = true;
 		t->polled[t->polled_count++] = number;
 		atomic_store(&channel->slot->server_polls, 1);
@@ -188,8 +226,10 @@ static void hand_out(struct transport *t, uint32_t number, struct event *event)
 
 static void publish_cpu(struct transport *t, uint32_t cpu)
 {
-	if (atomic_load_explicit(&t->board->server_cpu, memory_order_relaxed) != cpu)
-		atomic_store_explicit(&t->board->server_cpu, cpu, memory_order_relaxed);
+	if (atomic_load_explicit(&t->board.server_cpu, memory_order_relaxed) == cpu)
+		return;
+	atomic_store_explicit(&t->board.server_cpu, cpu, memory_order_relaxed);
+	publish(t, &t->board.server_cpu, sizeof(t->board.server_cpu));
 }
 
 /*
@@ -255,7 +295,7 @@ void transport_next(struct transport *t, int64_t deadline, struct event *event)
 
 		if (take_epoll_event(t, event))
 			return;
-		if (!t->has_candidate && (find_rung(t, &number) || find_polled(t, &number))) {
+		if (!t->has_candidate && find_request(t, &number)) {
 			t->candidate = number;
 			t->has_candidate = true;
 			ask_epoll(t, 0);

@@ -19,7 +19,8 @@ enum event_kind {
 	EVENT_INTERRUPT, /* a signal arrived at the thread: channel */
 	EVENT_PASSED,    /* the client took a descriptor: channel, result = its number or -errno */
 	EVENT_HANGUP,    /* the thread closed its channel or died: channel */
-	EVENT_WATCH,     /* a descriptor given to transport_watch() is ready: watch */
+	EVENT_CLOSED,    /* the last descriptor of a mock file is gone: fd = our end */
+	EVENT_WATCH,     /* a descriptor given to transport_watch() is readable: watch */
 };
 
 struct event {
@@ -63,8 +64,8 @@ int transport_set_nodes(struct transport *transport, const char *nodes, size_t s
 /* Wait for something to do, at most until `deadline` (CLOCK_MONOTONIC ns; 0 = do not wait, -1 = for ever). */
 void transport_next(struct transport *transport, int64_t deadline, struct event *event);
 
-/* Report EVENT_WATCH with `watch` once `fd` is readable, or only when its other end is gone; then no more. */
-int transport_watch(struct transport *transport, int fd, uint64_t watch, int hangup_only);
+/* Report EVENT_WATCH with `watch` once `fd` is readable, then no more until it is watched again. */
+int transport_watch(struct transport *transport, int fd, uint64_t watch);
 
 /* The three ways a system call ends. The last one's `fd` is mapped or kept by the client. */
 void transport_reply(struct transport *transport, uint32_t channel, int64_t result);
@@ -78,8 +79,8 @@ int transport_pass_fd(struct transport *transport, uint32_t channel, int fd, int
 uint32_t transport_tid(struct transport *transport, uint32_t channel);
 void transport_close_channel(struct transport *transport, uint32_t channel);
 
-/* Both ends of a new mock file; 0 or -errno. */
-int transport_open_file(struct file_ends *ends, int nonblock);
+/* Both ends of a new mock file, the server's watched for EVENT_CLOSED; 0 or -errno. */
+int transport_open_file(struct transport *transport, struct file_ends *ends);
 /* Make poll() report POLLIN at the client's end for ever. */
 void transport_set_readable(int server_end);
 

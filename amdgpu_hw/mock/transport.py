@@ -65,6 +65,8 @@ class Transport:
         self._processes: dict[int, Process] = {}
         self._files: dict[int, _OpenFile] = {}
         self._open_files: dict[File, _OpenFile] = {}
+        self._server_ends: dict[int, tuple[_OpenFile, int]] = {}
+        """The file and the client's inode by our end."""
         self._watches: dict[int, Callable[[], None]] = {}
         self._last_watch = 0
         self._dying: list[tuple[Task[Any], Callable[[], None]]] = []
@@ -95,13 +97,12 @@ class Transport:
         """Serve until `stop` is called."""
         wait, handle, event = lib.transport_next, self.handle, self._event
         is_request, is_timeout = lib.EVENT_REQUEST, lib.EVENT_TIMEOUT
-        run_pending = self.kernel.run_pending
         channels, calls = self._channels, self._calls
         self._running = True
         while self._running:
-            deadline = run_pending()
+            deadline = self.kernel.run_pending()
             while self._dying and self._reap():
-                deadline = run_pending()
+                deadline = self.kernel.run_pending()
             wait(handle, -1 if deadline is None else deadline, event)
             kind = event.kind
             if kind == is_request:
@@ -115,16 +116,19 @@ class Transport:
                 except Exception as error:
                     self._fail(channel, error)
             elif kind != is_timeout:
-                self._handle_event(kind, event)
+                try:
+                    self._handle_event(kind, event)
+                except Exception as error:
+                    self.kernel.oops("the transport", error)
 
     def stop(self) -> None:
         """Make `run` return after the present request."""
         self._running = False
 
-    def watch(self, fd: int, callback: Callable[[], None], *, hangup_only: bool = False) -> None:
-        """Call ``callback`` once when ``fd`` becomes readable (or only when its other end is gone)."""
+    def watch(self, fd: int, callback: Callable[[], None]) -> None:
+        """Call ``callback`` once when ``fd`` becomes readable; from then on it can be watched again."""
         self._last_watch += 1
-        error = lib.transport_watch(self.handle, fd, self._last_watch, hangup_only)
+        error = lib.transport_watch(self.handle, fd, self._last_watch)
         if error:
             raise OSError(-error, os.strerror(-error))
         self._watches[self._last_watch] = callback
@@ -137,6 +141,24 @@ class Transport:
         if error:
             raise OSError(-error, f"the {len(nodes)} nodes do not fit on the board: {os.strerror(-error)}")
 
+    def audit(self) -> dict[str, int]:
+        """Count what is kept for clients, as `kernel.audit.audit` does for the kernel itself."""
+        return {
+            "processes": len(self._processes),
+            "threads": len(self._channels),
+            "open files": len(self._open_files),
+            "descriptors": len(self._files),
+            "calls": sum(open_file.calls for open_file in self._open_files.values()),
+        }
+
+    def processes(self) -> tuple[Process, ...]:
+        """The client processes."""
+        return tuple(self._processes.values())
+
+    def open_files(self) -> list[tuple[File, int, str, int]]:
+        """Each open file with the pid and name of a process that has it, and how many descriptors were made for it."""
+        return [(file, of.user.pid, of.user.comm, len(of.ends)) for file, of in self._open_files.items()]
+
     def _handle_event(self, kind: int, event: Any) -> None:
         if kind == lib.EVENT_WATCH:
             callback = self._watches.pop(event.watch, None)
@@ -144,6 +166,8 @@ class Transport:
                 callback()
         elif kind == lib.EVENT_CONNECT:
             self._connect(event.channel, event.pid)
+        elif kind == lib.EVENT_CLOSED:
+            self._end_closed(event.fd)
         else:
             channel = self._channels.get(event.channel)
             if channel is None:
@@ -161,15 +185,23 @@ class Transport:
         process = self._processes.get(pid)
         if process is None:
             try:
-                process = Process(pid)
-                self.watch(process.pidfd, partial(self._process_ended, process))
+                process = self._new_process(pid)
             except OSError as error:
                 self.kernel.log.warn(f"a client was turned away: process {pid}: {error.strerror}")
                 lib.transport_close_channel(self.handle, number)
                 return
-            self._processes[pid] = process
         self._channels[number] = channel = Channel(self, number, process)
         process.channels.append(channel)
+
+    def _new_process(self, pid: int) -> Process:
+        process = Process(pid)
+        try:
+            self.watch(process.pidfd, partial(self._process_ended, process))
+        except OSError:
+            process.close()
+            raise
+        self._processes[pid] = process
+        return process
 
     def _process_ended(self, process: Process) -> None:
         for channel in list(process.channels):
@@ -182,6 +214,9 @@ class Transport:
         channel.open = False
         del self._channels[channel.number]
         channel.process.channels.remove(channel)
+        if not channel.process.channels:
+            # It may have called exec: another program has to show anew which files it has.
+            channel.process.known_files.clear()
         lib.transport_close_channel(self.handle, channel.number)
         channel.passed(-errno.ESRCH)
         if channel.task is not None:
@@ -212,18 +247,24 @@ class Transport:
         return None if open_file is None else open_file.file
 
     def new_end(self, file: File, user: Process) -> int:
-        """Make a descriptor for ``file`` to be sent to a client, which the caller then closes; raises ENFILE."""
+        """Make a descriptor for ``file`` to be sent to a client, which the caller then closes; raises ENFILE.
+
+        From here on the file is the transport's, which releases it when it has no descriptor: also when this fails,
+        and when the client does not take the descriptor.
+        """
         ends = ffi.new("struct file_ends *")
-        error = lib.transport_open_file(ends, False)
-        if error:
-            raise KernelError(errno.ENFILE, os.strerror(-error))
+        error = lib.transport_open_file(self.handle, ends)
         open_file = self._open_files.get(file)
+        if error:
+            if open_file is None:
+                self._release(file)
+            raise KernelError(errno.ENFILE, os.strerror(-error))
         if open_file is None:
             open_file = self._open_files[file] = _OpenFile(file, user)
             file.on_readable = partial(self._set_readable, open_file)
         open_file.ends[ends.ino] = ends.server
         self._files[ends.ino] = open_file
-        self.watch(ends.server, partial(self._end_closed, open_file, ends.ino), hangup_only=True)
+        self._server_ends[ends.server] = (open_file, ends.ino)
         if file.readable:
             lib.transport_set_readable(ends.server)
         user.known_files.add(ends.ino)
@@ -233,9 +274,10 @@ class Transport:
         for end in open_file.ends.values():
             lib.transport_set_readable(end)
 
-    def _end_closed(self, open_file: _OpenFile, ino: int) -> None:
-        del self._files[ino]
-        os.close(open_file.ends.pop(ino))
+    def _end_closed(self, server_end: int) -> None:
+        open_file, ino = self._server_ends.pop(server_end)
+        del self._files[ino], open_file.ends[ino]
+        os.close(server_end)
         for process in self._processes.values():
             process.known_files.discard(ino)
         self._release_if_unused(open_file)
@@ -252,10 +294,13 @@ class Transport:
             return
         del self._open_files[open_file.file]
         open_file.file.on_readable = None
+        self._release(open_file.file)
+
+    def _release(self, file: File) -> None:
         try:
-            open_file.file.release()
+            file.release()
         except Exception as error:
-            self.kernel.errno_of(error, f"release of {open_file.file.name}")
+            self.kernel.errno_of(error, f"release of {file.name}")
 
     def _flush_for_departed(self, open_file: _OpenFile) -> None:
         """The last descriptor went without a close(): its process ended or called exec, where exit_files() flushes."""
@@ -313,6 +358,8 @@ class Transport:
         channel.drop = partial(self._put, open_file)
         task = channel.task = Task(blocking, self.kernel.timers, self.kernel.work, done)
         task.start()
+        if not task.finished and self.kernel.faults.interrupts(channel.pid):
+            task.interrupt()
 
     def _open(self, channel: Channel, event: Any) -> None:
         path, flags = os.fsdecode(ffi.string(event.text)), event.args[0]
@@ -331,7 +378,7 @@ class Transport:
         open_file = self._opened(channel, event)
         open_file.flushed = False
         args = event.args
-        result = open_file.file.ioctl(channel, args[0], args[1])
+        result = open_file.file.ioctl(channel, args[0] & 0xFFFFFFFF, args[1])
         if isinstance(result, int):
             lib.transport_reply(self.handle, channel.number, result)
         else:

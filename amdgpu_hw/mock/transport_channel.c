@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -44,29 +45,29 @@ static int send_message(int sock, uint32_t kind, int fd)
 
 /* ---- set-up ---- */
 
-static struct wire_board *make_board(int directory)
+bool publish(struct transport *t, const void *field, size_t size)
 {
-	struct wire_board *board;
-	cpu_set_t cpus;
-	int fd = openat(directory, WIRE_BOARD, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	off_t offset = (const char *)field - (const char *)&t->board;
+	ssize_t written;
 
-	if (fd < 0)
-		return NULL;
-	if (ftruncate(fd, 4096)) {
-		close(fd);
-		return NULL;
-	}
-	board = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	close(fd);
-	if (board == MAP_FAILED)
-		return NULL;
-	board->version = WIRE_VERSION;
-	board->server_pid = getpid();
-	board->server_cpu = WIRE_NO_CPU;
-	board->spin = !sched_getaffinity(0, sizeof(cpus), &cpus) && CPU_COUNT(&cpus) > 1;
-	atomic_thread_fence(memory_order_release);
-	board->magic = WIRE_MAGIC;
-	return board;
+	do
+		written = pwrite(t->board_fd, field, size, offset);
+	while (written < 0 && errno == EINTR);
+	return written == (ssize_t)size;
+}
+
+static bool make_board(struct transport *t, int directory)
+{
+	cpu_set_t cpus;
+
+	t->board = (struct wire_board){
+		.magic = WIRE_MAGIC, .version = WIRE_VERSION, .server_pid = getpid(), .server_cpu = WIRE_NO_CPU,
+		.spin = !sched_getaffinity(0, sizeof(cpus), &cpus) && CPU_COUNT(&cpus) > 1,
+	};
+	t->board_fd = openat(directory, WIRE_BOARD, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (t->board_fd < 0 || ftruncate(t->board_fd, 4096))
+		return false;
+	return publish(t, &t->board, sizeof(t->board));
 }
 
 static int listen_in(const char *directory)
@@ -80,7 +81,8 @@ static int listen_in(const char *directory)
 		return -1;
 	}
 	sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (sock >= 0 && (bind(sock, (struct sockaddr *)&address, sizeof(address)) || listen(sock, SOMAXCONN))) {
+	/* The socket's file gets the socket's own mode. */
+	if (sock >= 0 && (fchmod(sock, 0600) || bind(sock, (struct sockaddr *)&address, sizeof(address)) || listen(sock, SOMAXCONN))) {
 		close(sock);
 		return -1;
 	}
@@ -90,19 +92,20 @@ static int listen_in(const char *directory)
 struct transport *transport_new(const char *directory)
 {
 	struct transport *t = calloc(1, sizeof(*t));
+	bool has_board = false;
 	int dir, error;
 
 	if (!t)
 		return NULL;
-	t->listener = t->epoll = t->spare = -1;
+	t->listener = t->epoll = t->spare = t->board_fd = -1;
 	t->last_client_cpu = WIRE_NO_CPU;
 	t->patience = 32;
 	dir = open(directory, O_DIRECTORY | O_CLOEXEC);
 	if (dir >= 0) {
-		t->board = make_board(dir);
+		has_board = make_board(t, dir);
 		close(dir);
 	}
-	if (t->board && (t->listener = listen_in(directory)) >= 0 && (t->epoll = epoll_create1(EPOLL_CLOEXEC)) >= 0 &&
+	if (has_board && (t->listener = listen_in(directory)) >= 0 && (t->epoll = epoll_create1(EPOLL_CLOEXEC)) >= 0 &&
 	    (t->spare = open("/dev/null", O_RDONLY | O_CLOEXEC)) >= 0 &&
 	    !epoll_add(t, t->listener, EPOLLIN, tag_data(TAG_LISTENER, 0)))
 		return t;
@@ -125,8 +128,7 @@ void transport_free(struct transport *t)
 	close_if_open(t->listener);
 	close_if_open(t->epoll);
 	close_if_open(t->spare);
-	if (t->board)
-		munmap(t->board, 4096);
+	close_if_open(t->board_fd);
 	free(t->channels);
 	free(t->rung);
 	free(t);
@@ -134,15 +136,19 @@ void transport_free(struct transport *t)
 
 int transport_set_nodes(struct transport *t, const char *nodes, size_t size)
 {
-	struct wire_board *board = t->board;
+	struct wire_board *board = &t->board;
 
 	if (size > sizeof(board->nodes))
 		return -ENOSPC;
 	atomic_fetch_add(&board->nodes_seq, 1);
-	atomic_thread_fence(memory_order_release);
+	publish(t, &board->nodes_seq, sizeof(board->nodes_seq));
 	memcpy(board->nodes, nodes, size);
 	board->nodes_length = size;
+	atomic_thread_fence(memory_order_seq_cst);
+	publish(t, &board->nodes_length, sizeof(board->nodes_length) + sizeof(board->nodes));
+	atomic_thread_fence(memory_order_seq_cst);
 	atomic_fetch_add(&board->nodes_seq, 1);
+	publish(t, &board->nodes_seq, sizeof(board->nodes_seq));
 	return 0;
 }
 
@@ -214,7 +220,8 @@ bool accept_channel(struct transport *t, struct event *event)
 	while (number < t->channel_count && t->channels[number].slot)
 		number++;
 	if ((number == t->channel_count && !grow(t)) ||
-	    getsockopt(sock, SOL_SOCKET, SO_PEERCRED, &credentials, &length) || !(slot = make_slot(sock))) {
+	    getsockopt(sock, SOL_SOCKET, SO_PEERCRED, &credentials, &length) || credentials.uid != geteuid() ||
+	    !(slot = make_slot(sock))) {
 		close(sock);
 		return false;
 	}

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from amdgpu_hw.mock._transport import ffi, lib
 from amdgpu_hw.mock.kernel.errno_ import KernelError
+from amdgpu_hw.mock.kernel.file import Vma
 from amdgpu_hw.mock.kernel.wait import Blocking, Sleep, Task, WaitQueue
 
 if TYPE_CHECKING:
@@ -20,31 +21,36 @@ if TYPE_CHECKING:
 __all__ = ("Channel", "DepartedProcess", "Process", "check_memory_access")
 
 _BOUNCE_SIZE = 64 * 1024
-_COPY_MAX = 256 * 1024 * 1024
+_COPY_MAX = 64 * 1024 * 1024
 """More than any array of an ioctl: a client must not make the mock kernel allocate what it likes."""
+_ADDRESS_END = 1 << 64
+_FD_MAX = 0x7FFF_FFFF
+"""Some structs have unsigned descriptors."""
 
 
 class Process:
-    """A client process. ``pidfd`` keeps its number from being recycled and tells when it has ended."""
+    """A client process; ``pidfd`` tells when it has ended."""
 
-    __slots__ = ("channels", "comm", "known_files", "pid", "pidfd")
+    __slots__ = ("channels", "comm", "ended", "known_files", "pid", "pidfd")
 
     def __init__(self, pid: int) -> None:
         self.pid = pid
         self.pidfd = os.pidfd_open(pid)
         self.comm = ""
+        self.ended = False
         self.channels: list[Channel] = []
         self.known_files: set[int] = set()
         """Inodes of the mock files that this process has shown to have a descriptor of."""
 
     def close(self) -> None:
         """Forget the process."""
+        self.ended = True
         os.close(self.pidfd)
 
     def identify_fd(self, fd: int) -> int | None:
         """Inode of the mock file behind a descriptor, None when it is open on something else; raises EBADF."""
         ino, is_mock = ffi.new("uint64_t *"), ffi.new("int *")
-        error = lib.transport_identify_fd(self.pidfd, fd, ino, is_mock)
+        error = lib.transport_identify_fd(self.pidfd, fd, ino, is_mock) if fd <= _FD_MAX else -errno.EBADF
         if error:
             raise KernelError(errno.EBADF, f"descriptor {fd} of process {self.pid}: {os.strerror(-error)}")
         return int(ino[0]) if is_mock[0] else None
@@ -70,8 +76,10 @@ class Channel:
         self._passed = WaitQueue()
         self._passed_number: int | None = None
 
-    exiting = False
-    """Whether the process is ending (PF_EXITING)."""
+    @property
+    def exiting(self) -> bool:
+        """Whether the process has ended: its number may be another one's by now."""
+        return self.process.ended
 
     @property
     def comm(self) -> str:
@@ -85,6 +93,8 @@ class Channel:
 
     def copy_from_user(self, addr: int, length: int) -> bytes:
         """Read ``length`` bytes of the client's memory; raises EFAULT."""
+        if addr + length > _ADDRESS_END:
+            raise KernelError(errno.EFAULT, f"{length} bytes at {addr:#x} wrap around")
         if length <= _BOUNCE_SIZE:
             buffer = self._transport.bounce
         elif length <= _COPY_MAX:
@@ -99,9 +109,20 @@ class Channel:
 
     def copy_to_user(self, addr: int, data: bytes | bytearray | memoryview) -> None:
         """Write to the client's memory; raises EFAULT."""
+        if addr + len(data) > _ADDRESS_END:
+            raise KernelError(errno.EFAULT, f"{len(data)} bytes at {addr:#x} wrap around")
         error = lib.transport_copy_to(self.pid, addr, ffi.from_buffer(data), len(data))
         if error:
             raise KernelError(errno.EFAULT, f"cannot write {len(data)} bytes at {addr:#x}: {os.strerror(-error)}")
+
+    def find_vmas(self, addr: int, length: int) -> list[Vma]:
+        """The areas of the client's memory that overlap a range, in order; raises ESRCH when the process is gone."""
+        try:
+            lines = Path(f"/proc/{self.pid}/maps").read_text(encoding="utf-8", errors="replace").splitlines()
+        except OSError as error:
+            raise KernelError(errno.ESRCH, f"process {self.pid}: {error.strerror}") from None
+        vmas = (_vma(line) for line in lines)
+        return [vma for vma in vmas if vma.start < addr + length and addr < vma.end]
 
     def fget(self, fd: int) -> File | None:
         """The mock file behind a descriptor of the client, None for an open file of another kind; raises EBADF."""
@@ -152,6 +173,10 @@ class DepartedProcess:
         """Fail with EFAULT."""
         raise KernelError(errno.EFAULT, f"process {self.pid} has ended: {len(data)} bytes at {addr:#x}")
 
+    def find_vmas(self, addr: int, length: int) -> list[Vma]:
+        """Fail with ESRCH."""
+        raise KernelError(errno.ESRCH, f"process {self.pid} has ended: {length} bytes at {addr:#x}")
+
     def fget(self, fd: int) -> File | None:
         """Fail with EBADF."""
         raise KernelError(errno.EBADF, f"process {self.pid} has ended: descriptor {fd}")
@@ -199,6 +224,13 @@ def _memory_access_failure(child: int, secret: Any) -> str | None:
 
 def _why(error: int) -> str:
     return f"{os.strerror(-error)}; a container may need CAP_SYS_PTRACE or another seccomp profile"
+
+
+def _vma(line: str) -> Vma:
+    """Read a line of /proc/PID/maps: addresses, permissions, offset, device, inode, perhaps a path."""
+    addresses, permissions, _offset, _device, inode, *_path = line.split(maxsplit=5)
+    start, end = (int(address, 16) for address in addresses.split("-"))
+    return Vma(start, end, permissions[0] == "r", permissions[1] == "w", inode != "0")
 
 
 def _comm(pid: int) -> str:

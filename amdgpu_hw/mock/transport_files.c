@@ -3,33 +3,33 @@
  * transport_files.c - the files, the memory and the descriptors of clients.
  */
 #define _GNU_SOURCE
-#include "transport.h"
+#include "transport_private.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "wire.h"
+/* Where sockets have their inodes. Files elsewhere may have any number and, as sockets in a directory, any mode. */
+static dev_t socket_filesystem;
 
-int transport_open_file(struct file_ends *ends, int nonblock)
+int transport_open_file(struct transport *t, struct file_ends *ends)
 {
 	struct stat st;
-	int pair[2];
+	int pair[2], error;
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair))
 		return -errno;
-	if (fchmod(pair[0], WIRE_FILE_MODE & 07777) || fstat(pair[0], &st) ||
-	    (nonblock && fcntl(pair[0], F_SETFL, O_RDWR | O_NONBLOCK))) {
-		int error = -errno;
-
+	error = fchmod(pair[0], WIRE_FILE_MODE & 07777) || fstat(pair[0], &st) ? -errno :
+		epoll_add(t, pair[1], EPOLLIN, tag_data(TAG_FILE, pair[1]));
+	if (error) {
 		close(pair[0]);
 		close(pair[1]);
 		return error;
 	}
+	socket_filesystem = st.st_dev;
 	*ends = (struct file_ends){ .client = pair[0], .server = pair[1], .ino = st.st_ino };
 	return 0;
 }
@@ -74,7 +74,7 @@ int transport_identify_fd(int pidfd, int fd, uint64_t *ino, int *is_mock)
 		error = -errno;
 	else {
 		*ino = st.st_ino;
-		*is_mock = st.st_mode == WIRE_FILE_MODE;
+		*is_mock = st.st_mode == WIRE_FILE_MODE && st.st_dev == socket_filesystem;
 	}
 	close(own);
 	return error;

@@ -16,7 +16,7 @@
 #define POLLED_MAX 32    /* slots polled at a time; the others ring */
 #define EVENTS_MAX 128
 
-enum tag { TAG_LISTENER, TAG_CHANNEL, TAG_WATCH };
+enum tag { TAG_LISTENER, TAG_CHANNEL, TAG_WATCH, TAG_FILE };
 
 struct channel {
 	int sock;
@@ -30,7 +30,8 @@ struct channel {
 
 struct transport {
 	int listener, epoll, spare;
-	struct wire_board *board;
+	int board_fd;
+	struct wire_board board; /* what we have published: see publish() */
 	struct channel *channels;
 	uint32_t channel_count, generation;
 	uint32_t polled[POLLED_MAX];
@@ -41,6 +42,7 @@ struct transport {
 	int event_count, event_next;
 	uint32_t candidate;      /* a request found in a slot, while epoll is asked for what came before it */
 	bool has_candidate;
+	bool polled_first;       /* whose turn it is: the slots that are polled, or those whose doorbell rang */
 	bool interrupted;        /* a signal of our own arrived: Python wants to run its handler */
 	uint32_t last_client_cpu;
 	uint32_t calls_on_shared_cpu, patience;
@@ -58,6 +60,12 @@ static inline int64_t now_ns(void)
 /* Ask epoll for `events` of fd, to be reported with `data`; 0 or -errno. */
 int epoll_add(struct transport *transport, int fd, uint32_t events, uint64_t data);
 uint64_t tag_data(enum tag tag, uint64_t value);
+
+/*
+ * Write a part of our copy of the board to its file. No mapping: a client may cut the file short, or the disk be full,
+ * and an access to a mapping would then kill us.
+ */
+bool publish(struct transport *transport, const void *field, size_t size);
 
 /* Take a client's connection; true when `event` says so. */
 bool accept_channel(struct transport *transport, struct event *event);

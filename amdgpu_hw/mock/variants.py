@@ -8,6 +8,7 @@ of KERNEL.md, the project's collection of facts about amdgpu.
 
 from __future__ import annotations
 
+import errno
 from dataclasses import dataclass, replace
 from enum import Enum
 
@@ -109,6 +110,8 @@ class Variant:
     # -- other GEM ioctls
     has_mapping_info: bool = True
     """2.4: GEM_OP GET_MAPPING_INFO (6.18)."""
+    mapping_info_limit_errno: int = errno.EINVAL
+    """2.4: GET_MAPPING_INFO with room for more than 2 GiB of entries; ENOMEM before 6.18.x, which checks."""
     has_list_handles: bool = True
     """2.4: GEM_LIST_HANDLES (6.18)."""
     gem_create_settable: int = 0x1F6CF
@@ -123,14 +126,34 @@ class Variant:
     """1.2: SET_CLIENT_NAME (6.14)."""
     has_syncobj_fd_point: bool = True
     """0.3, E12: `point` and the TIMELINE flag of the syncobj descriptor ioctls (6.16)."""
+    has_fdinfo_regions: bool = True
+    """7.3: fdinfo tells totals, shared, resident and purgeable memory by region (6.14)."""
     has_wedged_uevent: bool = True
     """0.3: WEDGED= uevents (6.15)."""
 
+    # -- hangs
+    soft_recovery_on_rdna: bool = False
+    """4.7: shaders of hung jobs could be killed on GFX10 and later as well, before 6.17."""
+    gfx_ring_reset_since: tuple[int, int, int] = (10, 0, 0)
+    """4.7: GC version from which a hung graphics ring can be reset alone; from GFX7 on before 6.17."""
+    has_sdma_ring_reset: bool = True
+    """4.7: hung SDMA rings can be reset alone (6.15)."""
+    ring_reset_cancels_ring: bool = False
+    """4.7: before 6.17 the reset of a ring cancelled the jobs of all contexts on it, and was not reported."""
+    reemits_jobs_once: bool = True
+    """4.7: a job survives one reset of its ring, a second one cancels it (7.0)."""
+    has_reset_masks: bool = True
+    """7.3: gfx_reset_mask, compute_reset_mask and sdma_reset_mask in sysfs (6.13)."""
+
     # -- submissions, queues
+    blocks_ce_ibs: bool = True
+    """2.7: IBs for the constant engine are refused, unless debug=0x400 (6.18)."""
     has_userq_ioctls: bool = True
     """0.3: USERQ, USERQ_SIGNAL, USERQ_WAIT are in the ioctl table (6.16)."""
     hw_ip_info_size: int = 40
     """2.9: bytes of HW_IP_INFO, 32 before 6.16."""
+    dev_info_size: int = 448
+    """2.9: bytes of DEV_INFO, 440 before 6.16."""
     lockup_timeout_ns: int = 2 * SEC
     """0.3: job timeout: 10 s before 6.19."""
     compute_lockup_timeout_ns: int = 2 * SEC
@@ -163,9 +186,18 @@ _V6_12 = Variant(
     has_change_handle=False,
     has_client_name=False,
     has_syncobj_fd_point=False,
+    has_fdinfo_regions=False,
     has_wedged_uevent=False,
+    soft_recovery_on_rdna=True,
+    gfx_ring_reset_since=(7, 0, 0),
+    has_sdma_ring_reset=False,
+    ring_reset_cancels_ring=True,
+    reemits_jobs_once=False,
+    has_reset_masks=False,
+    blocks_ce_ibs=False,
     has_userq_ioctls=False,
     hw_ip_info_size=32,
+    dev_info_size=440,
     lockup_timeout_ns=10 * SEC,
     compute_lockup_timeout_ns=60 * SEC,
     flush_waits_root_resv=True,
@@ -177,9 +209,11 @@ _V6_18 = Variant(
     checks_va_overflow=False,
     rejects_delay_with_syncobj=False,
     out_fence=OutFence.DEC_2025,
+    mapping_info_limit_errno=errno.ENOMEM,
     clear_sets_last_update=False,
     tlb_fence=TlbFence.ALL,
     always_valid_can_unready=True,
+    reemits_jobs_once=False,
     lockup_timeout_ns=10 * SEC,
     compute_lockup_timeout_ns=10 * SEC,
 )

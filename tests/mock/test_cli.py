@@ -145,6 +145,19 @@ def test_results_go_below_the_working_directory_by_default(tmp_path: Path) -> No
     assert json.loads(file.read_text())["machine"]["mock_kernel"] == "base"
 
 
+def test_rows_are_chosen_by_name(tmp_path: Path) -> None:
+    """-k takes what the verdict table calls a row; a row brings its control along."""
+    results = tmp_path / "r.json"
+    result = run("validate", "--mock", "-k", "B06", "--results", str(results))
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert [case["row"] for case in json.loads(results.read_text())["cases"]] == ["B05", "B06"]
+
+
+def test_there_is_no_mock_machine_in_a_mock_machine() -> None:
+    """Where a machine's GPU cannot be seen, validate must not build machine after machine."""
+    assert "this runs on a mock machine already" in sentence(on_mock("validate", "--mock", "navi31"))
+
+
 def test_nothing_testable_is_no_verdict(tmp_path: Path) -> None:
     """Exit status 2, not success."""
     result = run("validate", "--kernel", "base", "-k", "explicit_clear_of_nothing", cwd=tmp_path)

@@ -16,9 +16,30 @@ def text_of(name: str) -> str:
     return (resources.files(gpus) / f"{name}.toml").read_text(encoding="utf-8")
 
 
-def test_the_gpus_of_this_release_are_there() -> None:
-    """navi31 and mi300x to begin with, and navi21 because every client knows it."""
-    assert {"mi300x", "navi21", "navi31"} <= set(gpu_names())
+def test_every_generation_is_there() -> None:
+    """GFX8 to GFX12, CDNA 1 to 4; discrete GPUs and parts of processors."""
+    gfx8_and_9 = {"polaris10", "vega10", "vega20", "renoir", "mi100", "mi200", "mi300x", "mi350x"}
+    assert set(gpu_names()) == gfx8_and_9 | {
+        *("navi10", "navi21", "navi31", "navi33", "phoenix", "strix", "navi44", "navi48")
+    }
+    identities = [load_identity(name) for name in gpu_names()]
+    assert {identity.gc.version[0] for identity in identities} == {8, 9, 10, 11, 12}
+    assert {identity.name for identity in identities if identity.chip.apu} == {"renoir", "phoenix", "strix"}
+    assert {identity.name for identity in identities if not identity.rings.gfx} == {
+        "mi100",
+        "mi200",
+        "mi300x",
+        "mi350x",
+    }
+
+
+@pytest.mark.parametrize("name", gpu_names())
+def test_every_file_says_where_its_values_are_from(name: str) -> None:
+    """A section of the reference; and where that has no dump of a real GPU, which values nobody has verified."""
+    text = text_of(name)
+    assert "(PACKETS.md 4.4." in text
+    if "There is no dump" in text:
+        assert text.count("unverified") > 5
 
 
 @pytest.mark.parametrize("name", gpu_names())
@@ -80,7 +101,7 @@ def test_an_unknown_name_lists_the_known_ones() -> None:
         ("bit_width = 384", "bit_width = 384\nspeed = 1", r"there is no key 'memory\.speed'"),
         ("me = [1486, 29]", "me = 1486", r"'firmware\.me' must be an array, not 1486"),
         ("[pci]", "[pci", r"toy\.toml is not TOML: "),
-        ('codename = "NAVI31"', 'codename = "NAVI31"\nname = "x"', r"the key 'name' is not allowed"),
+        ('codename = "IP DISCOVERY"', 'codename = "x"\nname = "x"', r"the key 'name' is not allowed"),
         ("vram = 25753026560", "vram = 25753026561", r"'memory\.vram' must be a positive multiple of 4096"),
     ],
 )
@@ -93,8 +114,32 @@ def test_a_wrong_file_names_file_and_key(old: str, new: str, message: str) -> No
 
 def test_a_gpu_without_discovery_table_reports_version_0() -> None:
     """GPUs before Vega10 have no IP discovery: HW_IP_INFO gives 0 for it."""
-    text = text_of("navi31").replace("version = [11, 0, 0]", "version = [8, 0, 0]\ndiscovery = false", 1)
-    assert parse_identity("toy", text).gc.discovery_version == 0
+    polaris10 = load_identity("polaris10")
+    assert (polaris10.gc.discovery_version, polaris10.sdma.discovery_version) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("size_gib = 128", "size_gib = 100", r"'vm\.size_gib' must be 64, 128, 256, 512 or 1024 before GFX9"),
+        ("size_gib = 128", "size_gib = 2048", r"'vm\.size_gib' must be 64, 128, 256, 512 or 1024 before GFX9"),
+        ("version = [3, 1, 0]", "version = [1, 0, 0]", r"'sdma\.version' must be 2\.0 or later"),
+        ("instances = 2", "instances = 2\npage_queues = true", r"'sdma\.page_queues' must be false: only SDMA 4"),
+        ("visible = 268435456", "vram_pinned_hidden = 4096", r"'memory\.vram_pinned_hidden' must be at most what"),
+    ],
+)
+def test_what_no_gpu_of_its_generation_can_have_is_refused(old: str, new: str, message: str) -> None:
+    """Before the mock machine starts, not as an error in the middle of the driver."""
+    assert old in text_of("polaris10")
+    with pytest.raises(IdentityError, match=message):
+        parse_identity("toy", text_of("polaris10").replace(old, new, 1))
+
+
+@pytest.mark.parametrize("gib", [64, 1024])
+def test_address_space_before_gfx9_may_have_any_size_the_driver_makes(gib: int) -> None:
+    """It follows the size of system memory: 64 GiB up to all of the 40 bits."""
+    text = text_of("polaris10").replace("size_gib = 128", f"size_gib = {gib}", 1)
+    assert parse_identity("toy", text).vm.size_gib == gib
 
 
 def test_registers_of_one_shader_engine_can_be_described() -> None:

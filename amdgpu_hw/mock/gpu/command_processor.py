@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 import operator
+import re
 import sys
 from abc import ABC, abstractmethod
 from array import array
 from collections.abc import Callable, Generator
+from functools import cache
 from typing import TYPE_CHECKING, ClassVar
 
 from amdgpu_hw.packets import Codec, Packet, PacketError, TruncatedPacket, atomic_operation
@@ -23,6 +25,12 @@ __all__ = ("COMPARE", "CommandProcessor")
 
 WINDOW = 1024
 """Dwords fetched at once. Hardware prefetches too: a change to what is right ahead may come too late."""
+
+
+@cache
+def _run_of(dword: int) -> re.Pattern[bytes]:
+    """Matches a dword as often as it comes. IBs end in up to thousands of no-operations: not to be looked at singly."""
+    return re.compile(b"(?:%b)+" % re.escape(dword.to_bytes(4, sys.byteorder)), re.DOTALL)
 
 
 def _always(_value: int, _reference: int) -> bool:
@@ -57,6 +65,7 @@ class CommandProcessor(ABC):
     def __init__(self, ring: Ring, work: IbWork) -> None:
         self.ring = ring
         self.gpu = ring.gpu
+        self.timing = ring.timing
         self.work = work
         self.vm = VmAccess(ring, work.page_table, work.vmid)
         self.codec: Codec = ring.gpu.codec(ring.engine)
@@ -90,7 +99,7 @@ class CommandProcessor(ABC):
                     if pauses is not None:
                         yield from pauses
                 ring.budget -= 1
-                if ring.budget <= 0:
+                if ring.budget <= 0 or ring.front > ring.seen:
                     yield False
 
     def enter(self, va: int, size: int) -> None:
@@ -120,10 +129,10 @@ class CommandProcessor(ABC):
         self.ring.begin_wait(deadline)
         while True:
             yield True
-            if satisfied():
-                return True
-            if deadline is not None and self.gpu.now() >= deadline:
-                return False
+            found = satisfied()
+            if found or (deadline is not None and self.gpu.now() >= deadline):
+                self.ring.end_wait()
+                return found
 
     def atomic(self, code: int, va: int, source: int, compare: int, loop: bool, client: Client) -> Pauses | None:
         """Do an atomic operation; a looping compare-and-swap waits until the compare holds."""
@@ -163,14 +172,14 @@ class CommandProcessor(ABC):
         if not 0 <= index < len(self._window):
             self._fetch(1)
             index = 0
-        window, filler = self._window, self.codec.filler
-        if window[index] != filler:
+        fillers = _run_of(self.codec.filler).match(self._window, 4 * index)
+        if fillers is None:
             return False
-        end = len(window)
-        first = index
-        while index < end and window[index] == filler:
-            index += 1
-        self.at += index - first
+        count = (fillers.end() - fillers.start()) // 4
+        self.at += count
+        timing = self.timing
+        if timing is not None:
+            self.ring.front += int(count * timing.filler)
         return True
 
     def _step(self) -> Pauses | None:
@@ -186,5 +195,11 @@ class CommandProcessor(ABC):
             except PacketError as error:
                 raise RingStop(f"Illegal opcode in command stream: {error}") from None
             else:
-                self.at += len(packet.dwords)
-                return self.execute(packet)
+                size = len(packet.dwords)
+                self.at += size
+                pauses = self.execute(packet)
+                timing = self.timing
+                if timing is not None:
+                    time = timing.packets.get(packet.name, timing.packet)
+                    self.ring.front += time + int(size * timing.filler)
+                return pauses

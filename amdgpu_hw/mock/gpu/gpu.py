@@ -13,6 +13,7 @@ from .memory import GpuMemory
 from .pm4_cp import Pm4Processor
 from .ring import IbWork, Ring
 from .sdma_engine import SdmaProcessor
+from .timing import Timing, timing_for
 
 if TYPE_CHECKING:
     from amdgpu_hw.mock.kernel.wait import Timers, WorkQueue
@@ -78,6 +79,10 @@ def _ignore_fault(_fault: VmFault) -> None:
     pass
 
 
+def _ignore_stale(_fault: VmFault, _address: int) -> None:
+    pass
+
+
 def _ignore_illegal(_ring: Ring, _text: str) -> None:
     pass
 
@@ -95,18 +100,36 @@ class MockGpu:
     ring's slice.
     """
 
-    def __init__(self, work: WorkQueue, timers: Timers, now: Callable[[], int], identity: GpuDescription) -> None:
-        """Power up: empty memory, idle rings. ``now`` is CLOCK_MONOTONIC in ns."""
+    def __init__(
+        self,
+        work: WorkQueue,
+        timers: Timers,
+        now: Callable[[], int],
+        identity: GpuDescription,
+        time_factor: float = 0,
+    ) -> None:
+        """Power up: empty memory, idle rings. ``now`` is CLOCK_MONOTONIC in ns.
+
+        ``time_factor`` multiplies the modelled time of all work; with 0 everything is done at once.
+        """
         self.work = work
         self.timers = timers
         self.now = now
         self.gc_version: Version = identity.gc_version
         self.sdma_version: Version = identity.sdma_version
         self.counter_khz = identity.clocks.counter
+        self.timing: Timing | None = None
+        """What work costs; None when it costs nothing."""
+        if time_factor:
+            self.timing = timing_for(self.gc_version, self.sdma_version).scaled(time_factor)
         self.memory = GpuMemory(identity.memory.vram, identity.memory.gtt)
         self.prt = prt_behaviour(self.gc_version, self.sdma_version)
         """What each unit does with PRT holes."""
+        self.prt_aperture = range(0)
+        """Addresses whose unmapped pages are PRT holes in every address space: the driver's switch before GFX9."""
         self.on_fault: Callable[[VmFault], None] = _ignore_fault
+        self.on_stale: Callable[[VmFault, int], None] = _ignore_stale
+        """An access that the page tables allow, to an address (the second argument) without memory."""
         self.on_illegal: Callable[[Ring, str], None] = _ignore_illegal
         self.on_note: Callable[[str], None] = _ignore_note
         self.waiting: dict[Ring, None] = {}
@@ -125,9 +148,9 @@ class MockGpu:
         }
         """By engine (`Engine`, which are the numbers of AMDGPU_HW_IP_*) and index."""
 
-    def counter(self) -> int:
-        """Return the GPU clock counter, which timestamps and AMDGPU_INFO_TIMESTAMP read."""
-        return self.now() * self.counter_khz // 1_000_000
+    def counter(self, at: int | None = None) -> int:
+        """Return the GPU clock counter, which AMDGPU_INFO_TIMESTAMP reads; ``at`` another time than now (ns)."""
+        return (self.now() if at is None else at) * self.counter_khz // 1_000_000
 
     def codec(self, engine: Engine) -> Pm4 | Sdma:
         """Return the packets of an engine."""

@@ -20,14 +20,12 @@ even the change itself (E16). The other way round, a huge leaf written over tabl
 `allocate` tells only whether the driver had to add tables. The tables themselves are made when `write` runs: a
 VM's page-table jobs run in the order they were built, so both walk through the same sequence of trees.
 
-Size. Each table keeps runs of entries that continue each other, in two arrays, so that a million mappings take
-about as many times ten bytes plus some 500 bytes for each table; all operations are logarithmic in the number of
-runs of a table, plus one step for each table touched.
+Size. Each table keeps runs of entries that continue each other, some 80 bytes for each, plus some 500 bytes for the
+table; all operations are logarithmic in the number of runs of a table, plus one step for each table touched.
 """
 
 from __future__ import annotations
 
-from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -52,6 +50,7 @@ __all__ = (
     "PageTable",
     "Translation",
     "VmFault",
+    "geometry_for",
 )
 
 PAGE_SHIFT = 12
@@ -120,61 +119,63 @@ class Geometry(NamedTuple):
 
 GEOMETRY_GFX9 = Geometry((0, 9, 18, 27), 512, True)
 """48 bits: PTB, PDB0, PDB1 and the root PDB2."""
-GEOMETRY_GFX6 = Geometry((0, 13), 1 << 15, False)
-"""40 bits; the block size is amdgpu_vm_get_block_size's for large VMs."""
+GEOMETRY_GFX6 = Geometry((0, 10), 1 << 18, False)
+"""40 bits. Tables have 2^10 entries whatever the size: amdgpu_vm_adjust_size has the block size computed from the
+number of levels (dmesg: "2 levels, block size is 10-bit")."""
+
+
+def geometry_for(gfx_version: tuple[int, ...], pages: int) -> Geometry:
+    """Return the levels of address spaces of ``pages`` pages: before GFX9 the directory is as long as they need."""
+    if gfx_version >= (9,):
+        return GEOMETRY_GFX9
+    return GEOMETRY_GFX6._replace(root_entries=pages >> GEOMETRY_GFX6.shifts[-1])
+
 
 # An entry in a table is one number: the address, and in the bits below it an index into `PageTable._treatments`.
-# Indices of VALID treatments are odd: the entries of their runs count up with the pages.
+# Indices of VALID treatments are odd: the entries of their runs count up with the pages. A run is kept as the number
+# that entry 0 of the table would have if the run began there, so that two runs that continue each other are equal.
 _CODE_MASK = PAGE_SIZE - 1
 _NONE = 0
 _LINK = 2
 _FIRST_OTHER = 4
 
 _Directory: TypeAlias = "dict[int, _Directory]"
+_Piece: TypeAlias = tuple[int, int, int, int]
+"""The part of a range that is in one table: level, first page of the table, first index, index behind the last."""
 
 
 class _Table:
     """One directory or table: runs of entries. ``starts`` has the first index of each run, always 0 first."""
 
-    __slots__ = ("children", "starts", "values")
+    __slots__ = ("children", "linked", "starts", "values")
 
     def __init__(self) -> None:
-        self.starts = array("H", (0,))
-        self.values = array("Q", (_NONE,))
+        self.starts = [0]
+        self.values = [_NONE]
         self.children: dict[int, _Table] | None = None
+        self.linked = False
+        """A directory entry points to it: the GPU sees it."""
 
-    def put(self, first: int, end: int, value: int, step: int, size: int) -> None:
-        """Write the entries [first, end) of ``size``; values of valid entries grow by ``step`` per entry."""
+    def put(self, first: int, end: int, value: int, size: int) -> None:
+        """Write the entries [first, end) of ``size``; ``value`` is what entry 0 would be in the same run."""
         starts, values = self.starts, self.values
         low = bisect_right(starts, first) - 1
         high = bisect_left(starts, end, low)
-        after = starts[high] if high < len(starts) else size
-        grow = step if value & 1 else 0
-
-        # Where the last touched run goes on behind the range, its rest becomes a run of its own.
-        rest = []
-        if after > end:
-            last = values[high - 1]
-            rest = [last + (end - starts[high - 1]) * (step if last & 1 else 0)]
-        elif high < len(starts) and values[high] == value + (end - first) * grow:
-            high += 1  # the next run continues this one
-        if rest and rest[0] == value + (end - first) * grow:
-            rest = []
-
-        begin = low
-        joined = False
-        if starts[low] < first:
-            begin = low + 1
-            left = values[low]
-            joined = left + (first - starts[low]) * (step if left & 1 else 0) == value
-        elif low:
-            left = values[low - 1]
-            joined = left + (first - starts[low - 1]) * (step if left & 1 else 0) == value
-
-        new_starts = ([] if joined else [first]) + [end] * len(rest)
-        new_values = ([] if joined else [value]) + rest
-        starts[begin:high] = array("H", new_starts)
-        values[begin:high] = array("Q", new_values)
+        begin = low if starts[low] == first else low + 1
+        new_starts, new_values = [], []
+        if not begin or values[begin - 1] != value:
+            new_starts.append(first)
+            new_values.append(value)
+        last = values[high - 1]
+        if end < (starts[high] if high < len(starts) else size):
+            # The last run that is touched goes on behind the range.
+            if last != value:
+                new_starts.append(end)
+                new_values.append(last)
+        elif high < len(starts) and values[high] == value:
+            high += 1
+        starts[begin:high] = new_starts
+        values[begin:high] = new_values
 
     def drop_children(self, first: int, end: int) -> None:
         """Free the tables below the entries [first, end)."""
@@ -203,6 +204,8 @@ class PageTable:
             1 << (shifts[level + 1] - shift) if level < self._top else geometry.root_entries
             for level, shift in enumerate(shifts)
         )
+        self._levels = tuple((level, shifts[level], self._sizes[level]) for level in range(self._top, -1, -1))
+        self._above = tuple(self._levels[: self._top - level] for level in range(len(shifts)))
         self._huge_leaves = geometry.huge_leaves
         self.max_pfn = geometry.root_entries << shifts[-1]
         """How many pages the address space has."""
@@ -222,19 +225,18 @@ class PageTable:
         has to run after the write. ``scattered`` must be the same as in `write`.
         """
         added = False
-        for level, start, end in self._runs(first_pfn, last_pfn, scattered):
-            for table_start, first, after in self._tables(level, start, end):
-                directory = self._driver
-                for upper in range(self._top, level, -1):
-                    index = (table_start >> self._shifts[upper]) % self._sizes[upper]
-                    below = directory.get(index)
-                    if below is None:
-                        below = directory[index] = {}
-                        added = True
-                    directory = below
-                if level and directory:
-                    for index in [index for index in directory if first <= index < after]:
-                        del directory[index]
+        for level, table_start, first, after in self._pieces(first_pfn, last_pfn, scattered):
+            directory = self._driver
+            for _, shift, size in self._above[level]:
+                index = (table_start >> shift) % size
+                below = directory.get(index)
+                if below is None:
+                    below = directory[index] = {}
+                    added = True
+                directory = below
+            if level and directory:
+                for index in [index for index in directory if first <= index < after]:
+                    del directory[index]
         return added
 
     # -- the job's side -------------------------------------------------------------------------------------------
@@ -242,27 +244,27 @@ class PageTable:
     def write(self, first_pfn: int, last_pfn: int, entry: Entry, scattered: bool = False) -> None:
         """Write the entries of [first_pfn, last_pfn]; new tables stay out of the GPU's sight until `update_pdes`."""
         value = self._encode(entry)
-        for level, start, end in self._runs(first_pfn, last_pfn, scattered):
-            size = self._sizes[level]
-            shift = self._shifts[level]
-            step = PAGE_SIZE << shift
-            for table_start, first, after in self._tables(level, start, end):
-                table = self._table_at(level, table_start)
-                piece = value
-                if value & 1:
-                    piece += (table_start + (first << shift) - first_pfn) << PAGE_SHIFT
-                table.put(first, after, piece, step, size)
-                if level:
-                    table.drop_children(first, after)
+        for level, table_start, first, after in self._pieces(first_pfn, last_pfn, scattered):
+            table = self._table_at(level, table_start)
+            origin = value + ((table_start - first_pfn) << PAGE_SHIFT) if value & 1 else value
+            table.put(first, after, origin, self._sizes[level])
+            if level:
+                table.drop_children(first, after)
 
     def update_pdes(self) -> None:
         """Make all tables that were added reachable (`amdgpu_vm_update_pdes`)."""
         for parent, level, index, table in self._pending:
             # A huge leaf may have taken the table's place since.
             if parent.children is not None and parent.children.get(index) is table:
-                step = PAGE_SIZE << self._shifts[level]
-                parent.put(index, index + 1, _LINK, step, self._sizes[level])
+                parent.put(index, index + 1, _LINK, self._sizes[level])
+                table.linked = True
         self._pending.clear()
+
+    def lose(self) -> None:
+        """Forget everything, as when the memory that holds the tables loses its content."""
+        self._root = _Table()
+        self._pending.clear()
+        self._driver = {}
 
     # -- the hardware's side --------------------------------------------------------------------------------------
 
@@ -273,50 +275,60 @@ class PageTable:
         if pfn >= self.max_pfn:
             return Translation(EntryKind.NONE, 0, VA_MASK + 1 - offset, 0)
         table = self._root
-        level = self._top
-        while True:
-            shift = self._shifts[level]
-            index = (pfn >> shift) % self._sizes[level]
-            starts = table.starts
-            run = bisect_right(starts, index) - 1
-            value = table.values[run]
-            if value != _LINK:
+        for _, shift, size in self._levels:
+            index = (pfn >> shift) % size
+            below = table.children.get(index) if table.children else None
+            if below is None or not below.linked:
                 break
-            children = table.children
-            assert children is not None, "a linked entry has a table below it"
-            table = children[index]
-            level -= 1
-        end = starts[run + 1] if run + 1 < len(starts) else self._sizes[level]
+            table = below
+        starts = table.starts
+        run = bisect_right(starts, index) - 1
+        value = table.values[run]
+        end = starts[run + 1] if run + 1 < len(starts) else size
         span = PAGE_SHIFT + shift
-        run_start = ((offset >> span) - (index - starts[run])) << span
-        length = run_start + ((end - starts[run]) << span) - offset
+        from_table_start = offset % (size << span)
+        length = (end << span) - from_table_start
         kind, flags = self._treatments[value & _CODE_MASK]
-        address = (value & ~_CODE_MASK) + offset - run_start if value & 1 else 0
+        address = (value & ~_CODE_MASK) + from_table_start if value & 1 else 0
         return Translation(kind, address, length, flags)
 
     # -- tables ---------------------------------------------------------------------------------------------------
 
     def _encode(self, entry: Entry) -> int:
         """Return the number that stands for an entry; ValueError for addresses that are not page aligned."""
-        if entry.kind is EntryKind.NONE:
-            return _NONE
-        valid = entry.kind is EntryKind.VALID
-        if entry.address & _CODE_MASK or not 0 <= entry.address < 1 << 52:
-            raise ValueError(f"page table entries need page addresses, {entry.address:#x} is none")
-        key = (entry.kind, entry.flags)
-        code = self._codes.get(key)
+        kind, address, flags = entry
+        if address & _CODE_MASK or not 0 <= address < 1 << 64:
+            raise ValueError(f"page table entries need page addresses, {address:#x} is none")
+        code = self._codes.get((kind, flags))
         if code is None:
-            code = _FIRST_OTHER + 2 * len(self._codes) + valid
-            if code > _CODE_MASK:
-                raise ValueError("more different flags than a page table of this model can hold")
-            self._codes[key] = code
-            self._treatments[code] = key
-        return entry.address | code if valid else code
+            code = self._add_treatment(kind, flags)
+        return address | code if code & 1 else code
+
+    def _add_treatment(self, kind: EntryKind, flags: int) -> int:
+        code = _NONE
+        if kind is not EntryKind.NONE:
+            code = _FIRST_OTHER + 2 * len(self._codes) + (kind is EntryKind.VALID)
+        if code > _CODE_MASK:
+            raise ValueError("more different flags than a page table of this model can hold")
+        self._codes[kind, flags] = code
+        self._treatments.setdefault(code, (kind, flags))
+        return code
+
+    def _pieces(self, first_pfn: int, last_pfn: int, scattered: bool) -> list[_Piece]:
+        """Cut a range into what each table gets of it, in ascending order."""
+        if not 0 <= first_pfn <= last_pfn < self.max_pfn:
+            raise ValueError(f"pages {first_pfn:#x} to {last_pfn:#x} are not in an address space of {self.max_pfn:#x}")
+        size = self._sizes[0]
+        first = first_pfn % size
+        after = first + last_pfn + 1 - first_pfn
+        if after <= size and after - first < size:
+            # A part of one table, as most ranges are.
+            return [(0, first_pfn - first, first, after)]
+        runs = self._runs(first_pfn, last_pfn, scattered)
+        return [piece for level, start, end in runs for piece in self._tables(level, start, end)]
 
     def _runs(self, first_pfn: int, last_pfn: int, scattered: bool) -> Iterator[tuple[int, int, int]]:
         """Cut a range into (level, start, end) of entries of one level each, in ascending order."""
-        if not 0 <= first_pfn <= last_pfn < self.max_pfn:
-            raise ValueError(f"pages {first_pfn:#x} to {last_pfn:#x} are not in an address space of {self.max_pfn:#x}")
         start, end = first_pfn, last_pfn + 1
         if scattered or not self._huge_leaves:
             yield 0, start, end
@@ -340,22 +352,22 @@ class PageTable:
         yield level, start, end
         yield from reversed(tails)
 
-    def _tables(self, level: int, start: int, end: int) -> Iterator[tuple[int, int, int]]:
-        """Cut a run of one level into (first page of the table, first index, index behind the last)."""
+    def _tables(self, level: int, start: int, end: int) -> Iterator[_Piece]:
+        """Cut a run of one level by the tables it is in."""
         shift = self._shifts[level]
         span = self._sizes[level] << shift
         base = start // span * span
         while base < end:
             first = max(start - base, 0) >> shift
             after = min(end - base, span) >> shift
-            yield base, first, after
+            yield level, base, first, after
             base += span
 
     def _table_at(self, level: int, pfn: int) -> _Table:
         """Return the table of ``level`` that holds ``pfn``, with zeroed ones put in where there are none yet."""
         table = self._root
-        for upper in range(self._top, level, -1):
-            index = (pfn >> self._shifts[upper]) % self._sizes[upper]
+        for upper, shift, size in self._above[level]:
+            index = (pfn >> shift) % size
             children = table.children
             if children is None:
                 children = table.children = {}

@@ -103,7 +103,7 @@ class Pm4Processor(CommandProcessor):
         elif source == COPY_SRC_IMMEDIATE:
             data = fields["src"].to_bytes(8, "little")[:size]
         elif source in COPY_SRC_CLOCKS:
-            data = self.gpu.counter().to_bytes(8, "little")[:size]
+            data = self.ring.counter().to_bytes(8, "little")[:size]
         elif source == COPY_SRC_ATOMIC_RETURN:
             data = self.atomic_return.to_bytes(8, "little")[:size]
         else:
@@ -161,13 +161,13 @@ class Pm4Processor(CommandProcessor):
         elif select == DATA_VALUE64:
             self.vm.write(va & ~7, fields["data"].to_bytes(8, "little"), Client.CP)
         elif select in (DATA_GPU_CLOCK, DATA_SYSTEM_CLOCK):
-            self.vm.write(va & ~7, self.gpu.counter().to_bytes(8, "little"), Client.CP)
+            self.vm.write(va & ~7, self.ring.counter().to_bytes(8, "little"), Client.CP)
         elif select:
             raise _protected(packet, f"with data selector {select}")
 
     def _timestamp(self, packet: Packet) -> None:
         fields = packet.fields
-        clock = self.gpu.counter().to_bytes(8, "little")
+        clock = self.ring.counter().to_bytes(8, "little")
         for name in ("bottom", "top"):
             if fields[f"enable_{name}"]:
                 self.vm.write(fields[name], clock, Client.CP)

@@ -5,66 +5,41 @@ A ring runs from the work queue. One slice is bounded in packets and in bytes mo
 queues itself behind the others, so that a job of one ring that waits for another ring's job gets what it waits for.
 A ring whose packet has to wait is parked: it costs nothing until a timer polls again (50 us at first, growing to
 1 ms) or any ring has written memory.
+
+With modelled time (`mock.gpu.timing`) each ring keeps a clock of its own, `Ring.front`: when what it has executed is
+over. Nothing is begun, and no job is reported as done, before that time has come; until then a timer holds the ring,
+while others go on.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Generator
-from dataclasses import dataclass
+from collections.abc import Generator
 from enum import Enum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from amdgpu_hw.packets import Engine
 
 from .faults import RingStop
-from .page_table import PageTable
+from .work import CallWork, Ib, IbWork, Work
 
 if TYPE_CHECKING:
     from amdgpu_hw.mock.kernel.wait import TimerHandle
 
     from .command_processor import CommandProcessor
     from .gpu import MockGpu
+    from .timing import EngineTiming
 
-__all__ = ("CallWork", "Ib", "IbWork", "Ring", "RingState", "Work")
+__all__ = ("CallWork", "Hang", "Ib", "IbWork", "Ring", "RingState", "Work")
 
 SLICE = 128
 """Packets of one slice."""
+SLICE_COST = 100
+"""What a slice that was used up counts as, in items of the work queue: a job may go on for seconds, and whoever makes
+a system call meanwhile waits for the 1000 items that are run between two calls."""
 
 POLL_FIRST_NS = 50_000
 POLL_LAST_NS = 1_000_000
-
-
-class Ib(NamedTuple):
-    """An indirect buffer: where it is in the job's address space, its length, and AMDGPU_IB_FLAG_* bits."""
-
-    va: int
-    size_dw: int
-    flags: int = 0
-
-
-@dataclass(slots=True)
-class IbWork:
-    """A job: IBs to be executed one after the other.
-
-    ``on_done`` is called once, with 0 or with the error given to `Ring.abort_current`.
-    """
-
-    ibs: list[Ib]
-    page_table: PageTable
-    vmid: int
-    on_done: Callable[[int], None]
-
-
-@dataclass(slots=True)
-class CallWork:
-    """A job the kernel builds itself (page tables, clears, copies): ``run`` is its effect."""
-
-    run: Callable[[], None]
-    on_done: Callable[[int], None]
-
-
-Work = IbWork | CallWork
 
 
 class RingState(Enum):
@@ -75,7 +50,25 @@ class RingState(Enum):
     WAITING = "waiting"
     """A packet waits for memory to change."""
     HUNG = "hung"
-    """Stopped by a packet or an access; only `Ring.abort_current` helps."""
+    """Stopped by a packet or an access; only `Ring.abort_current` helps, or `Ring.kill_waves` if it is a wave."""
+
+
+class Hang(Enum):
+    """What keeps a hung ring from going on."""
+
+    PROCESSOR = "command processor"
+    """It stopped at a packet or an access. Nothing but a reset helps."""
+    WAVE = "wave"
+    """A shader that does not end. The model has no shaders: only the console makes such jobs."""
+
+
+class _Pause(Enum):
+    """Why a ring does not go on at once."""
+
+    MEMORY = "memory"
+    """A packet waits for it to change."""
+    TIME = "time"
+    """What was executed is not over yet."""
 
 
 class Ring:
@@ -95,13 +88,29 @@ class Ring:
         """Set when memory was written: other rings may have waited for that."""
         self.wait_deadline: int | None = None
         """When the packet that waits gives up by itself (CLOCK_MONOTONIC, ns)."""
+        self.timing: EngineTiming | None = gpu.timing.engines[engine] if gpu.timing is not None else None
+        """What packets cost; None without modelled time."""
+        self._operations = gpu.timing.operations(engine) if gpu.timing is not None else ()
+        self.front = 0
+        """When what was executed is over (CLOCK_MONOTONIC, ns); 0 without modelled time."""
+        self.seen = 0
+        """The clock when it was last looked at."""
+        self.hangs_next: Hang | None = None
+        """What will hang the next job (`hang`)."""
         self._queue: deque[Work] = deque()
         self._current: Work | None = None
         self._processor: CommandProcessor | None = None
         self._execution: Generator[bool, None, None] | None = None
+        self._executed = False
+        """All of the current work is executed; only its time is not over."""
+        self._address_space = 0
+        """Which page table the last job of a client used (`id`: it must not be kept alive)."""
         self._scheduled = False
-        self._hung = False
+        self._hung: Hang | None = None
         self._timer: TimerHandle | None = None
+        """Polls for the packet that waits."""
+        self._busy: TimerHandle | None = None
+        """Runs out at `front`."""
         self._poll_delay = POLL_FIRST_NS
 
     def __repr__(self) -> str:
@@ -111,6 +120,8 @@ class Ring:
 
     def submit(self, work: Work) -> None:
         """Put work on the ring; it begins from the work queue, never inside this call."""
+        if self.timing is not None:
+            work.submitted = self.gpu.now()
         self._queue.append(work)
         if self._timer is None:
             self._schedule()
@@ -128,11 +139,18 @@ class Ring:
     @property
     def state(self) -> RingState:
         """What the ring is doing."""
-        if self._hung:
+        if self._hung is not None:
             return RingState.HUNG
         if self._timer is not None:
             return RingState.WAITING
         return RingState.IDLE if self._current is None and not self._queue else RingState.RUNNING
+
+    def lag(self) -> int:
+        """Tell by how many ns a ring that could go on is behind its modelled time: the mock is slower than hardware."""
+        if self.timing is None or self.held or self._busy is not None or self.state is not RingState.RUNNING:
+            return 0
+        begun = self.front if self._current is not None else max(self.front, self._queue[0].submitted)
+        return max(0, self.gpu.now() - begun)
 
     def where(self) -> str:
         """Say which packet the current job is at, for logs."""
@@ -150,11 +168,37 @@ class Ring:
             self._current = self._queue.popleft()
         if self._execution is not None:
             self._execution.close()
-        self._hung = False
+        self._hung = None
         self._unpark()
+        self._idle_until_now()
         self._finish(error)
         self._schedule()
         return True
+
+    def drop(self, work: Work, error: int) -> bool:
+        """Take work off the ring: end it with ``error`` if it is the current one, else only its end is left.
+
+        What the reset of a queue does with the jobs of a guilty context: their fences stay. Returns whether the work
+        was still there.
+        """
+        if work is self._current:
+            return self.abort_current(error)
+        for index, queued in enumerate(self._queue):
+            if queued is work:
+                self._queue[index] = CallWork(_nothing, work.on_done, submitted=work.submitted)
+                return True
+        return False
+
+    def kill_waves(self, vmid: int) -> bool:
+        """Kill the shader that hangs a job of ``vmid`` (SQ_CMD); returns whether there was one. The job is done."""
+        work = self._current
+        if self._hung is not Hang.WAVE or not isinstance(work, IbWork) or work.vmid != vmid:
+            return False
+        return self.abort_current(0)
+
+    def counter(self) -> int:
+        """Return what a timestamp packet writes: the GPU's counter at `front`, or now without modelled time."""
+        return self.gpu.counter(self.front if self.timing is not None else None)
 
     # -- for the console ------------------------------------------------------------------------------------------
 
@@ -166,15 +210,25 @@ class Ring:
         """Go on after `hold`."""
         self.held = False
         self._unpark()
+        self._idle_until_now()
         self._schedule()
 
     def step(self) -> bool:
         """Execute one packet, or one piece of the kernel's own work, of a held ring; returns whether there was one."""
-        if self._hung or (self._current is None and not self._queue):
+        if self._hung is not None or (self._current is None and not self._queue):
             return False
         self._unpark()
+        self.front = self.seen
         self._advance(1)
         return True
+
+    def hang(self, cause: Hang) -> None:
+        """Make the current job hang, or the next one if there is none."""
+        if self._current is None:
+            self.hangs_next = cause
+            return
+        self._unpark()
+        self._hung = cause
 
     # -- for command processors -----------------------------------------------------------------------------------
 
@@ -182,6 +236,10 @@ class Ring:
         """Note that a packet begins to wait, and when it gives up."""
         self._poll_delay = POLL_FIRST_NS
         self.wait_deadline = deadline
+
+    def end_wait(self) -> None:
+        """Note that the packet goes on now."""
+        self._idle_until_now()
 
     # -- running --------------------------------------------------------------------------------------------------
 
@@ -192,72 +250,123 @@ class Ring:
             self._schedule()
 
     def _schedule(self) -> None:
-        if not self._scheduled and not self.held and not self._hung and (self._current is not None or self._queue):
+        if (
+            (self._current is not None or self._queue)
+            and not self._scheduled
+            and not self.held
+            and self._hung is None
+            and self._busy is None
+        ):
             self._scheduled = True
             self.gpu.work.queue(self._run)
 
     def _run(self) -> None:
         self._scheduled = False
-        if self.held or self._hung or self._timer is not None:
+        if self.held or self._hung is not None or self._timer is not None or self._busy is not None:
             return
         self._advance(SLICE)
 
     def _advance(self, budget: int) -> None:
         self.budget = budget
         try:
-            waiting = self._execute()
+            pause = self._execute()
         except BaseException:
             # A bug of the mock: whoever runs the work queue reports it. The job never ends, as after an oops.
-            self._hung = True
+            self._hung = Hang.PROCESSOR
             raise
+        if self.budget <= 0:
+            self.gpu.work.charged += SLICE_COST
         if self.wrote:
             self.wrote = False
             self.gpu.memory_written(self)
-        if waiting:
-            self._park()
-        else:
+        if pause is None:
             self._schedule()
+        else:
+            self._park(pause)
 
-    def _execute(self) -> bool:
-        """Do work until the slice is used up or nothing is left; returns whether a packet waits."""
+    def _execute(self) -> _Pause | None:
+        """Do work until the slice is used up or nothing is left; returns what the ring has to wait for before that."""
         while self.budget > 0:
+            if self.front > self.seen:
+                self.seen = self.gpu.now()
+                if self.front > self.seen:
+                    return _Pause.TIME
+            if self._executed:
+                self._finish(0)
+                continue
             work = self._current
             if work is None:
                 if not self._queue:
-                    return False
-                work = self._current = self._queue.popleft()
+                    return None
+                work = self._begin(self._queue.popleft())
+                if self._hung is not None:
+                    return None
                 if isinstance(work, IbWork):
-                    self._processor = self.gpu.command_processor(self, work)
-                    self._execution = self._processor.run()
+                    continue
             if isinstance(work, CallWork):
                 work.run()
                 # It may have changed page tables or memory that a packet elsewhere waits for.
                 self.wrote = True
-                if self._current is work:
-                    self._finish(0)
+                self._executed = self._current is work
                 continue
             assert self._execution is not None, "a started job has a command processor"
             try:
                 if next(self._execution):
-                    return True
+                    return _Pause.MEMORY
             except StopIteration:
-                self._finish(0)
+                self._executed = True
+                if self.timing is not None:
+                    self.front += self.timing.end
             except RingStop as stop:
-                self._hung = True
+                self._hung = Hang.PROCESSOR
                 self.gpu.on_illegal(self, f"{stop} ({self.where()})")
-                return False
-        return False
+                return None
+        return None
+
+    def _begin(self, work: Work) -> Work:
+        self._current = work
+        self._hung, self.hangs_next = self.hangs_next, None
+        timing = self.timing
+        if isinstance(work, CallWork):
+            if timing is not None:
+                job, each = self._operations[work.operation]
+                submitted = work.submitted
+                self.front = (submitted if submitted > self.front else self.front) + job + int(work.amount * each)
+            return work
+        self._processor = self.gpu.command_processor(self, work)
+        self._execution = self._processor.run()
+        if timing is not None:
+            self.front = max(self.front, work.submitted) + timing.begin + self._vm_cost(work)
+        return work
+
+    def _vm_cost(self, work: IbWork) -> int:
+        """Return what it takes to get to a job's address space."""
+        timing = self.gpu.timing
+        if timing is None:
+            return 0
+        before, self._address_space = self._address_space, id(work.page_table)
+        return (before != self._address_space) * timing.vm_switch + work.flush * timing.vm_flush
 
     def _finish(self, error: int) -> None:
         work = self._current
         assert work is not None, "only a job that was begun can end"
         self.budget -= 1
         self._current = self._processor = self._execution = None
+        self._executed = False
         work.on_done(error)
 
-    def _park(self) -> None:
+    def _idle_until_now(self) -> None:
+        """Begin what comes next not before now: the ring had nothing to do, or was stopped."""
+        if self.timing is not None:
+            self.seen = self.gpu.now()
+            self.front = max(self.front, self.seen)
+
+    def _park(self, pause: _Pause) -> None:
         gpu = self.gpu
         if self.held:
+            return
+        if pause is _Pause.TIME:
+            self._busy = gpu.timers.call_at(self.front, self._time_is_over)
             return
         deadline = gpu.now() + self._poll_delay
         if self.wait_deadline is not None:
@@ -269,9 +378,20 @@ class Ring:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        if self._busy is not None:
+            self._busy.cancel()
+            self._busy = None
         self.gpu.waiting.pop(self, None)
+
+    def _time_is_over(self) -> None:
+        self._busy = None
+        self._schedule()
 
     def _poll(self) -> None:
         self._poll_delay = min(2 * self._poll_delay, POLL_LAST_NS)
         self._unpark()
         self._schedule()
+
+
+def _nothing() -> None:
+    """Do what is left of work that was dropped."""

@@ -62,7 +62,7 @@ class SdmaProcessor(CommandProcessor):
         self.vm.write(packet.fields["addr"], packet.fields["data"].to_bytes(4, "little"), SDMA)
 
     def _timestamp(self, packet: Packet) -> None:
-        self.vm.write(packet.fields["addr"], self.gpu.counter().to_bytes(8, "little"), SDMA)
+        self.vm.write(packet.fields["addr"], self.ring.counter().to_bytes(8, "little"), SDMA)
 
     def _poll_regmem(self, packet: Packet) -> Pauses:
         fields = packet.fields

@@ -13,6 +13,7 @@ from collections.abc import Generator
 from typing import TYPE_CHECKING, TypeAlias
 
 from .faults import Client, PrtBehaviour, RingStop
+from .memory import StaleAddress
 from .page_table import (
     AMDGPU_PTE_READABLE,
     AMDGPU_PTE_WRITEABLE,
@@ -53,7 +54,10 @@ class VmAccess:
         """Return the dword at ``va``."""
         found = self._page_table.walk(va)
         if found.kind is EntryKind.VALID and found.flags & AMDGPU_PTE_READABLE and found.length >= 4:
-            return self._memory.read_u32(found.address)
+            try:
+                return self._memory.read_u32(found.address)
+            except StaleAddress:
+                pass  # reported below
         return int.from_bytes(self.read(va, 4, client), "little")
 
     def read_u64(self, va: int, client: Client) -> int:
@@ -86,7 +90,7 @@ class VmAccess:
 
     def copy(self, src: int, dst: int, size: int, client: Client) -> Pauses:
         """Copy ``size`` bytes, pausing whenever the ring's slice is used up."""
-        ring, memory = self._ring, self._memory
+        ring, memory, timing = self._ring, self._memory, self._ring.timing
         src_address, src_left = None, 0
         dst_address, dst_left = None, 0
         while size > 0:
@@ -104,6 +108,8 @@ class VmAccess:
                     memory.copy(dst_address, src_address, count)
                 ring.wrote = True
                 ring.budget -= count >> COST_SHIFT
+                if timing is not None:
+                    ring.front += int(count / timing.copy)
             src, src_left = src + count, src_left - count
             dst, dst_left = dst + count, dst_left - count
             src_address = None if src_address is None else src_address + count
@@ -116,7 +122,7 @@ class VmAccess:
 
     def fill(self, dst: int, pattern: bytes, size: int, client: Client) -> Pauses:
         """Repeat ``pattern`` over ``size`` bytes, pausing whenever the ring's slice is used up."""
-        ring = self._ring
+        ring, timing = self._ring, self._ring.timing
         done = 0
         address, left = None, 0
         while done < size:
@@ -129,6 +135,8 @@ class VmAccess:
                 self._memory.fill(address, pattern[phase:] + pattern[:phase], count)
                 ring.wrote = True
                 ring.budget -= count >> COST_SHIFT
+                if timing is not None:
+                    ring.front += int(count / timing.fill)
                 address += count
             done += count
             left -= count
@@ -143,11 +151,18 @@ class VmAccess:
         found = self._page_table.walk(va)
         if found.kind is EntryKind.VALID:
             if found.flags & (AMDGPU_PTE_WRITEABLE if write else AMDGPU_PTE_READABLE):
-                return found.address, found.length
-        elif found.kind is EntryKind.PRT and self._hole_is_silent(va, write, client):
+                if self._memory.is_live(found.address):
+                    return found.address, found.length
+                self._ring.gpu.on_stale(self._fault(va, write, client), found.address)
+                return None, found.length
+        elif self._is_hole(found.kind, va) and self._hole_is_silent(va, write, client):
             return None, found.length
         self._report(va, write, client)
         return None, found.length
+
+    def _is_hole(self, kind: EntryKind, va: int) -> bool:
+        """Tell whether a page that is not valid is a PRT hole: by its entry, or because all are (`prt_aperture`)."""
+        return kind is EntryKind.PRT or va & VA_MASK in self._ring.gpu.prt_aperture
 
     def _hole_is_silent(self, va: int, write: bool, client: Client) -> bool:
         """Tell whether a PRT hole behaves as promised for this unit; RingStop where it hangs."""
@@ -161,8 +176,10 @@ class VmAccess:
         return behaviour is not PrtBehaviour.FAULT
 
     def _report(self, va: int, write: bool, client: Client) -> None:
+        self._ring.gpu.on_fault(self._fault(va, write, client))
+
+    def _fault(self, va: int, write: bool, client: Client) -> VmFault:
         canonical = va & VA_MASK
         if canonical >> 47:
             canonical |= 0xFFFF << 48
-        fault = VmFault(canonical, self._page_table, self._vmid, self._ring, client.value, write)
-        self._ring.gpu.on_fault(fault)
+        return VmFault(canonical, self._page_table, self._vmid, self._ring, client.value, write)

@@ -107,6 +107,8 @@ def _check(identity: GpuIdentity, source: str) -> None:
     top, mem, rings = identity.topology, identity.memory, identity.rings
     bits = sum(word.bit_count() for row in top.cu_bitmap for word in row)
     lowest, highest = identity.clocks.engine
+    gc_major, sdma_major = identity.gc_version[0], identity.sdma_version[0]
+    vm_size = identity.vm.size_gib
     rules = (
         (
             len(top.cu_bitmap) <= 4 and all(len(row) <= 4 for row in top.cu_bitmap),
@@ -122,12 +124,26 @@ def _check(identity: GpuIdentity, source: str) -> None:
         (mem.gtt % 4096 == 0 and mem.gtt > 0, "memory.gtt", "a positive multiple of 4096"),
         (mem.visible_vram <= mem.vram, "memory.visible", "at most memory.vram"),
         (mem.vram_pinned < mem.visible_vram, "memory.vram_pinned", "less than the visible VRAM"),
+        (
+            mem.vram_pinned_hidden <= mem.vram - mem.visible_vram,
+            "memory.vram_pinned_hidden",
+            "at most what of memory.vram is not visible",
+        ),
         (mem.gtt_pinned < mem.gtt, "memory.gtt_pinned", "less than memory.gtt"),
         (rings.gfx + rings.compute > 0, "rings", "with a gfx or compute ring"),
         (1 <= rings.sdma <= identity.sdma.instances, "rings.sdma", "between 1 and sdma.instances"),
+        (identity.sdma_version >= (2, 0, 0), "sdma.version", "2.0 or later: GFX6's DMA engine is not modelled"),
+        (not identity.sdma.page_queues or sdma_major == 4, "sdma.page_queues", "false: only SDMA 4 has them"),
         (identity.clocks.counter > 0, "clocks.counter", "positive"),
         (lowest <= highest, "clocks.engine", "the lowest clock, then the highest"),
         (1 < identity.vm.first_kfd_vmid <= 16, "vm.first_kfd_vmid", "between 2 and 16"),
+        # amdgpu_vm_adjust_size: 64 GiB up to all of 40 bits, in powers of two; from GFX9 on up to 48 bits.
+        (
+            gc_major >= 9 or vm_size in (64, 128, 256, 512, 1024),
+            "vm.size_gib",
+            "64, 128, 256, 512 or 1024 before GFX9",
+        ),
+        (0 < vm_size <= 256 << 10, "vm.size_gib", "at most 262144, which is 48 bits"),
         (identity.pci.device < 1 << 16 and identity.pci.revision < 1 << 8, "pci", "of PCI's field widths"),
     )
     for good, key, wanted in rules:

@@ -158,7 +158,9 @@ class Memory:
     visible: int = 0
     """VRAM behind the PCI aperture; 0 = all of it (resizable BAR)."""
     vram_pinned: int = 0
-    """VRAM the driver itself keeps (firmware, rings, frame buffer console)."""
+    """VRAM the driver itself keeps where the CPU reaches it (firmware, rings, frame buffer console)."""
+    vram_pinned_hidden: int = 0
+    """VRAM it keeps at the end, which only a GPU with a small aperture hides from the CPU."""
     gtt_pinned: int = 0
     vendor: str = "samsung"
     """Who made the chips (`mem_info_vram_vendor`)."""
@@ -168,12 +170,18 @@ class Memory:
         """Bytes of VRAM the CPU can reach."""
         return self.visible or self.vram
 
+    @property
+    def all_vram_pinned(self) -> int:
+        """Bytes of VRAM the driver itself keeps."""
+        return self.vram_pinned + self.vram_pinned_hidden
+
 
 @dataclass(frozen=True, slots=True)
 class VirtualMemory:
     """``[vm]``: the GPU's address space (KERNEL.md 3.1, 4.6)."""
 
     size_gib: int = 256 * 1024
+    """48 bits from GFX9 on. Before, what the driver makes of the machine's RAM: 64 GiB to 1 TiB."""
     fragment_size: int = 9
     """log2 of the default fragment in pages."""
     first_kfd_vmid: int = 8
@@ -181,7 +189,7 @@ class VirtualMemory:
     concurrent_flush: bool = True
     """A VMID can be flushed while a job uses it (Vega10 and later, except Navi10/14)."""
     retry_faults: bool = False
-    """Unmapped accesses are retried instead of reported once (noretry=0)."""
+    """noretry=0: a fault is called one that the GPU retries (9.1, 9.2.2, 9.3.0 and GC 10.1)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,7 +250,7 @@ class GpuIdentity:
     marketing_name: str
     """What libdrm calls it (amdgpu.ids)."""
     codename: str
-    """Chip name as in dmesg, e.g. NAVI31."""
+    """Chip name as in dmesg: VEGA10; for all that have no name of their own in the driver, IP DISCOVERY."""
     pci: Pci
     chip: Chip
     gc: IpBlock

@@ -7,9 +7,11 @@ import errno
 import struct
 from typing import TYPE_CHECKING
 
+from amdgpu_hw.mock.kernel.amdgpu_hmm import amdgpu_ttm_tt_check_usermm
 from amdgpu_hw.mock.kernel.amdgpu_object import AmdgpuBo
 from amdgpu_hw.mock.kernel.drm_gem import drm_gem_object_lookup
 from amdgpu_hw.mock.kernel.errno_ import KernelError
+from amdgpu_hw.mock.kernel.fault_injection import AllocSite
 from amdgpu_hw.uapi import amdgpu_drm as drm
 
 if TYPE_CHECKING:
@@ -28,19 +30,25 @@ __all__ = (
     "amdgpu_bo_list_ioctl",
 )
 
+_MAX_PRIORITY = 32
 _MAX_ENTRIES = 1 << 20
 """Longer lists are refused with ENOMEM; the kernel's limit is what kvmalloc gives, some 40 million."""
 
 
 class AmdgpuBoList:
-    """`struct amdgpu_bo_list`: holds a reference on each BO until `put` by its last user."""
+    """`struct amdgpu_bo_list`: holds a reference on each BO until `put` by its last user.
 
-    __slots__ = ("bos", "refcount")
+    ``bos`` are in the order in which they are moved to where they are wanted; ``userptrs``, the last of them, are made
+    of the client's pages.
+    """
 
-    def __init__(self, bos: list[AmdgpuBo]) -> None:
+    __slots__ = ("bos", "refcount", "userptrs")
+
+    def __init__(self, bos: list[AmdgpuBo], userptrs: list[AmdgpuBo] | None = None) -> None:
         for bo in bos:
             bo.get()
         self.bos = bos
+        self.userptrs = userptrs or []
         self.refcount = 1
 
     def put(self) -> None:
@@ -52,19 +60,29 @@ class AmdgpuBoList:
             self.bos = []
 
 
-def amdgpu_bo_list_create(filp: DrmFile, info: Iterable[tuple[int, int]]) -> AmdgpuBoList:
-    """Look up the BOs of an array of (handle, priority); ENOENT for an unknown handle.
+def amdgpu_bo_list_create(filp: DrmFile, caller: Caller, info: Iterable[tuple[int, int]]) -> AmdgpuBoList:
+    """Look up the BOs of an array of (handle, priority); ENOENT for an unknown handle, EPERM for foreign user pages.
 
-    The priority only says in which order BOs are moved into memory, and the model moves none. userptr BOs, of which
-    the kernel refuses those of another process, cannot be made on the mock machine.
+    BOs of low priority come first, and user pages last.
     """
+    filp.dev.kernel.faults.alloc(AllocSite.BO_LIST)
     bos: list[AmdgpuBo] = []
-    for handle, _ in info:
+    userptrs: list[AmdgpuBo] = []
+    priorities: list[int] = []
+    for handle, priority in info:
         bo = drm_gem_object_lookup(filp, handle)
         if not isinstance(bo, AmdgpuBo):
             raise KernelError(errno.ENOENT, f"no BO {handle}")
-        bos.append(bo)
-    return AmdgpuBoList(bos)
+        if bo.user_pages is not None:
+            amdgpu_ttm_tt_check_usermm(bo, caller.pid)
+            userptrs.append(bo)
+        else:
+            bos.append(bo)
+            priorities.append(priority)
+    if priorities and min(priorities) != max(priorities):
+        order = sorted(range(len(bos)), key=lambda index: min(priorities[index], _MAX_PRIORITY))
+        bos = [bos[index] for index in order]
+    return AmdgpuBoList(bos + userptrs, userptrs)
 
 
 def amdgpu_bo_create_list_entry_array(caller: Caller, number: int, size: int, address: int) -> list[tuple[int, int]]:
@@ -100,14 +118,14 @@ def amdgpu_bo_list_ioctl(dev: DrmDevice, data: bytearray, filp: DrmFile, caller:
     info = amdgpu_bo_create_list_entry_array(caller, number, size, address)
     handles = fpriv.bo_list_handles
     if operation == drm.AMDGPU_BO_LIST_OP_CREATE:
-        handle = handles.alloc(amdgpu_bo_list_create(filp, info))
+        handle = handles.alloc(amdgpu_bo_list_create(filp, caller, info))
     elif operation == drm.AMDGPU_BO_LIST_OP_DESTROY:
         destroyed = handles.remove(handle)
         if destroyed is not None:
             destroyed.put()
         handle = 0
     elif operation == drm.AMDGPU_BO_LIST_OP_UPDATE:
-        new = amdgpu_bo_list_create(filp, info)
+        new = amdgpu_bo_list_create(filp, caller, info)
         old = handles.find(handle)
         if old is None:
             new.put()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from amdgpu_hw.mock.kernel import amdgpu_vm
 from amdgpu_hw.mock.kernel.amdgpu_bo_list import AmdgpuBoList, amdgpu_bo_list_get
+from amdgpu_hw.mock.kernel.amdgpu_cs_bos import amdgpu_cs_parser_bos, amdgpu_cs_user_pages
 from amdgpu_hw.mock.kernel.amdgpu_cs_parser import AmdgpuCsParser, amdgpu_cs_pass1, amdgpu_cs_pass2
 from amdgpu_hw.mock.kernel.amdgpu_ctx import amdgpu_ctx_add_fence, amdgpu_ctx_wait_prev_fence
 from amdgpu_hw.mock.kernel.amdgpu_ids import amdgpu_vmid_uses_reserved
@@ -22,6 +23,7 @@ from amdgpu_hw.mock.kernel.dma_resv import DMA_RESV_USAGE_READ, DMA_RESV_USAGE_W
 from amdgpu_hw.mock.kernel.drm_exec import drm_exec_fini, drm_exec_lock
 from amdgpu_hw.mock.kernel.drm_syncobj import drm_syncobj_add_point, drm_syncobj_replace_fence
 from amdgpu_hw.mock.kernel.errno_ import KernelError
+from amdgpu_hw.mock.kernel.ttm_bo import ttm_bo_move_to_lru_tail
 from amdgpu_hw.mock.kernel.wait import Blocking
 from amdgpu_hw.uapi.amdgpu_drm import AMDGPU_GEM_CREATE_EXPLICIT_SYNC, CS_IN, CS_OUT
 
@@ -55,11 +57,12 @@ def amdgpu_cs_ioctl(dev: DrmDevice, data: bytearray, filp: DrmFile, caller: Call
         _amdgpu_vm_set_task_info(fpriv, caller)
         yield from amdgpu_cs_pass2(p)
         p.bo_list = _amdgpu_cs_bo_list(p, bo_list_handle)
+        amdgpu_cs_user_pages(p.bo_list)
         locked = yield from amdgpu_cs_lock(p, p.bo_list)
         try:
             # The memory of the page-table jobs is allocated with everything locked, uninterruptibly (E15).
             yield from adev.mman.ib_pool.wait()
-            amdgpu_vm.amdgpu_vm_validate(adev, fpriv.vm)
+            yield from amdgpu_cs_parser_bos(p, p.bo_list)
             amdgpu_cs_vm_handling(p, p.bo_list, locked)
             # With 32 unfinished jobs in front this sleeps, and everybody who needs one of the locks with it.
             yield from amdgpu_ctx_wait_prev_fence(p.entities[p.gang_leader_idx])
@@ -90,10 +93,7 @@ def _amdgpu_cs_bo_list(p: AmdgpuCsParser, handle: int) -> AmdgpuBoList:
 
 
 def amdgpu_cs_lock(p: AmdgpuCsParser, bo_list: AmdgpuBoList) -> Blocking[Sequence[DmaResv]]:
-    """Lock the root directory, the listed BOs and that of the user fence (the first half of amdgpu_cs_parser_bos).
-
-    The other half moves BOs to where they were asked for; the model leaves every BO where it is.
-    """
+    """Lock the root directory, the listed BOs and that of the user fence (the first half of amdgpu_cs_parser_bos)."""
     resvs = [p.fpriv.vm.root_resv]
     resvs += [bo.resv for bo in bo_list.bos]
     if p.uf_bo is not None:
@@ -118,11 +118,13 @@ def amdgpu_cs_vm_handling(p: AmdgpuCsParser, bo_list: AmdgpuBoList, locked: Sequ
     try:
         amdgpu_vm.amdgpu_vm_delayed_free(ctx)
         bo_vas = [fpriv.prt_va, fpriv.csa_va]
-        bo_vas += [amdgpu_vm.amdgpu_vm_bo_find(vm, bo) for bo in bo_list.bos]
+        bo_vas += [bo.vm_bo.get(vm) for bo in bo_list.bos]
         for bo_va in bo_vas:
             if bo_va is not None:
-                amdgpu_vm.amdgpu_vm_bo_update(ctx, bo_va, clear=False)
-                p.sync.fence(bo_va.last_pt_update)
+                if bo_va.invalids or bo_va.moved or bo_va.cleared:
+                    amdgpu_vm.amdgpu_vm_bo_update(ctx, bo_va, clear=False)
+                if not bo_va.last_pt_update.signaled:
+                    p.sync.fence(bo_va.last_pt_update)
         amdgpu_vm.amdgpu_vm_handle_moved(ctx, locked)
         amdgpu_vm.amdgpu_vm_update_pdes(vm)
         p.sync.fence(vm.last_update)
@@ -154,6 +156,8 @@ def amdgpu_cs_submit(p: AmdgpuCsParser, locked: Sequence[DmaResv]) -> int:
                 leader.add_dependency(job.s_fence.scheduled)
             job.gang_submit = leader.s_fence.scheduled
     fence = leader.s_fence
+    ttm_bo_move_to_lru_tail(p.bo_list.bos if p.bo_list is not None else ())
+    p.fpriv.vm.lru_bulk_move.move_tail()
     for resv in locked:
         # Everybody except for the gang leader uses READ.
         for job in jobs:
@@ -169,7 +173,8 @@ def amdgpu_cs_submit(p: AmdgpuCsParser, locked: Sequence[DmaResv]) -> int:
     if p.has_preamble:
         p.ctx.preamble_presented = True
     if p.uf_bo is not None:
-        leader.uf_address = p.uf_bo.address + p.uf_offset
+        # One that the GPU does not reach gets nothing; the kernel warns and writes somewhere.
+        leader.uf_address = p.uf_bo.address + p.uf_offset if p.uf_bo.gpu_accessible else None
         leader.uf_sequence = sequence
     for job in jobs:
         job.push()

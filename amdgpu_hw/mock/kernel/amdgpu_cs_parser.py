@@ -6,6 +6,7 @@ The first pass finds out which rings are used and so how many jobs there are; th
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import struct
 from collections.abc import Iterable, Iterator
@@ -30,7 +31,8 @@ from amdgpu_hw.mock.kernel.amdgpu_ring import AmdgpuRing, amdgpu_ring_max_ibs
 from amdgpu_hw.mock.kernel.amdgpu_sync import AmdgpuSync
 from amdgpu_hw.mock.kernel.drm_gem import drm_gem_object_lookup
 from amdgpu_hw.mock.kernel.drm_syncobj import DrmSyncobj, drm_syncobj_find, drm_syncobj_find_fence
-from amdgpu_hw.mock.kernel.errno_ import KernelError
+from amdgpu_hw.mock.kernel.errno_ import KernelError, errno_name
+from amdgpu_hw.mock.kernel.fault_injection import AllocSite
 from amdgpu_hw.mock.kernel.gpu_scheduler import to_drm_sched_fence
 from amdgpu_hw.mock.kernel.wait import Blocking
 from amdgpu_hw.uapi import amdgpu_drm as drm
@@ -49,6 +51,7 @@ PAGE_SIZE = 4096
 _KMALLOC_MAX = 4 << 20
 _KVMALLOC_MAX = (1 << 31) - 1
 _CP_GFX_SHADOW_FLAGS_INIT_SHADOW = 1
+_CHUNK = struct.Struct("<IIQ")
 
 _DEFERRED = frozenset(
     (
@@ -136,6 +139,7 @@ class AmdgpuCsParser:
 
 def amdgpu_cs_pass1(p: AmdgpuCsParser, num_chunks: int, address: int) -> None:
     """Copy the chunks from user space, find the rings, make the jobs."""
+    p.adev.kernel.faults.alloc(AllocSite.CS)
     for chunk_id, length_dw, chunk_data in _copy_chunk_headers(p.caller, num_chunks, address):
         size = length_dw * 4
         if size > _KVMALLOC_MAX:
@@ -159,8 +163,11 @@ def amdgpu_cs_pass1(p: AmdgpuCsParser, num_chunks: int, address: int) -> None:
         raise KernelError(errno.ECANCELED, "the context is older than the page tables")
 
 
-def _copy_chunk_headers(caller: Caller, num_chunks: int, address: int) -> list[tuple[int, int, int]]:
-    """Follow the array of pointers to chunk id, length in dwords and address of the data."""
+def _copy_chunk_headers(caller: Caller, num_chunks: int, address: int) -> Iterable[tuple[int, int, int]]:
+    """Follow the array of pointers to chunk id, length in dwords and address of the data.
+
+    A header that cannot be read must not win over what is wrong with a chunk before it.
+    """
     if num_chunks * 8 > _KMALLOC_MAX:
         raise KernelError(errno.ENOMEM, f"{num_chunks} chunks")
     pointers = struct.unpack(f"<{num_chunks}Q", caller.copy_from_user(address, num_chunks * 8))
@@ -168,10 +175,10 @@ def _copy_chunk_headers(caller: Caller, num_chunks: int, address: int) -> list[t
     first = pointers[0]
     if pointers == tuple(range(first, first + num_chunks * size, size)):
         # libdrm keeps them in one array: one copy does for all.
-        headers = caller.copy_from_user(first, num_chunks * size)
-    else:
-        headers = b"".join(caller.copy_from_user(pointer, size) for pointer in pointers)
-    return list(struct.iter_unpack("<IIQ", headers))
+        # If not all of them are there, the loop below finds out which.
+        with contextlib.suppress(KernelError):
+            return struct.iter_unpack("<IIQ", caller.copy_from_user(first, num_chunks * size))
+    return (_CHUNK.unpack(caller.copy_from_user(pointer, size)) for pointer in pointers)
 
 
 def _require_size(kdata: bytes, wanted: int) -> None:
@@ -216,6 +223,8 @@ def _amdgpu_cs_p1_user_fence(p: AmdgpuCsParser, kdata: bytes) -> None:
     p.uf_bo, p.uf_offset = bo, offset
     if bo.size != PAGE_SIZE or offset > bo.size - 8:
         raise KernelError(errno.EINVAL, f"user fence at {offset:#x} of a BO of {bo.size:#x} bytes")
+    if bo.user_pages is not None:
+        raise KernelError(errno.EINVAL, "user fence in user pages")
 
 
 def _amdgpu_cs_p1_bo_handles(p: AmdgpuCsParser, kdata: bytes) -> None:
@@ -224,7 +233,7 @@ def _amdgpu_cs_p1_bo_handles(p: AmdgpuCsParser, kdata: bytes) -> None:
         raise KernelError(errno.EINVAL, "a second BO_HANDLES chunk")
     _, _, number, size, address = drm.BO_LIST_IN.unpack_from(kdata)
     info = amdgpu_bo_create_list_entry_array(p.caller, number, size, address)
-    p.bo_list = amdgpu_bo_list_create(p.filp, info)
+    p.bo_list = amdgpu_bo_list_create(p.filp, p.caller, info)
 
 
 # -- pass 2 -------------------------------------------------------------------------------------------------------
@@ -241,10 +250,10 @@ def amdgpu_cs_pass2(p: AmdgpuCsParser) -> Blocking[None]:
             _amdgpu_cs_p2_dependencies(p, kdata, scheduled=True)
         elif chunk_id == drm.AMDGPU_CHUNK_ID_SYNCOBJ_IN:
             for (handle,) in _records("<I", kdata):
-                p.sync.fence((yield from drm_syncobj_find_fence(p.filp, handle, 0, 0)))
+                yield from _amdgpu_syncobj_lookup_and_add(p, handle, 0, 0)
         elif chunk_id == drm.AMDGPU_CHUNK_ID_SYNCOBJ_TIMELINE_WAIT:
             for handle, flags, point in _records("<IIQ", kdata):
-                p.sync.fence((yield from drm_syncobj_find_fence(p.filp, handle, point, flags)))
+                yield from _amdgpu_syncobj_lookup_and_add(p, handle, point, flags)
         elif chunk_id == drm.AMDGPU_CHUNK_ID_SYNCOBJ_OUT:
             _amdgpu_cs_p2_post_deps(p, ((handle, 0) for (handle,) in _records("<I", kdata)))
         elif chunk_id == drm.AMDGPU_CHUNK_ID_SYNCOBJ_TIMELINE_SIGNAL:
@@ -266,7 +275,7 @@ def _amdgpu_cs_p2_ib(p: AmdgpuCsParser, kdata: bytes) -> None:
     if isinstance(ring, AmdgpuRing) and ring.no_user_submission:
         raise KernelError(errno.EINVAL, f"{ring} is for the kernel only")
     is_ce = bool(flags & drm.AMDGPU_IB_FLAG_CE)
-    if is_ce and not p.adev.debug_enable_ce_cs:
+    if is_ce and p.adev.variant.blocks_ce_ibs and not p.adev.debug_enable_ce_cs:
         p.adev.err("CE CS is blocked, use debug=0x400 to override")
         raise KernelError(errno.EINVAL, "constant engine IB")
     if ip_type == drm.AMDGPU_HW_IP_GFX and flags & drm.AMDGPU_IB_FLAG_PREEMPT:
@@ -287,6 +296,15 @@ def _amdgpu_cs_p2_dependencies(p: AmdgpuCsParser, kdata: bytes, scheduled: bool)
             s_fence = to_drm_sched_fence(fence)
             fence = s_fence.scheduled if s_fence is not None else fence
         p.sync.fence(fence)
+
+
+def _amdgpu_syncobj_lookup_and_add(p: AmdgpuCsParser, handle: int, point: int, flags: int) -> Blocking[None]:
+    try:
+        fence = yield from drm_syncobj_find_fence(p.filp, handle, point, flags)
+    except KernelError as error:
+        p.adev.err(f"*ERROR* syncobj {handle} failed to find fence @ {point} (-{errno_name(error.errno)})!")
+        raise
+    p.sync.fence(fence)
 
 
 def _amdgpu_cs_p2_post_deps(p: AmdgpuCsParser, records: Iterable[tuple[int, int]]) -> None:

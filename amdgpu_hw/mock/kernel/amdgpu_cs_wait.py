@@ -12,7 +12,7 @@ from amdgpu_hw.mock.kernel.amdgpu_ctx import amdgpu_ctx_get, amdgpu_ctx_get_enti
 from amdgpu_hw.mock.kernel.dma_fence import DmaFence, dma_fence_get_stub, dma_fence_wait, dma_fence_wait_any
 from amdgpu_hw.mock.kernel.drm_syncobj import drm_syncobj_create, drm_syncobj_get_fd, drm_syncobj_get_handle
 from amdgpu_hw.mock.kernel.errno_ import KernelError
-from amdgpu_hw.mock.kernel.sync_file import SyncFile
+from amdgpu_hw.mock.kernel.sync_file import sync_file_install
 from amdgpu_hw.mock.kernel.wait import Blocking
 from amdgpu_hw.uapi import amdgpu_drm as drm
 
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ("amdgpu_cs_fence_to_handle_ioctl", "amdgpu_cs_wait_fences_ioctl", "amdgpu_cs_wait_ioctl")
 
-_MAX_FENCES = 1 << 16
-"""Longest array of WAIT_FENCES; the kernel's limit is the largest kmalloc, 4 MiB or 174762 fences."""
+_MAX_FENCES = (4 << 20) // drm.FENCE.size
+"""Longest array of WAIT_FENCES: the largest kmalloc, 4 MiB."""
 _NO_INDEX = 0xFFFFFFFF
 
 
@@ -125,7 +125,7 @@ def amdgpu_cs_fence_to_handle_ioctl(dev: DrmDevice, data: bytearray, filp: DrmFi
     if fence is None:
         fence = dma_fence_get_stub()
     if what == drm.AMDGPU_FENCE_TO_HANDLE_GET_SYNC_FILE_FD:
-        handle = yield from _install_sync_file(caller, fence)
+        handle = yield from sync_file_install(caller, fence)
     elif what in (drm.AMDGPU_FENCE_TO_HANDLE_GET_SYNCOBJ, drm.AMDGPU_FENCE_TO_HANDLE_GET_SYNCOBJ_FD):
         syncobj = drm_syncobj_create(0, fence)
         try:
@@ -139,12 +139,3 @@ def amdgpu_cs_fence_to_handle_ioctl(dev: DrmDevice, data: bytearray, filp: DrmFi
         raise KernelError(errno.EINVAL, f"what {what}")
     drm.FENCE_TO_HANDLE_OUT.pack_into(data, 0, handle)
     return 0
-
-
-def _install_sync_file(caller: Caller, fence: DmaFence) -> Blocking[int]:
-    file = SyncFile(fence)
-    try:
-        return (yield from caller.install_fd(file, cloexec=True))
-    except BaseException:
-        file.release()  # It never had a descriptor.
-        raise

@@ -4,19 +4,23 @@
 from __future__ import annotations
 
 import errno
+import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from amdgpu_hw.mock.kernel import amdgpu_vm
 from amdgpu_hw.mock.kernel.amdgpu_ring import AMDGPU_SCHED_JOBS, amdgpu_ctx_num_entities
 from amdgpu_hw.mock.kernel.dma_fence import DmaFence, dma_fence_wait
+from amdgpu_hw.mock.kernel.drm_auth import drm_is_current_master
 from amdgpu_hw.mock.kernel.errno_ import KernelError
+from amdgpu_hw.mock.kernel.fault_injection import AllocSite
 from amdgpu_hw.mock.kernel.gpu_scheduler import (
     DRM_SCHED_PRIORITY_HIGH,
     DRM_SCHED_PRIORITY_LOW,
     DRM_SCHED_PRIORITY_NORMAL,
     DrmSchedEntity,
     Guilty,
+    to_drm_sched_fence,
 )
 from amdgpu_hw.mock.kernel.idr import Idr
 from amdgpu_hw.mock.kernel.kernel import capable
@@ -43,6 +47,7 @@ __all__ = (
     "amdgpu_ctx_ioctl",
     "amdgpu_ctx_mgr_entity_flush",
     "amdgpu_ctx_mgr_fini",
+    "amdgpu_ctx_mgr_usage",
     "amdgpu_ctx_priority_is_valid",
     "amdgpu_ctx_priority_override",
     "amdgpu_ctx_put",
@@ -72,7 +77,7 @@ _LATEST = (1 << 64) - 1
 class AmdgpuCtxEntity:
     """`struct amdgpu_ctx_entity`: one ring of a context; ``fences`` are its last submissions by sequence number."""
 
-    __slots__ = ("entity", "fences", "hw_ip", "sequence")
+    __slots__ = ("entity", "fences", "hw_ip", "sequence", "time_spend")
 
     def __init__(self, hw_ip: int, entity: DrmSchedEntity) -> None:
         self.hw_ip = hw_ip
@@ -80,6 +85,8 @@ class AmdgpuCtxEntity:
         self.sequence = 1
         """Number of the next submission."""
         self.fences: list[DmaFence | None] = [None] * AMDGPU_SCHED_JOBS
+        self.time_spend = 0
+        """Time on the ring, in ns, of the submissions that are not in ``fences`` any more."""
 
 
 class AmdgpuCtx:
@@ -126,12 +133,14 @@ class AmdgpuCtx:
 class AmdgpuCtxMgr:
     """`struct amdgpu_ctx_mgr`: the contexts of an open file by id."""
 
-    __slots__ = ("adev", "contexts", "fpriv")
+    __slots__ = ("adev", "contexts", "fpriv", "time_spend")
 
     def __init__(self, adev: AmdgpuDevice, fpriv: AmdgpuFpriv) -> None:
         self.adev = adev
         self.fpriv = fpriv
         self.contexts: Idr[AmdgpuCtx] = Idr()
+        self.time_spend: dict[int, int] = {}
+        """By IP: ns on rings of submissions that no entity remembers any more."""
 
     def entities(self) -> Iterator[AmdgpuCtxEntity]:
         """Every entity of every context."""
@@ -199,9 +208,32 @@ def amdgpu_ctx_priority_override(ctx: AmdgpuCtx, priority: int) -> None:
 def amdgpu_ctx_add_fence(centity: AmdgpuCtxEntity, fence: DmaFence) -> int:
     """Remember a submission; returns its sequence number. The one 32 before it must be done."""
     sequence = centity.sequence
+    other = centity.fences[sequence & _FENCE_MASK]
+    if other is not None:
+        centity.time_spend += _amdgpu_ctx_fence_time(other)
     centity.fences[sequence & _FENCE_MASK] = fence
     centity.sequence = sequence + 1
     return sequence
+
+
+def _amdgpu_ctx_fence_time(fence: DmaFence | None) -> int:
+    """How long a submission was, or has been, on its ring, in ns."""
+    s_fence = to_drm_sched_fence(fence) if fence is not None else None
+    if s_fence is None or not s_fence.scheduled_ns:
+        return 0
+    return (s_fence.timestamp if s_fence.signaled else time.monotonic_ns()) - s_fence.scheduled_ns
+
+
+def _amdgpu_ctx_entity_time(centity: AmdgpuCtxEntity) -> int:
+    return centity.time_spend + sum(_amdgpu_ctx_fence_time(fence) for fence in centity.fences)
+
+
+def amdgpu_ctx_mgr_usage(mgr: AmdgpuCtxMgr) -> dict[int, int]:
+    """Time that a file's submissions have spent on rings, by IP, in ns."""
+    usage = dict(mgr.time_spend)
+    for centity in mgr.entities():
+        usage[centity.hw_ip] = usage.get(centity.hw_ip, 0) + _amdgpu_ctx_entity_time(centity)
+    return usage
 
 
 def amdgpu_ctx_get_fence(centity: AmdgpuCtxEntity, sequence: int) -> DmaFence | None:
@@ -239,7 +271,12 @@ def amdgpu_ctx_ioctl(dev: DrmDevice, data: bytearray, filp: DrmFile, caller: Cal
         raise KernelError(errno.EINVAL)
 
     if op == drm.AMDGPU_CTX_OP_ALLOC_CTX:
-        ctx_id = _amdgpu_ctx_alloc(fpriv, filp, caller, priority)
+        try:
+            ctx_id = _amdgpu_ctx_alloc(fpriv, filp, caller, priority)
+        except KernelError as error:
+            # The id goes back to user space all the same: 0 once it had been reserved, else what it was.
+            data[:4] = bytes(4) if error.errno == errno.EACCES else ctx_id.to_bytes(4, "little")
+            raise
         drm.CTX_ALLOC_OUT.pack_into(data, 0, ctx_id, flags)
         return 0
     ctx = amdgpu_ctx_get(fpriv, ctx_id)
@@ -280,8 +317,9 @@ def _amdgpu_ctx_alloc(fpriv: AmdgpuFpriv, filp: DrmFile, caller: Caller, priorit
     mgr = fpriv.ctx_mgr
     if len(mgr.contexts) >= AMDGPU_VM_MAX_NUM_CTX - 1:
         raise KernelError(errno.ENOSPC)
-    if priority > drm.AMDGPU_CTX_PRIORITY_NORMAL and not filp.is_master and not capable(caller):
+    if priority > drm.AMDGPU_CTX_PRIORITY_NORMAL and not capable(caller) and not drm_is_current_master(filp):
         raise KernelError(errno.EACCES, "a priority above normal needs CAP_SYS_NICE or mastership")
+    mgr.adev.kernel.faults.alloc(AllocSite.CTX)
     generation = amdgpu_vm.amdgpu_vm_generation(mgr.adev, fpriv.vm)
     return mgr.contexts.alloc(AmdgpuCtx(mgr, generation, priority))
 
@@ -321,8 +359,10 @@ def _amdgpu_ctx_set_stable_pstate(ctx: AmdgpuCtx, pstate: int) -> None:
 
 def _amdgpu_ctx_do_release(ctx: AmdgpuCtx) -> None:
     """Give a context up: what its entities have queued is cancelled (drm_sched_entity_destroy)."""
+    time_spend = ctx.mgr.time_spend
     for centity in ctx.entities.values():
         centity.entity.fini()
+        time_spend[centity.hw_ip] = time_spend.get(centity.hw_ip, 0) + _amdgpu_ctx_entity_time(centity)
     ctx.entities.clear()
     if ctx.mgr.adev.stable_pstate_ctx in (None, ctx):
         _amdgpu_ctx_set_stable_pstate(ctx, ctx.stable_pstate)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import errno
+from functools import partial
 from typing import TYPE_CHECKING
 
 from amdgpu_hw.mock.gpu.gpu import MockGpu
@@ -23,7 +24,8 @@ from amdgpu_hw.mock.kernel.amdgpu_vm import AmdgpuVmManager
 from amdgpu_hw.mock.kernel.dma_fence import DmaFence, dma_fence_context_alloc, dma_fence_get_stub
 from amdgpu_hw.mock.kernel.errno_ import KernelError
 from amdgpu_hw.mock.kernel.gpu_scheduler import DrmGpuScheduler
-from amdgpu_hw.mock.sysfs import pci_address
+from amdgpu_hw.mock.kernel.kasan import kasan_report
+from amdgpu_hw.mock.sysfs import gpu_syspath, pci_address
 from amdgpu_hw.packets import Engine
 from amdgpu_hw.uapi import amdgpu_drm as drm
 from amdgpu_hw.uapi import amdgpu_info as info
@@ -64,10 +66,17 @@ class AmdgpuDevice:
         self.variant = kernel.variant
         self.index = index
         self.pci_address = pci_address(index)
-        self.gpu = MockGpu(kernel.work, kernel.timers, kernel.now, identity)
+        self.syspath = gpu_syspath(index)
+        self.gpu = MockGpu(kernel.work, kernel.timers, kernel.now, identity, kernel.gpu_time)
 
         self.accel_working = True
         self.in_reset = False
+        self.gpu_recovery = True
+        """Module parameter gpu_recovery: hung jobs lead to resets."""
+        self.debug_disable_soft_recovery = False
+        """Module parameter debug_mask=0x4."""
+        self.debug_disable_gpu_ring_reset = False
+        """Module parameter debug_mask=0x40."""
         self.debug_enable_ce_cs = False
         """Module parameter debug=0x400: constant engine IBs are let through."""
         self.gpu_reset_counter = 0
@@ -79,6 +88,8 @@ class AmdgpuDevice:
         self.gang_submit: DmaFence = dma_fence_get_stub()
         """Scheduled fence of the leader of the gang that may use the rings."""
         self.fault_ratelimit = RateLimit()
+        self.prt_warning = False
+        """It was said once that PRT disables VM faults (gmc_v8_0_set_prt)."""
         self.dev_info = amdgpu_dev_info(identity, kernel.variant)
         self.vbios = _vbios_image(identity)
         self._registers = {
@@ -95,7 +106,9 @@ class AmdgpuDevice:
         self.vm_pte_scheds: list[DrmGpuScheduler] = []
         self._init_rings()
         self._ring_of = {ring.hw: ring for ring in self.rings}
+        self._ring_of_sched = {ring.sched: ring for ring in self.rings}
         self.gpu.on_fault = self._vm_fault
+        self.gpu.on_stale = partial(kasan_report, self)
         self.gpu.on_illegal = self._illegal_packet
         self.gpu.on_note = self.info
 
@@ -116,6 +129,10 @@ class AmdgpuDevice:
         """`dev_info`."""
         self.kernel.log.info(f"amdgpu {self.pci_address}: amdgpu: {text}")
 
+    def warn(self, text: str) -> None:
+        """`dev_warn`."""
+        self.kernel.log.warn(f"amdgpu {self.pci_address}: amdgpu: {text}")
+
     def err(self, text: str) -> None:
         """`dev_err`."""
         self.kernel.log.err(f"amdgpu {self.pci_address}: amdgpu: {text}")
@@ -126,6 +143,10 @@ class AmdgpuDevice:
         """Schedulers for a context's entity: those of the priority, else of the normal one; maybe none."""
         scheds = self.gpu_sched.get((hw_ip, hw_prio))
         return scheds or self.gpu_sched.get((hw_ip, AMDGPU_GFX_PIPE_PRIO_NORMAL), [])
+
+    def ring_of_sched(self, sched: DrmGpuScheduler) -> AmdgpuRing:
+        """Return the ring that a scheduler serves."""
+        return self._ring_of_sched[sched]
 
     def _init_rings(self) -> None:
         identity = self.identity
@@ -144,7 +165,7 @@ class AmdgpuDevice:
         is_page_queue = kind == PAGE_QUEUE
         hw_ip = drm.AMDGPU_HW_IP_DMA if is_page_queue else kind
         is_sdma = hw_ip == drm.AMDGPU_HW_IP_DMA
-        on_mmhub = is_sdma and self.identity.sdma_version < (5, 0, 0)
+        on_mmhub = is_sdma and (4,) <= self.identity.sdma_version < (5,)
         ring = AmdgpuRing(
             self,
             len(self.rings),

@@ -9,8 +9,12 @@ from amdgpu_hw.mock.kernel import amdgpu_cs, amdgpu_cs_wait, amdgpu_gem, amdgpu_
 from amdgpu_hw.mock.kernel.amdgpu_bo_list import amdgpu_bo_list_ioctl
 from amdgpu_hw.mock.kernel.amdgpu_ctx import amdgpu_ctx_ioctl
 from amdgpu_hw.mock.kernel.amdgpu_device import AmdgpuDevice
-from amdgpu_hw.mock.kernel.amdgpu_dma_buf import amdgpu_gem_prime_export
+from amdgpu_hw.mock.kernel.amdgpu_dma_buf import amdgpu_gem_prime_export, amdgpu_gem_prime_import
 from amdgpu_hw.mock.kernel.amdgpu_dumb import amdgpu_mode_dumb_create
+from amdgpu_hw.mock.kernel.amdgpu_fdinfo import amdgpu_show_fdinfo
+from amdgpu_hw.mock.kernel.amdgpu_fence import amdgpu_fence_driver_force_completion
+from amdgpu_hw.mock.kernel.amdgpu_gem_create import amdgpu_gem_create_ioctl
+from amdgpu_hw.mock.kernel.amdgpu_gem_userptr import amdgpu_gem_userptr_ioctl
 from amdgpu_hw.mock.kernel.amdgpu_ids import amdgpu_vm_ioctl
 from amdgpu_hw.mock.kernel.amdgpu_sched import amdgpu_sched_ioctl
 from amdgpu_hw.mock.kernel.amdgpu_userq import amdgpu_userq_ioctl
@@ -23,6 +27,7 @@ from amdgpu_hw.mock.kernel.drm_drv import (
     DrmIoctlDesc,
     DrmIoctlFunc,
 )
+from amdgpu_hw.mock.kernel.kobject import KOBJ_REMOVE
 from amdgpu_hw.uapi import amdgpu_drm as uapi
 from amdgpu_hw.uapi.drm import DRM_MINOR_RENDER_BASE
 
@@ -32,7 +37,7 @@ if TYPE_CHECKING:
     from amdgpu_hw.mock.variants import Variant
     from amdgpu_hw.uapi.layout import Ioctl
 
-__all__ = ("amdgpu_ioctls_kms", "amdgpu_kms_driver", "probe")
+__all__ = ("amdgpu_ioctls_kms", "amdgpu_kms_driver", "probe", "remove")
 
 DRIVER_NAME = "amdgpu"
 DRIVER_DESC = "AMD GPU"
@@ -41,7 +46,7 @@ KMS_DRIVER_MAJOR = 3
 _CLIENT = DRM_AUTH | DRM_RENDER_ALLOW
 
 _IOCTLS: tuple[tuple[Ioctl, DrmIoctlFunc, int], ...] = (
-    (uapi.IOCTL_AMDGPU_GEM_CREATE, amdgpu_gem.amdgpu_gem_create_ioctl, _CLIENT),
+    (uapi.IOCTL_AMDGPU_GEM_CREATE, amdgpu_gem_create_ioctl, _CLIENT),
     (uapi.IOCTL_AMDGPU_CTX, amdgpu_ctx_ioctl, _CLIENT),
     (uapi.IOCTL_AMDGPU_VM, amdgpu_vm_ioctl, _CLIENT),
     (uapi.IOCTL_AMDGPU_SCHED, amdgpu_sched_ioctl, DRM_MASTER),
@@ -56,7 +61,7 @@ _IOCTLS: tuple[tuple[Ioctl, DrmIoctlFunc, int], ...] = (
     (uapi.IOCTL_AMDGPU_GEM_METADATA, amdgpu_gem.amdgpu_gem_metadata_ioctl, _CLIENT),
     (uapi.IOCTL_AMDGPU_GEM_VA, amdgpu_gem_va.amdgpu_gem_va_ioctl, _CLIENT),
     (uapi.IOCTL_AMDGPU_GEM_OP, amdgpu_gem.amdgpu_gem_op_ioctl, _CLIENT),
-    (uapi.IOCTL_AMDGPU_GEM_USERPTR, amdgpu_gem.amdgpu_gem_userptr_ioctl, _CLIENT),
+    (uapi.IOCTL_AMDGPU_GEM_USERPTR, amdgpu_gem_userptr_ioctl, _CLIENT),
 )
 _USERQ_IOCTLS: tuple[Ioctl, ...] = (
     uapi.IOCTL_AMDGPU_USERQ,
@@ -90,9 +95,11 @@ def amdgpu_kms_driver(variant: Variant) -> DrmDriver:
         open=amdgpu_kms.amdgpu_driver_open_kms,
         postclose=amdgpu_kms.amdgpu_driver_postclose_kms,
         flush=amdgpu_kms.amdgpu_flush,
+        show_fdinfo=amdgpu_show_fdinfo,
         gem_object_open=amdgpu_gem.amdgpu_gem_object_open,
         gem_object_close=amdgpu_gem.amdgpu_gem_object_close,
         gem_prime_export=amdgpu_gem_prime_export,
+        gem_prime_import=amdgpu_gem_prime_import,
         dumb_create=amdgpu_mode_dumb_create,
     )
 
@@ -106,8 +113,26 @@ def probe(kernel: Kernel, identity: GpuIdentity, index: int) -> AmdgpuDevice:
         render_minor=DRM_MINOR_RENDER_BASE + index,
         primary_minor=index,
         unique=f"pci:{adev.pci_address}",
+        syspath=adev.syspath,
     )
     adev.ddev.dev_private = adev
     version = f"{KMS_DRIVER_MAJOR}.{kernel.variant.driver_minor}.0"
     kernel.log.info(f"[drm] Initialized {DRIVER_NAME} {version} for {adev.pci_address} on minor {index}")
     return adev
+
+
+def remove(adev: AmdgpuDevice) -> None:
+    """Do what is left to do when the GPU was unplugged (amdgpu_pci_remove).
+
+    Its nodes go away, open files answer ENODEV, and what was on the rings ends with ECANCELED. CPU mappings of its
+    memory stay readable and writable here, as on a kernel that puts dummy pages behind them.
+    """
+    if adev.ddev.unplugged:
+        return
+    adev.ddev.unplug()
+    adev.info("amdgpu: finishing device.")
+    for ring in adev.rings:
+        # Nobody can wait for hardware that is gone (amdgpu_fence_driver_hw_fini).
+        amdgpu_fence_driver_force_completion(ring)
+    adev.kernel.sysfs.uevent(adev.syspath, KOBJ_REMOVE, {})
+    adev.kernel.sysfs.remove_device(adev.syspath)

@@ -7,8 +7,9 @@ import errno
 from typing import TYPE_CHECKING
 
 from amdgpu_hw.mock.kernel import amdgpu_vm
-from amdgpu_hw.mock.kernel.amdgpu_device import AmdgpuDevice, drm_to_adev
-from amdgpu_hw.mock.kernel.amdgpu_object import AmdgpuBo, amdgpu_bo_create, amdgpu_bo_fence
+from amdgpu_hw.mock.kernel.amdgpu_device import drm_to_adev
+from amdgpu_hw.mock.kernel.amdgpu_hmm import amdgpu_ttm_tt_check_usermm
+from amdgpu_hw.mock.kernel.amdgpu_object import AmdgpuBo, amdgpu_bo_fence
 from amdgpu_hw.mock.kernel.amdgpu_vm_types import AMDGPU_GPU_PAGE_SHIFT
 from amdgpu_hw.mock.kernel.amdgpu_vm_update_ctx import (
     AmdgpuVmUpdateCtx,
@@ -17,23 +18,14 @@ from amdgpu_hw.mock.kernel.amdgpu_vm_update_ctx import (
 )
 from amdgpu_hw.mock.kernel.dma_resv import DMA_RESV_USAGE_READ
 from amdgpu_hw.mock.kernel.drm_exec import drm_exec_fini, drm_exec_lock
-from amdgpu_hw.mock.kernel.drm_gem import DrmGemObject, drm_gem_handle_create
+from amdgpu_hw.mock.kernel.drm_gem import DrmGemObject
 from amdgpu_hw.mock.kernel.errno_ import KernelError, errno_name
 from amdgpu_hw.mock.kernel.wait import Blocking
 from amdgpu_hw.uapi.amdgpu_drm import (
-    AMDGPU_GEM_CREATE_CPU_ACCESS_REQUIRED,
-    AMDGPU_GEM_CREATE_ENCRYPTED,
     AMDGPU_GEM_CREATE_NO_CPU_ACCESS,
     AMDGPU_GEM_CREATE_VM_ALWAYS_VALID,
-    AMDGPU_GEM_CREATE_VRAM_CLEARED,
-    AMDGPU_GEM_CREATE_VRAM_WIPE_ON_RELEASE,
     AMDGPU_GEM_DOMAIN_CPU,
-    AMDGPU_GEM_DOMAIN_DOORBELL,
-    AMDGPU_GEM_DOMAIN_GDS,
     AMDGPU_GEM_DOMAIN_GTT,
-    AMDGPU_GEM_DOMAIN_GWS,
-    AMDGPU_GEM_DOMAIN_MMIO_REMAP,
-    AMDGPU_GEM_DOMAIN_OA,
     AMDGPU_GEM_DOMAIN_VRAM,
     AMDGPU_GEM_LIST_HANDLES_FLAG_IS_IMPORT,
     AMDGPU_GEM_METADATA_OP_GET_METADATA,
@@ -41,21 +33,20 @@ from amdgpu_hw.uapi.amdgpu_drm import (
     AMDGPU_GEM_OP_GET_GEM_CREATE_INFO,
     AMDGPU_GEM_OP_GET_MAPPING_INFO,
     AMDGPU_GEM_OP_SET_PLACEMENT,
-    AMDGPU_GEM_USERPTR_READONLY,
-    AMDGPU_GEM_USERPTR_REGISTER,
+    AMDGPU_TILING_TILE_SPLIT_MASK,
+    AMDGPU_TILING_TILE_SPLIT_SHIFT,
     GEM_CREATE_IN,
-    GEM_CREATE_OUT,
     GEM_LIST_HANDLES,
     GEM_LIST_HANDLES_ENTRY,
     GEM_METADATA,
     GEM_MMAP_IN,
     GEM_MMAP_OUT,
     GEM_OP,
-    GEM_USERPTR,
     GEM_VM_ENTRY,
     GEM_WAIT_IDLE_IN,
     GEM_WAIT_IDLE_OUT,
 )
+from amdgpu_hw.uapi.amdgpu_info import AMDGPU_FAMILY_CZ
 
 if TYPE_CHECKING:
     from amdgpu_hw.mock.kernel.amdgpu_vm_types import AmdgpuBoVa
@@ -65,25 +56,21 @@ if TYPE_CHECKING:
     from amdgpu_hw.mock.kernel.file import Caller
 
 __all__ = (
-    "amdgpu_gem_create_ioctl",
     "amdgpu_gem_list_handles_ioctl",
     "amdgpu_gem_metadata_ioctl",
     "amdgpu_gem_mmap_ioctl",
     "amdgpu_gem_object_close",
-    "amdgpu_gem_object_create",
     "amdgpu_gem_object_open",
     "amdgpu_gem_op_ioctl",
-    "amdgpu_gem_userptr_ioctl",
     "amdgpu_gem_wait_idle_ioctl",
     "gem_object_lookup",
 )
 
-_DOMAIN_MASK = 0xFF
-_ON_CHIP = AMDGPU_GEM_DOMAIN_GDS | AMDGPU_GEM_DOMAIN_GWS | AMDGPU_GEM_DOMAIN_OA
 _PLACEMENTS = AMDGPU_GEM_DOMAIN_CPU | AMDGPU_GEM_DOMAIN_GTT | AMDGPU_GEM_DOMAIN_VRAM
-_USERPTR_FLAGS = 0xF
 _METADATA_BYTES = 256
 _INT_MAX = (1 << 31) - 1
+_TILE_SPLIT_MAX = 6
+"""What the display engines of GFX8 and older can be told (amdgpu_bo_set_tiling_flags)."""
 
 
 def gem_object_lookup(filp: DrmFile, handle: int) -> AmdgpuBo:
@@ -98,11 +85,12 @@ def gem_object_lookup(filp: DrmFile, handle: int) -> AmdgpuBo:
 
 
 def amdgpu_gem_object_open(obj: DrmGemObject, filp: DrmFile) -> None:
-    """Attach a BO to the address space of the file that gets a handle; EPERM for another VM's always-valid BO.
+    """Attach a BO to the address space of the file that gets a handle; EPERM for what belongs to another one.
 
     The kernel locks the BO here; nothing sleeps while the model changes the attachment, so it need not.
     """
     assert isinstance(obj, AmdgpuBo), "an object of another driver"
+    amdgpu_ttm_tt_check_usermm(obj, filp.pid)
     vm = filp.driver_priv.vm
     if obj.flags & AMDGPU_GEM_CREATE_VM_ALWAYS_VALID and not obj.is_always_valid(vm):
         raise KernelError(errno.EPERM, "always-valid BO of another address space")
@@ -160,106 +148,20 @@ def _amdgpu_gem_object_close_locked(bo: AmdgpuBo, filp: DrmFile) -> None:
             amdgpu_vm_update_ctx_leak(ctx)  # F2
 
 
-# -- GEM_CREATE, GEM_MMAP, GEM_USERPTR ----------------------------------------------------------------------------
-
-
-def amdgpu_gem_create_ioctl(dev: DrmDevice, data: bytearray, filp: DrmFile, caller: Caller) -> int | Blocking[int]:
-    """DRM_IOCTL_AMDGPU_GEM_CREATE: the checks of KERNEL.md 2.3, then ENOMEM when nothing fits."""
-    adev = drm_to_adev(dev)
-    _size, _alignment, domains, flags = GEM_CREATE_IN.unpack_from(data)
-    if flags & ~adev.variant.gem_create_settable:
-        raise KernelError(errno.EINVAL, f"flags {flags:#x}")
-    if adev.variant.refuses_doorbell and domains & AMDGPU_GEM_DOMAIN_DOORBELL:
-        raise KernelError(errno.EINVAL, "doorbell BO")
-    if domains & ~_DOMAIN_MASK:
-        raise KernelError(errno.EINVAL, f"domains {domains:#x}")
-    if flags & AMDGPU_GEM_CREATE_ENCRYPTED and not adev.identity.chip.tmz:
-        raise KernelError(errno.EINVAL, "encrypted BO without TMZ")
-    if domains & AMDGPU_GEM_DOMAIN_MMIO_REMAP:
-        raise KernelError(errno.EINVAL, "MMIO_REMAP BO")
-    always_valid = bool(flags & AMDGPU_GEM_CREATE_VM_ALWAYS_VALID)
-    if domains & _ON_CHIP and always_valid:
-        adev.err("GDS bo cannot be per-vm-bo")
-        raise KernelError(errno.EINVAL, "always-valid BO on chip")
-    vm = filp.driver_priv.vm
-    needs_clear = bool(domains & AMDGPU_GEM_DOMAIN_VRAM)
-    if (needs_clear and adev.mman.ib_pool.exhausted) or (always_valid and vm.root_resv.locked):
-        return _amdgpu_gem_create_sleeping(adev, data, filp, vm.root_resv if always_valid else None)
-    return _amdgpu_gem_create_locked(adev, data, filp, vm.root_resv if always_valid else None)
-
-
-def _amdgpu_gem_create_sleeping(
-    adev: AmdgpuDevice, data: bytearray, filp: DrmFile, resv: DmaResv | None
-) -> Blocking[int]:
-    _size, _alignment, domains, _flags = GEM_CREATE_IN.unpack_from(data)
-    locked = yield from drm_exec_lock(() if resv is None else (resv,), interruptible=True)
-    try:
-        if domains & AMDGPU_GEM_DOMAIN_VRAM:
-            yield from adev.mman.ib_pool.wait()
-        return _amdgpu_gem_create_locked(adev, data, filp, resv)
-    finally:
-        drm_exec_fini(locked)
-
-
-def _amdgpu_gem_create_locked(adev: AmdgpuDevice, data: bytearray, filp: DrmFile, resv: DmaResv | None) -> int:
-    size, alignment, domains, flags = GEM_CREATE_IN.unpack_from(data)
-    # New VRAM always reads zero, asked for or not.
-    flags |= AMDGPU_GEM_CREATE_VRAM_CLEARED
-    if domains & _ON_CHIP:
-        flags |= AMDGPU_GEM_CREATE_NO_CPU_ACCESS
-    bo = amdgpu_gem_object_create(adev, size, alignment & 0xFFFFFFFF, domains, flags, resv)
-    try:
-        handle = drm_gem_handle_create(filp, bo)
-    finally:
-        bo.put()  # the handle has its own reference
-    data[: GEM_CREATE_IN.size] = bytes(GEM_CREATE_IN.size)
-    GEM_CREATE_OUT.pack_into(data, 0, handle, 0)
-    return 0
-
-
-def amdgpu_gem_object_create(
-    adev: AmdgpuDevice, size: int, alignment: int, domain: int, flags: int, resv: DmaResv | None
-) -> AmdgpuBo:
-    """Create a buffer for user space, giving up CPU access and then VRAM if it must; sizes in bytes."""
-    flags |= AMDGPU_GEM_CREATE_VRAM_WIPE_ON_RELEASE
-    while True:
-        try:
-            return amdgpu_bo_create(adev, size, alignment, domain, flags, resv)
-        except KernelError:
-            if flags & AMDGPU_GEM_CREATE_CPU_ACCESS_REQUIRED:
-                flags &= ~AMDGPU_GEM_CREATE_CPU_ACCESS_REQUIRED
-            elif domain == AMDGPU_GEM_DOMAIN_VRAM:
-                domain |= AMDGPU_GEM_DOMAIN_GTT
-            else:
-                raise
+# -- GEM_MMAP -------------------------------------------------------------------------------------------------------
 
 
 def amdgpu_gem_mmap_ioctl(dev: DrmDevice, data: bytearray, filp: DrmFile, caller: Caller) -> int:
-    """DRM_IOCTL_AMDGPU_GEM_MMAP: the offset to mmap() the node with; ENOENT, EPERM without CPU access."""
+    """DRM_IOCTL_AMDGPU_GEM_MMAP: the offset to mmap() the node with; ENOENT, EPERM without CPU access, for userptr."""
     handle, _ = GEM_MMAP_IN.unpack_from(data)
     GEM_MMAP_OUT.pack_into(data, 0, 0)
     bo = gem_object_lookup(filp, handle)
+    if bo.user_pages is not None:
+        raise KernelError(errno.EPERM, "userptr")
     if bo.flags & AMDGPU_GEM_CREATE_NO_CPU_ACCESS:
         raise KernelError(errno.EPERM, "NO_CPU_ACCESS")
     GEM_MMAP_OUT.pack_into(data, 0, bo.mmap_offset)
     return 0
-
-
-def amdgpu_gem_userptr_ioctl(dev: DrmDevice, data: bytearray, filp: DrmFile, caller: Caller) -> int:
-    """DRM_IOCTL_AMDGPU_GEM_USERPTR: checks its arguments as the kernel does, and is then refused.
-
-    ENOSYS and a line in the log: pages of a client cannot be given to the mock GPU.
-    """
-    adev = drm_to_adev(dev)
-    addr, size, flags, _handle = GEM_USERPTR.unpack_from(data)
-    if (addr | size) & 0xFFF:
-        raise KernelError(errno.EINVAL, f"address {addr:#x} or size {size:#x} not page aligned")
-    if flags & ~_USERPTR_FLAGS:
-        raise KernelError(errno.EINVAL, f"flags {flags:#x}")
-    if not flags & (AMDGPU_GEM_USERPTR_READONLY | AMDGPU_GEM_USERPTR_REGISTER):
-        raise KernelError(errno.EACCES, "writable without REGISTER")
-    adev.kernel.log.warn(f"{caller.comm}[{caller.pid}]: GEM_USERPTR is not modelled")
-    raise KernelError(errno.ENOSYS, "userptr is not modelled")
 
 
 # -- GEM_WAIT_IDLE, GEM_METADATA ----------------------------------------------------------------------------------
@@ -300,11 +202,18 @@ def amdgpu_gem_metadata_ioctl(dev: DrmDevice, data: bytearray, filp: DrmFile, ca
     elif op == AMDGPU_GEM_METADATA_OP_SET_METADATA:
         if size > _METADATA_BYTES:
             raise KernelError(errno.EINVAL, f"{size} bytes of metadata")
-        bo.tiling_flags = tiling_info
+        _amdgpu_bo_set_tiling_flags(bo, tiling_info)
         bo.metadata = blob[:size]
         if size:
             bo.metadata_flags = flags
     return 0
+
+
+def _amdgpu_bo_set_tiling_flags(bo: AmdgpuBo, tiling_flags: int) -> None:
+    tile_split = tiling_flags >> AMDGPU_TILING_TILE_SPLIT_SHIFT & AMDGPU_TILING_TILE_SPLIT_MASK
+    if bo.adev.identity.chip.family <= AMDGPU_FAMILY_CZ and tile_split > _TILE_SPLIT_MAX:
+        raise KernelError(errno.EINVAL, f"tile split {tile_split}")
+    bo.tiling_flags = tiling_flags
 
 
 # -- GEM_OP, GEM_LIST_HANDLES -------------------------------------------------------------------------------------
@@ -326,7 +235,7 @@ def amdgpu_gem_op_ioctl(dev: DrmDevice, data: bytearray, filp: DrmFile, caller: 
         _set_placement(bo, value)
     elif op == AMDGPU_GEM_OP_GET_MAPPING_INFO and variant.has_mapping_info:
         if num_entries > _INT_MAX // GEM_VM_ENTRY.size:
-            raise KernelError(errno.EINVAL, f"{num_entries} entries")
+            raise KernelError(variant.mapping_info_limit_errno, f"{num_entries} entries")
         bo_va = amdgpu_vm.amdgpu_vm_bo_find(filp.driver_priv.vm, bo)
         entries = _mapping_info(bo_va) if bo_va is not None else []
         # Written to user space even if copying the entries fails.
@@ -353,12 +262,15 @@ def _mapping_info(bo_va: AmdgpuBoVa) -> list[bytes]:
 
 
 def _set_placement(bo: AmdgpuBo, domains: int) -> None:
-    """Change where a BO should be; it is not moved, as nothing is evicted in the model."""
+    """Change where a BO should be; it is moved by the next submission that uses it."""
     if bo.import_attach is not None and domains & AMDGPU_GEM_DOMAIN_VRAM:
         raise KernelError(errno.EINVAL, "imported BO cannot be in VRAM")
+    if bo.user_pages is not None:
+        raise KernelError(errno.EPERM, "user pages stay where they are")
     bo.preferred_domains = bo.allowed_domains = domains & _PLACEMENTS
     if bo.allowed_domains == AMDGPU_GEM_DOMAIN_VRAM:
         bo.allowed_domains |= AMDGPU_GEM_DOMAIN_GTT
+    bo.update_settled()
     if bo.flags & AMDGPU_GEM_CREATE_VM_ALWAYS_VALID:
         amdgpu_vm.amdgpu_vm_bo_invalidate(bo, evicted=True)
 

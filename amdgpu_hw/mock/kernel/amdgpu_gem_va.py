@@ -12,7 +12,6 @@ import errno
 from typing import TYPE_CHECKING
 
 from amdgpu_hw.mock.kernel import amdgpu_vm, amdgpu_vm_mapping
-from amdgpu_hw.mock.kernel.amdgpu_device import AmdgpuDevice, drm_to_adev
 from amdgpu_hw.mock.kernel.amdgpu_sync import AmdgpuSync
 from amdgpu_hw.mock.kernel.amdgpu_vm_types import AMDGPU_GPU_PAGE_SHIFT, AmdgpuBoVa
 from amdgpu_hw.mock.kernel.amdgpu_vm_update_ctx import (
@@ -51,6 +50,8 @@ from amdgpu_hw.uapi.amdgpu_drm import (
 )
 
 if TYPE_CHECKING:
+    from amdgpu_hw.mock.kernel.amdgpu_device import AmdgpuDevice
+    from amdgpu_hw.mock.kernel.amdgpu_kms import AmdgpuFpriv
     from amdgpu_hw.mock.kernel.amdgpu_object import AmdgpuBo
     from amdgpu_hw.mock.kernel.drm_drv import DrmDevice
     from amdgpu_hw.mock.kernel.drm_file import DrmFile
@@ -179,11 +180,12 @@ def _lookup_bo(filp: DrmFile, args: GemVa) -> AmdgpuBo | None:
 
 def amdgpu_gem_va_ioctl(dev: DrmDevice, data: bytearray, filp: DrmFile, caller: Caller) -> int | Blocking[int]:
     """DRM_IOCTL_AMDGPU_GEM_VA: map, unmap, clear or replace in the address space of the file."""
-    adev = drm_to_adev(dev)
+    fpriv: AmdgpuFpriv = filp.driver_priv
+    adev = fpriv.adev
     args = GemVa(data, adev.variant)
     amdgpu_gem_va_check(adev, args)
     bo = _lookup_bo(filp, args)
-    vm = filp.driver_priv.vm
+    vm = fpriv.vm
     ctx = AmdgpuVmUpdateCtx(adev, vm)
     ctx.explicit_sync_unmap = amdgpu_gem_va_wants_explicit_sync(adev.variant, args)
     if (

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from amdgpu_hw.mock.gpu.faults import Client
 from amdgpu_hw.mock.kernel.amdgpu_ids import AMDGPU_GFXHUB
 from amdgpu_hw.mock.kernel.amdgpu_reset import amdgpu_vm_print_task_info
+from amdgpu_hw.mock.kernel.gmc_v8_0 import gmc_v8_0_process_interrupt
 from amdgpu_hw.uapi.amdgpu_drm import AMDGPU_HW_IP_COMPUTE, AMDGPU_HW_IP_GFX
 from amdgpu_hw.uapi.amdgpu_info import AMDGPU_VMHUB_TYPE_GFX, AMDGPU_VMHUB_TYPE_MM0
 
@@ -62,6 +63,9 @@ class RateLimit:
 
 def amdgpu_gmc_process_fault(adev: AmdgpuDevice, ring: AmdgpuRing, fault: VmFault) -> None:
     """Record a fault in its VM and log it like the driver of this generation."""
+    if adev.identity.gc_version < (9,):
+        gmc_v8_0_process_interrupt(adev, fault)
+        return
     address = fault.va & ~0xFFF & (1 << 48) - 1
     client, client_name = _client(ring, fault.client)
     permission = _PERMISSION_WRITE if fault.write else _PERMISSION_READ
@@ -83,7 +87,8 @@ def amdgpu_gmc_process_fault(adev: AmdgpuDevice, ring: AmdgpuRing, fault: VmFaul
         adev.err(f"  in page starting at address 0x{address:016x} from client {ih_client}")
         prefix = "GCVM"
     else:
-        adev.err(f"[{'gfxhub0' if on_gfxhub else 'mmhub0'}] no-retry page fault ({ids})")
+        retry = "retry" if adev.identity.vm.retry_faults else "no-retry"
+        adev.err(f"[{'gfxhub0' if on_gfxhub else 'mmhub0'}] {retry} page fault ({ids})")
         amdgpu_vm_print_task_info(adev, vm)
         name = "UTCL2" if on_gfxhub else "VMC"
         adev.err(f"  in page starting at address 0x{address:016x} from IH client 0x{ih_client:x} ({name})")

@@ -43,13 +43,16 @@ AMDGPU_MMHUB0 = 8
 
 
 class AmdgpuVmid:
-    """`struct amdgpu_vmid`: one id; ``owner`` is the VM that used it last, ``active`` the jobs that use it."""
+    """`struct amdgpu_vmid`: one id; ``owner`` tells the VM that used it last, ``active`` are the jobs that use it."""
 
-    __slots__ = ("active", "number", "owner")
+    __slots__ = ("active", "flushed_updates", "number", "owner")
 
     def __init__(self, number: int) -> None:
         self.number = number
-        self.owner: AmdgpuVm | None = None
+        self.owner = 0
+        """First fence context of the entity for immediate updates of the VM, as in the kernel: each has its own."""
+        self.flushed_updates = 0
+        """What `vm.tlb_seq` was when the id's part of the TLB was last flushed."""
         self.active: dict[int, DmaFence] = {}
 
     def active_fence(self) -> DmaFence | None:
@@ -87,14 +90,18 @@ def amdgpu_vmid_grab(ring: AmdgpuRing, vm: AmdgpuVm, job: AmdgpuJob) -> DmaFence
             ring.vmid_wait = fence
         return fence
     vmid = manager.reserved.get(vm)
+    owner = vm.immediate.fence_context
     if vmid is not None:
-        if vmid.owner is not vm and (busy := vmid.active_fence()) is not None:
+        if vmid.owner != owner and (busy := vmid.active_fence()) is not None:
             return busy
     else:
-        vmid = next((vmid for vmid in reversed(manager.ids_lru) if vmid.owner is vm), idle)
+        vmid = next((vmid for vmid in reversed(manager.ids_lru) if vmid.owner == owner), idle)
         manager.ids_lru.remove(vmid)
         manager.ids_lru.append(vmid)
-    vmid.owner = vm
+    if vmid.owner != owner or vmid.flushed_updates < vm.tlb_seq:
+        job.vm_needs_flush = True
+        vmid.flushed_updates = vm.tlb_seq
+    vmid.owner = owner
     vmid.active[job.s_fence.context] = job.s_fence
     job.vmid = vmid.number
     return None

@@ -7,12 +7,14 @@ import errno
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from amdgpu_hw.mock.gpu.ring import CallWork, Ib, IbWork
+from amdgpu_hw.mock.gpu.timing import Operation
+from amdgpu_hw.mock.gpu.work import CallWork, Ib, IbWork
 from amdgpu_hw.mock.kernel import amdgpu_vm
 from amdgpu_hw.mock.kernel.amdgpu_ids import amdgpu_vmid_grab
 from amdgpu_hw.mock.kernel.amdgpu_reset import amdgpu_job_timedout
 from amdgpu_hw.mock.kernel.amdgpu_ring import amdgpu_ib_schedule
 from amdgpu_hw.mock.kernel.errno_ import KernelError
+from amdgpu_hw.mock.kernel.fault_injection import AllocSite
 from amdgpu_hw.mock.kernel.gpu_scheduler import DrmGpuSchedStat, DrmSchedBackendOps, DrmSchedJob
 
 if TYPE_CHECKING:
@@ -34,15 +36,19 @@ class AmdgpuJob(DrmSchedJob):
 
     __slots__ = (
         "adev",
+        "amount",
         "call",
+        "forgiven",
         "gang_submit",
         "generation",
         "ibs",
         "job_run_counter",
+        "operation",
         "preamble_present",
         "uf_address",
         "uf_sequence",
         "vm",
+        "vm_needs_flush",
         "vmid",
     )
 
@@ -53,6 +59,9 @@ class AmdgpuJob(DrmSchedJob):
         self.generation = amdgpu_vm.amdgpu_vm_generation(adev, vm)
         self.ibs: list[Ib] = []
         self.call: Callable[[], None] | None = None
+        self.operation = Operation.OTHER
+        """What kind of work `call` is, and `amount` of what: for its modelled time."""
+        self.amount = 0
         self.gang_submit: DmaFence | None = None
         """Scheduled fence of the gang's leader; None for a job alone."""
         self.preamble_present = False
@@ -60,15 +69,19 @@ class AmdgpuJob(DrmSchedJob):
         """Where in GPU memory the ring writes `uf_sequence` when the job is done; None without a user fence."""
         self.uf_sequence = 0
         self.vmid = 0
+        self.vm_needs_flush = False
+        """The VMID has to forget what it knows of the page tables."""
         self.job_run_counter = 0
+        self.forgiven = 0
+        """How many timeouts were put down to the mock's own slowness."""
 
     def hardware_work(self, on_done: Callable[[int], None]) -> IbWork | CallWork:
         """What the ring has to do; it calls ``on_done`` with 0 or a negative errno."""
         if self.call is not None:
-            return CallWork(self.call, on_done)
+            return CallWork(self.call, on_done, self.operation, self.amount)
         if self.vm is None:
             raise AssertionError("a job with IBs but without a VM")
-        return IbWork(self.ibs, self.vm.page_table, self.vmid, on_done)
+        return IbWork(self.ibs, self.vm.page_table, self.vmid, on_done, self.vm_needs_flush)
 
     def write_user_fence(self) -> None:
         """Write the sequence number where user space asked for it (64 bit, behind the last IB)."""
@@ -86,6 +99,8 @@ def amdgpu_job_alloc(
     """
     if num_ibs == 0 and vm is not None:
         raise KernelError(errno.EINVAL, "a job without IBs")
+    if adev.kernel.faults.alloc_armed:
+        adev.kernel.faults.alloc(AllocSite.JOB)
     return AmdgpuJob(adev, vm, entity, owner)
 
 

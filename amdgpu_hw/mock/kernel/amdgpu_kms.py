@@ -12,10 +12,12 @@ from amdgpu_hw.mock.kernel.amdgpu_ctx import AmdgpuCtxMgr, amdgpu_ctx_mgr_entity
 from amdgpu_hw.mock.kernel.amdgpu_device import AmdgpuDevice, drm_to_adev
 from amdgpu_hw.mock.kernel.amdgpu_ids import AMDGPU_GFXHUB, amdgpu_vmid_free_reserved
 from amdgpu_hw.mock.kernel.amdgpu_kms_info import INFO_QUERIES
+from amdgpu_hw.mock.kernel.dma_resv import DMA_RESV_USAGE_BOOKKEEP
 from amdgpu_hw.mock.kernel.errno_ import KernelError
 from amdgpu_hw.mock.kernel.idr import Idr
 from amdgpu_hw.mock.kernel.wait import Blocking
 from amdgpu_hw.uapi.amdgpu_drm import INFO
+from amdgpu_hw.uapi.amdgpu_info import AMDGPU_INFO_UQ_FW_AREAS
 
 if TYPE_CHECKING:
     from amdgpu_hw.mock.kernel.amdgpu_vm_types import AmdgpuBoVa, AmdgpuVm
@@ -30,6 +32,10 @@ __all__ = (
     "amdgpu_flush",
     "amdgpu_info_ioctl",
 )
+
+
+MAX_WAIT_SCHED_ENTITY_Q_EMPTY = 1_000_000_000
+"""In ns."""
 
 
 class AmdgpuFpriv:
@@ -79,21 +85,29 @@ def amdgpu_driver_postclose_kms(dev: DrmDevice, filp: DrmFile) -> Blocking[None]
 
 
 def amdgpu_flush(dev: DrmDevice, filp: DrmFile, caller: Caller) -> Blocking[None] | None:
-    """Hold up close() until what the file has submitted is on the rings (KERNEL.md 4.8).
+    """Hold up close() until what the file has submitted is on the rings; a process that exits waits for 1 s only.
 
-    The limit of one second for a process that exits is the transport's: it stops waiting for the call.
+    See KERNEL.md 4.8 and E16. The kernel also kills what is still queued when the process died of SIGKILL; here that
+    is left to the release of the file, which nobody can tell apart unless another process has the file too.
     """
     fpriv: AmdgpuFpriv = filp.driver_priv
     vm = fpriv.vm
     entities = [centity.entity for centity in fpriv.ctx_mgr.entities()]
-    if all(entity.is_idle for entity in (*entities, vm.immediate, vm.delayed)):
+    idle = all(entity.is_idle for entity in (*entities, vm.immediate, vm.delayed))
+    if fpriv.adev.variant.flush_waits_root_resv:
+        idle = idle and not any(vm.root_resv.iter(DMA_RESV_USAGE_BOOKKEEP))
+    if idle:
         return None
-    return _amdgpu_flush(fpriv)
+    return _amdgpu_flush(fpriv, caller.exiting)
 
 
-def _amdgpu_flush(fpriv: AmdgpuFpriv) -> Blocking[None]:
-    yield from amdgpu_ctx_mgr_entity_flush(fpriv.ctx_mgr, None)
-    yield from amdgpu_vm.amdgpu_vm_wait_idle(fpriv.vm, None)
+def _amdgpu_flush(fpriv: AmdgpuFpriv, exiting: bool) -> Blocking[None]:
+    kernel = fpriv.adev.kernel
+    deadline = kernel.now() + MAX_WAIT_SCHED_ENTITY_Q_EMPTY if exiting else None
+    yield from amdgpu_ctx_mgr_entity_flush(fpriv.ctx_mgr, deadline)
+    if deadline is None and fpriv.adev.variant.flush_waits_root_resv:
+        deadline = kernel.now() + MAX_WAIT_SCHED_ENTITY_Q_EMPTY
+    yield from amdgpu_vm.amdgpu_vm_wait_idle(fpriv.vm, deadline)
 
 
 def amdgpu_info_ioctl(dev: DrmDevice, data: bytearray, filp: DrmFile, caller: Caller) -> int:
@@ -102,9 +116,9 @@ def amdgpu_info_ioctl(dev: DrmDevice, data: bytearray, filp: DrmFile, caller: Ca
     if not size or not pointer:
         raise KernelError(errno.EINVAL, "no room for a reply")
     answer = INFO_QUERIES.get(query)
-    if answer is None:
-        raise KernelError(errno.EINVAL, f"unknown query {query:#x}")
     fpriv: AmdgpuFpriv = filp.driver_priv
+    if answer is None or (query == AMDGPU_INFO_UQ_FW_AREAS and not fpriv.adev.variant.has_userq_ioctls):
+        raise KernelError(errno.EINVAL, f"unknown query {query:#x}")
     reply = answer(fpriv.adev, fpriv, arg0, arg1, arg2, arg3)
     caller.copy_to_user(pointer, reply if len(reply) <= size else reply[:size])
     return 0

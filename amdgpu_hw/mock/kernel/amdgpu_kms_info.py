@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
 from amdgpu_hw.mock.kernel.amdgpu_ring import amdgpu_ctx_num_entities, amdgpu_ring_max_ibs
+from amdgpu_hw.mock.kernel.amdgpu_ttm import AMDGPU_VM_RESERVED_VRAM
 from amdgpu_hw.mock.kernel.errno_ import KernelError
 from amdgpu_hw.uapi import amdgpu_drm as drm
 from amdgpu_hw.uapi import amdgpu_info as info
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
 __all__ = ("INFO_QUERIES", "InfoQuery")
 
 InfoQuery: TypeAlias = Callable[["AmdgpuDevice", "AmdgpuFpriv", int, int, int, int], bytes]
-
-AMDGPU_VM_RESERVED_VRAM = 8 << 20
-"""VRAM that no user allocation may take, so that page tables can still be made (amdgpu_vm.h)."""
 
 _u32 = struct.Struct("<I").pack
 _u64 = struct.Struct("<Q").pack
@@ -139,7 +137,7 @@ def _num_evictions(adev: AmdgpuDevice, fpriv: AmdgpuFpriv, *_: int) -> bytes:
 
 
 def _num_vram_cpu_page_faults(adev: AmdgpuDevice, fpriv: AmdgpuFpriv, *_: int) -> bytes:
-    return _u64(0)  # clients map the GPU's memory natively: the CPU never faults on it
+    return _u64(adev.mman.num_vram_cpu_page_faults)
 
 
 def _vram_usage(adev: AmdgpuDevice, fpriv: AmdgpuFpriv, *_: int) -> bytes:
@@ -167,7 +165,7 @@ def _gds_config(adev: AmdgpuDevice, fpriv: AmdgpuFpriv, *_: int) -> bytes:
 def _usable_heaps(adev: AmdgpuDevice) -> tuple[int, int, int]:
     """VRAM, CPU-visible VRAM and GTT, in bytes, less what the driver itself has pinned."""
     memory = adev.identity.memory
-    vram = memory.vram - memory.vram_pinned - AMDGPU_VM_RESERVED_VRAM
+    vram = memory.vram - memory.all_vram_pinned - AMDGPU_VM_RESERVED_VRAM
     visible = min(memory.visible_vram - memory.vram_pinned, vram)
     return vram, visible, memory.gtt - memory.gtt_pinned
 
@@ -210,7 +208,7 @@ _AMDGPU_GFX_MAX_SH_PER_SE = 2
 
 
 def _dev_info(adev: AmdgpuDevice, fpriv: AmdgpuFpriv, *_: int) -> bytes:
-    return adev.dev_info
+    return adev.dev_info[: adev.variant.dev_info_size]
 
 
 def _vce_clock_table(adev: AmdgpuDevice, fpriv: AmdgpuFpriv, *_: int) -> bytes:

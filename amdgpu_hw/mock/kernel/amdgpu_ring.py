@@ -3,15 +3,18 @@
 
 from __future__ import annotations
 
+import errno
 from typing import TYPE_CHECKING
 
 from amdgpu_hw.mock.kernel.amdgpu_fence import AmdgpuFenceDriver, amdgpu_fence_emit
 from amdgpu_hw.mock.kernel.amdgpu_ids import AMDGPU_GFXHUB
 from amdgpu_hw.mock.kernel.dma_fence import DmaFence, dma_fence_get_stub
+from amdgpu_hw.mock.kernel.errno_ import KernelError
 from amdgpu_hw.uapi import amdgpu_drm as drm
 
 if TYPE_CHECKING:
     from amdgpu_hw.mock.gpu.ring import Ring
+    from amdgpu_hw.mock.gpu.work import Ib
     from amdgpu_hw.mock.kernel.amdgpu_device import AmdgpuDevice
     from amdgpu_hw.mock.kernel.amdgpu_job import AmdgpuJob
     from amdgpu_hw.mock.kernel.gpu_scheduler import DrmGpuScheduler
@@ -45,6 +48,11 @@ amdgpu_ctx_num_entities = {
     drm.AMDGPU_HW_IP_VPE: 1,
 }
 """Rings a context can name, by IP."""
+
+_SDMA_IB_ALIGNMENT = 32
+"""In bytes; the lower bits of an address are not in the packet (sdma_v*_ring_emit_ib)."""
+_GFX_WITH_ALIGNED_IBS = 9
+_GFX_WITHOUT_CE = 11
 
 _MAX_IBS = {
     drm.AMDGPU_HW_IP_GFX: 192,
@@ -108,12 +116,40 @@ class AmdgpuRing:
         return f"<ring {self.name}>"
 
 
+def _amdgpu_ring_emit_ib(ring: AmdgpuRing, ib: Ib) -> Ib:
+    """Return an IB as the ring's packet names it; no ioctl checks the address or that there is a constant engine.
+
+    Where the kernel has a BUG_ON(), its worker for the ring dies and the machine with it. Here the job fails.
+    """
+    adev = ring.adev
+    gfx = adev.identity.gc_version[0]
+    if ring.hw_ip == drm.AMDGPU_HW_IP_DMA:
+        return ib._replace(va=ib.va & -_SDMA_IB_ALIGNMENT)
+    # Later kernels refuse such an IB in the ioctl, and run it as any other when told to let it through.
+    no_ce = gfx >= _GFX_WITHOUT_CE and not adev.variant.blocks_ce_ibs
+    if ib.flags & drm.AMDGPU_IB_FLAG_CE and ring.hw_ip == drm.AMDGPU_HW_IP_GFX and no_ce:
+        adev.err(f"kernel BUG in gfx_v{gfx}_0_ring_emit_ib_gfx: there is no constant engine")
+        raise KernelError(errno.EINVAL, "IB for an engine that is not there")
+    if ib.va & 3 and gfx >= _GFX_WITH_ALIGNED_IBS:
+        adev.err(f"kernel BUG in gfx_v{gfx}_0_ring_emit_ib: IB at {ib.va:#x}")
+        raise KernelError(errno.EINVAL, "IB that does not start at a dword")
+    return ib._replace(va=ib.va & ~3)
+
+
 def amdgpu_ib_schedule(ring: AmdgpuRing, job: AmdgpuJob) -> DmaFence:
     """Write a job to the ring; returns its hardware fence.
 
     The kernel brackets the IBs with cache flushes and, where the job depends on another one of the same ring, a
     pipeline sync. The model's rings finish one job before they begin the next, so these would do nothing.
     """
+    adev = ring.adev
+    if adev.ddev.unplugged:
+        adev.err(f"couldn't schedule ib on ring <{ring.name}>")
+        raise KernelError(errno.EINVAL, "the ring is gone")
+    for index, ib in enumerate(job.ibs):
+        if ib.va & _SDMA_IB_ALIGNMENT - 1 or ib.flags & drm.AMDGPU_IB_FLAG_CE:
+            job.ibs[index] = _amdgpu_ring_emit_ib(ring, ib)
     fence = amdgpu_fence_emit(ring, job)
-    ring.hw.submit(job.hardware_work(fence.done))
+    fence.work = work = job.hardware_work(fence.done)
+    ring.hw.submit(work)
     return fence

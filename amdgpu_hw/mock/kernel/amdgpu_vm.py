@@ -12,16 +12,17 @@ and `amdgpu_vm_fini`. Errors are `KernelError`.
 from __future__ import annotations
 
 import errno
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
 
 from amdgpu_hw.mock.kernel.amdgpu_vm_types import AmdgpuBoVa, AmdgpuVm, amdgpu_vm_generation
 
 # isort: split
 # amdgpu_job, which the updates below are made of, takes amdgpu_vm_generation from this module: it has to be here.
-from amdgpu_hw.mock.gpu.page_table import Entry, PageTable
+from amdgpu_hw.mock.gpu.page_table import Entry, PageTable, geometry_for
 from amdgpu_hw.mock.kernel import amdgpu_sync, amdgpu_vm_pt, amdgpu_vm_update
 from amdgpu_hw.mock.kernel.amdgpu_sync import AMDGPU_SYNC_EQ_OWNER, AMDGPU_SYNC_EXPLICIT, AmdgpuSync
+from amdgpu_hw.mock.kernel.amdgpu_vm_prt import amdgpu_vm_free_mapping, amdgpu_vm_prt_fini
 from amdgpu_hw.mock.kernel.amdgpu_vm_update_ctx import (
     AmdgpuVmUpdateCtx,
     amdgpu_vm_is_bo_always_valid,
@@ -34,7 +35,9 @@ from amdgpu_hw.mock.kernel.dma_fence import DmaFence, dma_fence_wait
 from amdgpu_hw.mock.kernel.dma_resv import DMA_RESV_USAGE_BOOKKEEP, DmaResv
 from amdgpu_hw.mock.kernel.errno_ import KernelError
 from amdgpu_hw.mock.kernel.gpu_scheduler import DRM_SCHED_PRIORITY_NORMAL, DrmSchedEntity
+from amdgpu_hw.mock.kernel.ttm_bo import ttm_bo_set_bulk_move
 from amdgpu_hw.mock.kernel.wait import Blocking
+from amdgpu_hw.uapi.amdgpu_drm import AMDGPU_VM_PAGE_PRT
 
 if TYPE_CHECKING:
     from amdgpu_hw.mock.gpus.identity import GpuIdentity
@@ -58,6 +61,7 @@ __all__ = (
     "amdgpu_vm_handle_moved",
     "amdgpu_vm_init",
     "amdgpu_vm_is_bo_always_valid",
+    "amdgpu_vm_needs_validation",
     "amdgpu_vm_ready",
     "amdgpu_vm_update_ctx_finish",
     "amdgpu_vm_update_pdes",
@@ -73,6 +77,11 @@ class AmdgpuVmManager:
     def __init__(self, identity: GpuIdentity) -> None:
         self.max_pfn = identity.vm.size_gib << 18
         """Pages of an address space, the reserved ones at both ends included."""
+        self.geometry = geometry_for(identity.gc_version, self.max_pfn)
+        self.has_set_prt = identity.gc_version < (9,)
+        """PRT is a switch of the whole device (`gmc_funcs->set_prt`), not a bit of a page's entry."""
+        self.num_prt_users = 0
+        """PRT mappings of all processes, and those whose removal is not over yet; counted with that switch only."""
         self.leaked_update_ctx: list[AmdgpuVmUpdateCtx] = []
         """Contexts that were dropped without being finished; empty on a kernel without F2 and F10."""
         self.next_pasid = 1 << 15
@@ -86,7 +95,7 @@ def amdgpu_vm_init(adev: AmdgpuDevice, filp: DrmFile) -> AmdgpuVm:
     """Make the address space of an open file."""
     vm = AmdgpuVm(
         adev,
-        PageTable(adev.identity.gc_version),
+        PageTable(adev.identity.gc_version, adev.vm_manager.geometry),
         immediate=DrmSchedEntity(adev.vm_pte_scheds, DRM_SCHED_PRIORITY_NORMAL),
         delayed=DrmSchedEntity(adev.vm_pte_scheds, DRM_SCHED_PRIORITY_NORMAL),
         generation=amdgpu_vm_generation(adev, None),
@@ -111,6 +120,11 @@ def amdgpu_vm_fini(adev: AmdgpuDevice, vm: AmdgpuVm) -> Blocking[None]:
     """Tear an address space down; sleeps uninterruptibly while a TLB flush is to come (E16)."""
     yield from dma_fence_wait(vm.last_unlocked, interruptible=False)
     yield from dma_fence_wait(vm.last_tlb_flush, interruptible=False)
+    freed = [*vm.freed, *vm.delayed_freed]
+    if adev.vm_manager.has_set_prt and any(mapping.flags & AMDGPU_VM_PAGE_PRT for mapping in freed):
+        amdgpu_vm_prt_fini(adev, vm)
+    for mapping in freed:
+        amdgpu_vm_free_mapping(adev, mapping, None)
     vm.freed.clear()
     vm.delayed_freed.clear()
     vm.immediate.fini()
@@ -126,8 +140,18 @@ def amdgpu_vm_ready(vm: AmdgpuVm) -> bool:
     return not (vm.evicted and vm.adev.variant.always_valid_can_unready)
 
 
-def amdgpu_vm_validate(adev: AmdgpuDevice, vm: AmdgpuVm) -> None:
-    """Bring back what is evicted, and everything after a change of generation, before a submission uses the VM."""
+def amdgpu_vm_needs_validation(vm: AmdgpuVm) -> bool:
+    """Whether `amdgpu_vm_validate` has anything to do."""
+    return bool(vm.evicted) or vm.evicting or vm.generation != amdgpu_vm_generation(vm.adev, vm)
+
+
+def amdgpu_vm_validate(
+    adev: AmdgpuDevice, vm: AmdgpuVm, validate: Callable[[AmdgpuBo], Blocking[None]]
+) -> Blocking[None]:
+    """Bring back what is evicted, and everything after a change of generation, before a submission uses the VM.
+
+    ``validate`` brings one always-valid BO back, or raises `KernelError`.
+    """
     generation = amdgpu_vm_generation(adev, vm)
     if vm.generation != generation:
         vm.generation = generation
@@ -136,7 +160,10 @@ def amdgpu_vm_validate(adev: AmdgpuDevice, vm: AmdgpuVm) -> None:
         vm.delayed.fini()
         vm.immediate = DrmSchedEntity(adev.vm_pte_scheds, DRM_SCHED_PRIORITY_NORMAL)
         vm.delayed = DrmSchedEntity(adev.vm_pte_scheds, DRM_SCHED_PRIORITY_NORMAL)
-    for bo_va in list(vm.evicted):
+    while vm.evicted:
+        bo_va = next(iter(vm.evicted))
+        assert bo_va.bo is not None, "PRT mappings are never evicted"
+        yield from validate(bo_va.bo)
         del vm.evicted[bo_va]
         vm.moved[bo_va] = None
     vm.evicting = False
@@ -167,8 +194,10 @@ def amdgpu_vm_bo_add(adev: AmdgpuDevice, vm: AmdgpuVm, bo: AmdgpuBo | None) -> A
     bo_va = AmdgpuBoVa(vm, bo)
     if bo is not None:
         bo.vm_bo[vm] = bo_va
-        if amdgpu_vm_is_bo_always_valid(vm, bo) and not bo.in_preferred_domain:
-            _amdgpu_vm_bo_evicted(bo_va)
+        if amdgpu_vm_is_bo_always_valid(vm, bo):
+            ttm_bo_set_bulk_move(bo, vm.lru_bulk_move)
+            if not bo.in_preferred_domain:
+                _amdgpu_vm_bo_evicted(bo_va)
     return bo_va
 
 
@@ -177,6 +206,7 @@ def amdgpu_vm_bo_del(ctx: AmdgpuVmUpdateCtx, bo_va: AmdgpuBoVa) -> None:
     vm = bo_va.vm
     if bo_va.bo is not None:
         bo_va.bo.vm_bo.pop(vm, None)
+        ttm_bo_set_bulk_move(bo_va.bo, None)
     for state in (vm.evicted, vm.moved, vm.invalidated):
         state.pop(bo_va, None)
     for mapping in reversed(bo_va.valids):
@@ -187,6 +217,7 @@ def amdgpu_vm_bo_del(ctx: AmdgpuVmUpdateCtx, bo_va: AmdgpuBoVa) -> None:
     for mapping in bo_va.invalids:
         vm.va.remove(mapping)
         mapping.bo_va = None
+        amdgpu_vm_free_mapping(ctx.adev, mapping, bo_va.last_pt_update)
     bo_va.valids = {}
     bo_va.invalids = {}
 
@@ -257,7 +288,10 @@ def amdgpu_vm_clear_freed(ctx: AmdgpuVmUpdateCtx) -> DmaFence | None:
     fence = None
     while ctx.freed:
         mapping = ctx.freed.pop()
-        fence = amdgpu_vm_update_range(vm, sync, mapping.start, mapping.last, amdgpu_vm_pt.NO_ENTRY, flush_tlb=True)
+        try:
+            fence = amdgpu_vm_update_range(vm, sync, mapping.start, mapping.last, amdgpu_vm_pt.NO_ENTRY, flush_tlb=True)
+        finally:
+            amdgpu_vm_free_mapping(ctx.adev, mapping, fence)
         ctx.inputs_carried = True
     return fence
 
@@ -301,7 +335,7 @@ def amdgpu_vm_bo_update(ctx: AmdgpuVmUpdateCtx, bo_va: AmdgpuBoVa, clear: bool) 
     if bo_va.invalids:
         sync = amdgpu_vm_bo_update_sync(ctx, bo_va, clear)
         for mapping in reversed(bo_va.invalids):
-            entry = amdgpu_vm_pt.NO_ENTRY if clear else amdgpu_vm_pt.amdgpu_vm_get_vm_pte(bo, mapping)
+            entry = amdgpu_vm_pt.NO_ENTRY if clear else amdgpu_vm_pt.amdgpu_vm_get_vm_pte(vm.adev, bo, mapping)
             fence = amdgpu_vm_update_range(vm, sync, mapping.start, mapping.last, entry, flush_tlb)
             ctx.inputs_carried = True
             if clear or always_valid:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING
 
+from amdgpu_hw.mock.kernel.amdgpu_vm_prt import amdgpu_vm_free_mapping, amdgpu_vm_prt_get
 from amdgpu_hw.mock.kernel.amdgpu_vm_types import (
     AMDGPU_GPU_PAGE_SHIFT,
     AMDGPU_GPU_PAGE_SIZE,
@@ -23,7 +24,8 @@ from amdgpu_hw.mock.kernel.amdgpu_vm_update_ctx import (
     amdgpu_vm_update_ctx_add_freed_mapping,
 )
 from amdgpu_hw.mock.kernel.errno_ import KernelError
-from amdgpu_hw.uapi.amdgpu_drm import AMDGPU_VM_DELAY_UPDATE, AMDGPU_VM_EXPLICIT_SYNC
+from amdgpu_hw.mock.kernel.fault_injection import AllocSite
+from amdgpu_hw.uapi.amdgpu_drm import AMDGPU_VM_DELAY_UPDATE, AMDGPU_VM_EXPLICIT_SYNC, AMDGPU_VM_PAGE_PRT
 
 if TYPE_CHECKING:
     from amdgpu_hw.mock.kernel.amdgpu_device import AmdgpuDevice
@@ -75,6 +77,8 @@ def _amdgpu_vm_bo_insert_map(bo_va: AmdgpuBoVa, mapping: AmdgpuBoVaMapping) -> N
     vm = bo_va.vm
     bo_va.invalids[mapping] = None
     vm.va.insert(mapping)
+    if mapping.flags & AMDGPU_VM_PAGE_PRT:
+        amdgpu_vm_prt_get(vm.adev)
     if not bo_va.moved and amdgpu_vm_is_bo_always_valid(vm, bo_va.bo):
         amdgpu_vm_bo_moved(bo_va)
 
@@ -93,6 +97,8 @@ def amdgpu_vm_bo_map(adev: AmdgpuDevice, bo_va: AmdgpuBoVa, saddr: int, offset: 
     first = saddr >> AMDGPU_GPU_PAGE_SHIFT
     last = first + ((size - 1) >> AMDGPU_GPU_PAGE_SHIFT)
     amdgpu_vm_check_conflict(adev, bo_va.vm, first, last)
+    if adev.kernel.faults.alloc_armed:
+        adev.kernel.faults.alloc(AllocSite.MAPPING)
     flags = amdgpu_vm_mapping_flags(adev, flags)
     _amdgpu_vm_bo_insert_map(bo_va, AmdgpuBoVaMapping(first, last, offset, flags, bo_va))
 
@@ -103,6 +109,8 @@ def amdgpu_vm_bo_replace_map(
     """As `amdgpu_vm_bo_map`, removing first whatever was mapped there."""
     adev = ctx.adev
     amdgpu_vm_verify_parameters(adev, bo_va.bo, saddr, offset, size)
+    if adev.kernel.faults.alloc_armed:
+        adev.kernel.faults.alloc(AllocSite.MAPPING)
     amdgpu_vm_bo_clear_mappings(ctx, saddr, size)
     first = saddr >> AMDGPU_GPU_PAGE_SHIFT
     last = first + ((size - 1) >> AMDGPU_GPU_PAGE_SHIFT)
@@ -132,6 +140,7 @@ def amdgpu_vm_bo_unmap(ctx: AmdgpuVmUpdateCtx, bo_va: AmdgpuBoVa, saddr: int) ->
     else:
         # Never written, the kernel thinks. A remnant was, and its entries stay live (E6, F18).
         del bo_va.invalids[mapping]
+        amdgpu_vm_free_mapping(ctx.adev, mapping, bo_va.last_pt_update)
 
 
 def amdgpu_vm_split_mapping(ctx: AmdgpuVmUpdateCtx, mapping: AmdgpuBoVaMapping, first: int, last: int) -> None:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from sortedcontainers import SortedList
 
 from amdgpu_hw.mock.kernel.dma_fence import dma_fence_context_alloc, dma_fence_get_stub
-from amdgpu_hw.mock.kernel.dma_resv import DmaResv
+from amdgpu_hw.mock.kernel.dma_resv import DMA_RESV_USAGE_BOOKKEEP, DmaResv
+from amdgpu_hw.mock.kernel.ttm_resource import TtmLruBulkMove
 
 if TYPE_CHECKING:
     from amdgpu_hw.mock.gpu.page_table import PageTable
@@ -90,7 +91,7 @@ class VaTree:
             mapping = self._by_start[starts[after - 1]]
             if mapping.last >= start:
                 return mapping
-        if after < len(starts):
+        if after < len(self._by_start):
             mapping = self._by_start[starts[after]]
             if mapping.start <= last:
                 return mapping
@@ -176,6 +177,8 @@ class AmdgpuVm:
         """Always-valid BOs with mappings to write at the next submission."""
         self.invalidated: dict[AmdgpuBoVa, None] = {}
         """Other BOs that have moved."""
+        self.lru_bulk_move = TtmLruBulkMove()
+        """Its always-valid BOs, which are used by every submission and so by all together."""
         self.relocated = False
         """Page tables were added that no directory points to yet."""
         self.evicting = False
@@ -197,6 +200,17 @@ class AmdgpuVm:
         self.reserved_vmid: int | None = None
         self.fault_info = (0, 0, 0)
         """Last fault of this VM: address, status, hub (INFO GPUVM_FAULT)."""
+
+    def evict_page_tables(self) -> bool:
+        """Let the page tables go if nothing uses or changes them (amdgpu_vm_evictable).
+
+        They keep their content; but until the next submission has brought them back nobody can update them. The model
+        counts no memory for them: they live in the part of VRAM that is kept for them (`AMDGPU_VM_RESERVED_VRAM`).
+        """
+        if not self.root_resv.test_signaled(DMA_RESV_USAGE_BOOKKEEP) or not self.last_unlocked.signaled:
+            return False
+        self.evicting = True
+        return True
 
 
 def amdgpu_vm_generation(adev: AmdgpuDevice, vm: AmdgpuVm | None) -> int:

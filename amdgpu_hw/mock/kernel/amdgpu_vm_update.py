@@ -8,9 +8,9 @@ parameter, and every DRM file on real GPUs uses SDMA by default.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from amdgpu_hw.mock.gpu.timing import Operation
 from amdgpu_hw.mock.kernel import amdgpu_job
 from amdgpu_hw.mock.kernel.amdgpu_sync import AMDGPU_FENCE_OWNER_VM
 from amdgpu_hw.mock.kernel.dma_fence import DmaFence
@@ -20,6 +20,7 @@ from amdgpu_hw.mock.variants import TlbFence
 if TYPE_CHECKING:
     from amdgpu_hw.mock.kernel.amdgpu_job import AmdgpuJob
     from amdgpu_hw.mock.kernel.amdgpu_sync import AmdgpuSync
+    from amdgpu_hw.mock.kernel.amdgpu_vm_pt import PdesUpdate, PtesUpdate
     from amdgpu_hw.mock.kernel.amdgpu_vm_types import AmdgpuVm
 
 __all__ = (
@@ -42,9 +43,11 @@ def amdgpu_vm_sdma_prepare(vm: AmdgpuVm, sync: AmdgpuSync | None) -> AmdgpuJob:
     return job
 
 
-def amdgpu_vm_sdma_commit(vm: AmdgpuVm, job: AmdgpuJob, write: Callable[[], None], flush_tlb: bool) -> DmaFence:
+def amdgpu_vm_sdma_commit(vm: AmdgpuVm, job: AmdgpuJob, write: PtesUpdate | PdesUpdate, flush_tlb: bool) -> DmaFence:
     """Queue a prepared job that will call ``write`` on a ring; returns its finished fence."""
     job.call = write
+    if vm.adev.gpu.timing is not None:
+        job.operation, job.amount = Operation.PT_ENTRIES, write.entries
     if flush_tlb:
         vm.tlb_seq += 1
     fence = amdgpu_job.amdgpu_job_submit(job)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import stat
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from amdgpu_hw.mock.kernel.dma_fence import dma_fence_get_stub
@@ -39,7 +40,7 @@ class DmaBuf:
     ``file`` is the open file its descriptors refer to; all of them share one, None while there is no descriptor.
     """
 
-    __slots__ = ("exp_name", "file", "name", "priv", "refcount", "resv", "size")
+    __slots__ = ("attachments", "exp_name", "file", "name", "priv", "refcount", "resv", "size")
 
     def __init__(self, priv: DrmGemObject, resv: DmaResv, size: int, exp_name: str) -> None:
         self.priv = priv
@@ -49,6 +50,8 @@ class DmaBuf:
         self.name = ""
         self.refcount = 1
         self.file: DmaBufFile | None = None
+        self.attachments: dict[DrmGemObject, Callable[[], None] | None] = {}
+        """Objects of other devices around this memory; the function is told when it moves (`move_notify`)."""
         priv.get()
 
     def get(self) -> DmaBuf:
@@ -63,6 +66,12 @@ class DmaBuf:
             self.priv.put()
         elif self.refcount < 0:
             raise AssertionError("reference to a freed dma-buf dropped")
+
+    def move_notify(self) -> None:
+        """Tell the importers that the memory is going to be elsewhere (`dma_buf_move_notify`)."""
+        for notify in self.attachments.values():
+            if notify is not None:
+                notify()
 
     def mmap(self, offset: int, length: int, prot: int, flags: int) -> tuple[int, int]:
         """Map a part of the buffer: the host's descriptor and the offset in it; EINVAL beyond the end."""
@@ -87,7 +96,7 @@ class DmaBufFile(File):
             return _dma_buf_export_sync_file(self.dmabuf, caller, argp)
         if request == uapi.IOCTL_IMPORT_SYNC_FILE.request:
             return _dma_buf_import_sync_file(self.dmabuf, caller, argp)
-        if request == uapi.IOCTL_SET_NAME.request:
+        if request in (uapi.IOCTL_SET_NAME.request, uapi.IOCTL_SET_NAME_A.request):
             self.dmabuf.name = _strndup_user(caller, argp, uapi.DMA_BUF_NAME_LEN)
             self.name = f"/dmabuf:{self.dmabuf.name}"
             return 0
@@ -115,15 +124,9 @@ class DmaBufFile(File):
 
 def dma_buf_fd(caller: Caller, dmabuf: DmaBuf, cloexec: bool) -> Blocking[int]:
     """A new descriptor for the buffer in the calling process (`dma_buf_fd`)."""
-    file = dmabuf.file
-    if file is not None:
-        return (yield from caller.install_fd(file, cloexec))
-    file = dmabuf.file = DmaBufFile(dmabuf)
-    try:
-        return (yield from caller.install_fd(file, cloexec))
-    except BaseException:
-        file.release()  # It never had a descriptor, so nobody else will.
-        raise
+    if dmabuf.file is None:
+        dmabuf.file = DmaBufFile(dmabuf)
+    return (yield from caller.install_fd(dmabuf.file, cloexec))
 
 
 def dma_buf_get(caller: Caller, fd: int) -> DmaBuf:

@@ -41,11 +41,12 @@ class DmaResv:
     the others take it with `trylock` and do not sleep while they have it.
     """
 
-    __slots__ = ("_fences", "_locked", "_waiters")
+    __slots__ = ("_fences", "_waiters", "locked")
 
     def __init__(self) -> None:
         self._fences: list[tuple[DmaFence, int]] = []
-        self._locked = False
+        self.locked = False
+        """Whether somebody holds the lock (`dma_resv_is_locked`); changed by the methods below only."""
         self._waiters: WaitQueue | None = None
 
     # -- fences -----------------------------------------------------------------------------------------------
@@ -100,31 +101,26 @@ class DmaResv:
 
     # -- lock -------------------------------------------------------------------------------------------------
 
-    @property
-    def locked(self) -> bool:
-        """Whether somebody holds the lock (`dma_resv_is_locked`)."""
-        return self._locked
-
     def trylock(self) -> bool:
         """Take the lock if it is free; False when it is not."""
-        if self._locked:
+        if self.locked:
             return False
-        self._locked = True
+        self.locked = True
         return True
 
     def lock(self, interruptible: bool = True) -> Blocking[None]:
         """Take the lock, sleeping while another call holds it; raises ERESTARTSYS on a signal if ``interruptible``."""
-        while self._locked:
+        while self.locked:
             if self._waiters is None:
                 self._waiters = WaitQueue()
             if (yield Sleep((self._waiters,), None, interruptible)) is Wake.INTERRUPTED:
                 raise KernelError(ERESTARTSYS)
-        self._locked = True
+        self.locked = True
 
     def unlock(self) -> None:
         """Give the lock back and let the next one have it."""
-        if not self._locked:
+        if not self.locked:
             raise AssertionError("unlock of a dma_resv that nobody holds")
-        self._locked = False
+        self.locked = False
         if self._waiters is not None:
             self._waiters.wake_all()

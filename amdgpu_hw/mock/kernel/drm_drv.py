@@ -18,6 +18,7 @@ from amdgpu_hw.mock.kernel.drm_ioctl import (
     IoctlPlan,
 )
 from amdgpu_hw.mock.kernel.idr import Idr
+from amdgpu_hw.mock.kernel.kobject import KOBJ_CHANGE, KOBJ_REMOVE
 from amdgpu_hw.mock.kernel.wait import Blocking
 from amdgpu_hw.uapi.drm import DRM_MAJOR
 
@@ -70,6 +71,9 @@ class DrmDriver:
     flush: Callable[[DrmDevice, DrmFile, Caller], Blocking[None] | None] | None = None
     """A descriptor of the file is being closed; may sleep."""
 
+    show_fdinfo: Callable[[DrmDevice, DrmFile], str] | None = None
+    """The driver's lines of /proc/PID/fdinfo/N; None: a file has none of DRM's lines either."""
+
     gem_object_open: Callable[[DrmGemObject, DrmFile], None] | None = None
     """A handle is being made for the object; a `KernelError` refuses it."""
     gem_object_close: Callable[[DrmGemObject, DrmFile], Blocking[None] | None] | None = None
@@ -87,7 +91,8 @@ class DrmDriver:
 class DrmDevice:
     """`struct drm_device`: one device with a render node and perhaps a primary node, registered when made.
 
-    ``render_minor`` is 128 and up, ``primary_minor`` 0 and up; ``unique`` is the bus id, e.g. ``pci:0000:03:00.0``.
+    ``render_minor`` is 128 and up, ``primary_minor`` 0 and up; ``unique`` is the bus id, e.g. ``pci:0000:03:00.0``;
+    ``syspath`` the path of the device it belongs to in /sys.
     """
 
     def __init__(
@@ -97,6 +102,7 @@ class DrmDevice:
         render_minor: int,
         primary_minor: int | None = None,
         unique: str = "",
+        syspath: str = "",
     ) -> None:
         self.kernel = kernel
         self.variant = kernel.variant
@@ -104,6 +110,7 @@ class DrmDevice:
         self.render_minor = render_minor
         self.primary_minor = primary_minor
         self.unique = unique or driver.name
+        self.syspath = syspath
         self.dev_private: object = None
         """The driver's device structure."""
         self.unplugged = False
@@ -111,6 +118,8 @@ class DrmDevice:
         self.master: DrmMaster | None = None
         self.if_version = 0
         self.object_name_idr: Idr[DrmGemObject] = Idr()
+        self.object_count = 0
+        """GEM objects that exist, with or without handles."""
         self.vma_offsets: dict[int, DrmGemObject] = {}
         """`vma_offset_manager`: fake mmap offset in bytes -> object."""
         self.ioctl_plans: dict[int, IoctlPlan] = {}
@@ -120,11 +129,20 @@ class DrmDevice:
         """Path of the node by minor type."""
         if primary_minor is not None:
             self.nodes[DRM_MINOR_PRIMARY] = f"/dev/dri/card{primary_minor}"
+        kernel.drm_devices.append(self)
         for minor_type, path in self.nodes.items():
             kernel.register_node(path, DRM_MAJOR, self.minor_number(minor_type), self._open_function(minor_type))
 
     def __repr__(self) -> str:
         return f"<{self.driver.name} {self.unique}>"
+
+    def info(self, text: str) -> None:
+        """`drm_info`."""
+        self.kernel.log.info(f"{self.driver.name} {self.unique.removeprefix('pci:')}: [drm] {text}")
+
+    def node_syspath(self, minor_type: int) -> str:
+        """Path of a node's device in /sys."""
+        return f"{self.syspath}/drm/{self.nodes[minor_type].rsplit('/', 1)[1]}"
 
     def minor_number(self, minor_type: int) -> int:
         """Device minor of a node."""
@@ -137,8 +155,25 @@ class DrmDevice:
     def unplug(self) -> None:
         """`drm_dev_unplug`: the nodes go away, open files answer ENODEV from now on."""
         self.unplugged = True
-        for path in self.nodes.values():
-            self.kernel.unregister_node(path)
+        kernel = self.kernel
+        for minor_type, path in self.nodes.items():
+            kernel.unregister_node(path)
+            if self.syspath:
+                kernel.sysfs.uevent(self.node_syspath(minor_type), KOBJ_REMOVE, {})
+                kernel.sysfs.remove_device(self.node_syspath(minor_type))
+
+    def wedged_event(self, method: str, task: tuple[int, str] | None) -> None:
+        """Tell user space that the device hung, and what is to be done about it (`drm_dev_wedged_event`).
+
+        ``method``: ``"none"`` when it works again, else ``"rebind"``, ``"bus-reset"``, ... ``task``: process id and
+        name of who caused it, if that is known.
+        """
+        self.info(f"device wedged, {'but recovered through reset' if method == 'none' else 'needs recovery'}")
+        environment = {"WEDGED": method}
+        if task is not None:
+            environment |= {"PID": str(task[0]), "TASK": task[1]}
+        if self.syspath:
+            self.kernel.sysfs.uevent(self.node_syspath(DRM_MINOR_PRIMARY), KOBJ_CHANGE, environment)
 
     def alloc_vma_offset(self, obj: DrmGemObject) -> int:
         """Reserve fake mmap offsets for an object (`drm_vma_offset_add`); the first, in bytes. Never reused."""

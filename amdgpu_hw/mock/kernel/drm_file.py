@@ -15,6 +15,7 @@ from amdgpu_hw.mock.kernel.drm_ioctl import drm_ioctl
 from amdgpu_hw.mock.kernel.drm_prime import DrmPrimeFilePrivate
 from amdgpu_hw.mock.kernel.drm_syncobj import DrmSyncobj, drm_syncobj_release
 from amdgpu_hw.mock.kernel.errno_ import KernelError
+from amdgpu_hw.mock.kernel.fault_injection import AllocSite
 from amdgpu_hw.mock.kernel.file import Caller, File, FileStat
 from amdgpu_hw.mock.kernel.idr import Idr
 from amdgpu_hw.mock.kernel.kernel import capable
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from amdgpu_hw.mock.kernel.drm_auth import DrmMaster
     from amdgpu_hw.mock.kernel.drm_drv import DrmDevice
 
-__all__ = ("DRM_MINOR_PRIMARY", "DRM_MINOR_RENDER", "DrmFile", "DrmFileHandle", "Idr", "drm_open")
+__all__ = ("DRM_MINOR_PRIMARY", "DRM_MINOR_RENDER", "DrmFile", "DrmFileHandle", "Idr", "drm_open", "drm_show_fdinfo")
 
 DRM_MINOR_PRIMARY = 0
 DRM_MINOR_RENDER = 2
@@ -105,6 +106,10 @@ class DrmFileHandle(File):
         filp.dev.filelist.pop(filp, None)
         filp.dev.kernel.spawn("drm_release", drm_file_free(filp))
 
+    def show_fdinfo(self) -> str:
+        """`drm_show_fdinfo`, where the driver has one."""
+        return drm_show_fdinfo(self.filp)
+
     def stat(self) -> FileStat:
         """The node's."""
         minor = self.filp.dev.minor_number(self.filp.minor_type)
@@ -117,6 +122,7 @@ def drm_open(dev: DrmDevice, minor_type: int, caller: Caller, flags: int) -> Drm
         raise KernelError(errno.ENODEV, "unplugged")
     if flags & os.O_EXCL:
         raise KernelError(errno.EBUSY, "no exclusive opens")
+    dev.kernel.faults.alloc(AllocSite.DRM_OPEN)
     filp = DrmFile(dev, minor_type, caller)
     if dev.driver.open is not None:
         dev.driver.open(dev, filp)
@@ -124,6 +130,19 @@ def drm_open(dev: DrmDevice, minor_type: int, caller: Caller, flags: int) -> Drm
         drm_master_open(filp)
     dev.filelist[filp] = None
     return DrmFileHandle(filp)
+
+
+def drm_show_fdinfo(filp: DrmFile) -> str:
+    """What the client behind a file is called and uses; nothing once the device is unplugged."""
+    dev = filp.dev
+    if dev.driver.show_fdinfo is None or dev.unplugged:
+        return ""
+    lines = [f"drm-driver:\t{dev.driver.name}", f"drm-client-id:\t{filp.client_id}"]
+    if dev.unique.startswith("pci:"):
+        lines.append(f"drm-pdev:\t{dev.unique.removeprefix('pci:')}")
+    if filp.client_name is not None:
+        lines.append(f"drm-client-name:\t{filp.client_name}")
+    return "".join(f"{line}\n" for line in lines) + dev.driver.show_fdinfo(dev, filp)
 
 
 def drm_file_free(filp: DrmFile) -> Blocking[None]:

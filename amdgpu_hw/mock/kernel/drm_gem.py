@@ -57,6 +57,7 @@ class DrmGemObject:
 
     def __init__(self, dev: DrmDevice, size: int, resv: DmaResv | None = None) -> None:
         self.dev = dev
+        dev.object_count += 1
         self.size = size
         self._resv = DmaResv()
         self.resv = resv if resv is not None else self._resv
@@ -92,6 +93,10 @@ class DrmGemObject:
         """Map ``length`` bytes from ``offset`` in the object: the host's descriptor and the offset in that."""
         raise KernelError(errno.EINVAL, "cannot be mapped")
 
+    def pages(self) -> tuple[int, int]:
+        """Host descriptor of the memory and the offset in it, for importers on other devices (`map_dma_buf`)."""
+        raise KernelError(errno.EINVAL, "cannot be shared")
+
     @property
     def mmap_offset(self) -> int:
         """The fake offset to map it with (`drm_gem_create_mmap_offset`), reserved when first asked for."""
@@ -119,6 +124,7 @@ class DrmGemObject:
 
 def drm_gem_object_release(obj: DrmGemObject) -> None:
     """Undo the base class's part of an object: what every `free` must call."""
+    obj.dev.object_count -= 1
     if obj._mmap_offset:
         obj.dev.vma_offsets.pop(obj._mmap_offset, None)
     if obj.import_attach is not None:

@@ -118,7 +118,8 @@ def drm_ioctl(filp: DrmFile, caller: Caller, request: int, argp: int) -> int | B
         raise
     if result.__class__ is not int:
         return _drm_ioctl_blocking(result, plan, data, caller, argp)  # type: ignore[arg-type]
-    _copy_out(plan, data, caller, argp)
+    if plan.out_size:
+        _copy_out(plan, data, caller, argp)
     return result
 
 
@@ -220,23 +221,25 @@ def drm_getcap(dev: DrmDevice, data: bytearray, filp: DrmFile, caller: Caller) -
 _CLIENT_CAPS_MAX = {
     1: 1,  # STEREO_3D
     2: 1,  # UNIVERSAL_PLANES
-    3: 2,  # ATOMIC
     4: 1,  # ASPECT_RATIO
-    5: 1,  # WRITEBACK_CONNECTORS
 }
-_CLIENT_CAP_ATOMIC = 3
-_CLIENT_CAP_WRITEBACK_CONNECTORS = 5
+_CLIENT_CAPS_OF_OTHER_FEATURES = {
+    3: "ATOMIC",
+    6: "CURSOR_PLANE_HOTSPOT",
+}
+"""Refused with EOPNOTSUPP by a driver without the feature, whatever the value is."""
 
 
 def drm_setclientcap(dev: DrmDevice, data: bytearray, filp: DrmFile, caller: Caller) -> int:
-    """SET_CLIENT_CAP: EOPNOTSUPP without a display, or for atomic, which the mock machine has not; EINVAL unknown."""
+    """SET_CLIENT_CAP: EOPNOTSUPP without a display, or for features the mock machine has not; EINVAL for the rest.
+
+    WRITEBACK_CONNECTORS (5) and PLANE_COLOR_PIPELINE (7) need an atomic client, which there is none of: EINVAL.
+    """
     if not dev.driver.has_modeset:
         raise KernelError(errno.EOPNOTSUPP, "client caps need a display")
     capability, value = uapi.SET_CLIENT_CAP.unpack_from(data)
-    if capability == _CLIENT_CAP_ATOMIC:
-        raise KernelError(errno.EOPNOTSUPP, "no atomic mode setting")
-    if capability == _CLIENT_CAP_WRITEBACK_CONNECTORS and not filp.client_caps.get(_CLIENT_CAP_ATOMIC):
-        raise KernelError(errno.EINVAL, "writeback needs atomic")
+    if capability in _CLIENT_CAPS_OF_OTHER_FEATURES:
+        raise KernelError(errno.EOPNOTSUPP, f"no {_CLIENT_CAPS_OF_OTHER_FEATURES[capability]}")
     if capability not in _CLIENT_CAPS_MAX or value > _CLIENT_CAPS_MAX[capability]:
         raise KernelError(errno.EINVAL, f"client cap {capability} = {value}")
     filp.client_caps[capability] = value
@@ -337,6 +340,8 @@ _DRM_IOCTLS = _table(
     (io("DRM_IOCTL_ADD_DRAW", "d", 0x27), drm_noop, _ROOT),
     (io("DRM_IOCTL_RM_DRAW", "d", 0x28), drm_noop, _ROOT),
     (io("DRM_IOCTL_FINISH", "d", 0x2C), drm_noop, DRM_AUTH),
+    (io("DRM_IOCTL_MODE_ATTACHMODE", "d", 0xA8), drm_noop, DRM_MASTER),
+    (io("DRM_IOCTL_MODE_DETACHMODE", "d", 0xA9), drm_noop, DRM_MASTER),
     (io("DRM_IOCTL_UPDATE_DRAW", "d", 0x3F), drm_noop, _ROOT),
     (uapi.IOCTL_VERSION, drm_version, DRM_RENDER_ALLOW),
     (uapi.IOCTL_GET_UNIQUE, drm_getunique, 0),

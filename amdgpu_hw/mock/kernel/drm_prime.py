@@ -84,6 +84,7 @@ def drm_gem_prime_import(dev: DrmDevice, dma_buf: DmaBuf) -> DrmGemObject:
         return dma_buf.priv.get()
     import_sg_table = dev.driver.gem_prime_import_sg_table
     if import_sg_table is None:
+        dev.kernel.log.warn(f"{dev.driver.name}: buffers of {dma_buf.exp_name} cannot be imported: not modelled")
         raise KernelError(errno.EINVAL, f"{dev.driver.name} cannot import")
     obj = import_sg_table(dev, dma_buf)
     obj.import_attach = dma_buf.get()

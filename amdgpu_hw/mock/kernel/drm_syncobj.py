@@ -21,6 +21,7 @@ from amdgpu_hw.mock.kernel.dma_fence_chain import (
     dma_fence_chain_for_each,
 )
 from amdgpu_hw.mock.kernel.errno_ import ERESTARTSYS, KernelError
+from amdgpu_hw.mock.kernel.fault_injection import AllocSite
 from amdgpu_hw.mock.kernel.file import File
 from amdgpu_hw.mock.kernel.sync_file import sync_file_get_fence, sync_file_install
 from amdgpu_hw.mock.kernel.wait import Blocking, Sleep, WaitQueue, Wake
@@ -195,12 +196,7 @@ def drm_syncobj_get_handle(filp: DrmFile, syncobj: DrmSyncobj) -> int:
 
 def drm_syncobj_get_fd(caller: Caller, syncobj: DrmSyncobj) -> Blocking[int]:
     """A new descriptor (close-on-exec) of a syncobj in the calling process."""
-    file = SyncobjFile(syncobj)
-    try:
-        return (yield from caller.install_fd(file, True))
-    except BaseException:
-        file.release()  # It never had a descriptor.
-        raise
+    return (yield from caller.install_fd(SyncobjFile(syncobj), True))
 
 
 def drm_syncobj_replace_fence(syncobj: DrmSyncobj, fence: DmaFence | None) -> None:
@@ -284,6 +280,7 @@ def drm_syncobj_create_ioctl(dev: DrmDevice, data: bytearray, filp: DrmFile, cal
     _, flags = uapi.SYNCOBJ_CREATE.unpack_from(data)
     if flags & ~uapi.DRM_SYNCOBJ_CREATE_SIGNALED:
         raise KernelError(errno.EINVAL, f"flags {flags:#x}")
+    dev.kernel.faults.alloc(AllocSite.SYNCOBJ)
     handle = filp.syncobj_idr.alloc(drm_syncobj_create(flags, None))
     uapi.SYNCOBJ_CREATE.pack_into(data, 0, handle, flags)
     return 0

@@ -11,12 +11,12 @@ import errno
 import stat
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from amdgpu_hw.mock.kernel.errno_ import KernelError
 from amdgpu_hw.mock.kernel.wait import Blocking
 
-__all__ = ("Caller", "File", "FileStat")
+__all__ = ("Caller", "File", "FileStat", "Vma")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,17 @@ class FileStat:
     rdev_minor: int = 0
     size: int = 0
     path: str | None = None
+
+
+class Vma(NamedTuple):
+    """A memory area of a process (`struct vm_area_struct`), addresses in bytes."""
+
+    start: int
+    end: int
+    readable: bool
+    writable: bool
+    has_file: bool
+    """Whether it maps a file or shared memory."""
 
 
 class Caller(Protocol):
@@ -55,6 +66,9 @@ class Caller(Protocol):
     def copy_to_user(self, addr: int, data: bytes | bytearray | memoryview) -> None:
         """Write to the client's memory; raises `KernelError` (EFAULT)."""
 
+    def find_vmas(self, addr: int, length: int) -> list[Vma]:
+        """The areas of the client's memory that overlap a range, in order; raises ESRCH when the process is gone."""
+
     def fget(self, fd: int) -> File | None:
         """The mock file behind a descriptor of the client, None for an open file of another kind; raises EBADF."""
 
@@ -62,7 +76,11 @@ class Caller(Protocol):
         """The kernel's own descriptor for a file of another kind (an eventfd); the kernel closes it. Raises EBADF."""
 
     def install_fd(self, file: File, cloexec: bool) -> Blocking[int]:
-        """Give the client a new descriptor for ``file`` (`fd_install`); returns its number in the client."""
+        """Give the client a new descriptor for ``file`` (`fd_install`); returns its number in the client.
+
+        From here on the file is the transport's. When this fails and the file has no other descriptor, it is released,
+        now or soon.
+        """
 
 
 class File:
@@ -93,6 +111,10 @@ class File:
     def seek_end(self) -> int:
         """`llseek(SEEK_END)`: the size in bytes of what can be seeked."""
         raise KernelError(errno.ESPIPE)
+
+    def show_fdinfo(self) -> str:
+        """Lines of /proc/PID/fdinfo/N beside those that every file has."""
+        return ""
 
     def stat(self) -> FileStat:
         """What fstat() answers."""

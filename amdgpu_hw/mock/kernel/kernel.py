@@ -15,12 +15,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
+from amdgpu_hw.mock.kernel.devcoredump import Devcoredumps
 from amdgpu_hw.mock.kernel.errno_ import KernelError
+from amdgpu_hw.mock.kernel.fault_injection import FaultInjection
 from amdgpu_hw.mock.kernel.file import Caller, File
+from amdgpu_hw.mock.kernel.kasan import Kasan
+from amdgpu_hw.mock.kernel.kobject import NoSysfs, Sysfs
 from amdgpu_hw.mock.kernel.log import KernelLog
 from amdgpu_hw.mock.kernel.wait import Blocking, Task, Timers, WorkQueue
 
 if TYPE_CHECKING:
+    from amdgpu_hw.mock.kernel.drm_drv import DrmDevice
     from amdgpu_hw.mock.variants import Variant
 
 __all__ = ("Kernel", "Node", "OpenFunction", "capable")
@@ -40,21 +45,30 @@ class Node:
 
 
 class Kernel:
-    """One booted kernel: everything that all drivers share."""
+    """One booted kernel: everything that all drivers share.
 
-    def __init__(self, variant: Variant) -> None:
+    ``gpu_time`` multiplies the modelled time of what GPUs do; with 0 it takes none.
+    """
+
+    def __init__(self, variant: Variant, gpu_time: float = 0) -> None:
         self.variant = variant
+        self.gpu_time = gpu_time
         self.log = KernelLog()
         self.timers = Timers()
         self.work = WorkQueue()
         self.nodes: dict[str, Node] = {}
+        self.sysfs: Sysfs = NoSysfs()
+        """Where devices show in /sys; set by whoever boots the machine."""
+        self.coredumps = Devcoredumps()
+        self.faults = FaultInjection(self)
+        self.drm_devices: list[DrmDevice] = []
+        """Every DRM device that was registered, unplugged ones as well."""
+        self.kasan = Kasan()
         self.oopses = 0
         """How often code of the mock kernel failed with something else than an errno: 0 on a sound kernel."""
 
-    @staticmethod
-    def now() -> int:
-        """CLOCK_MONOTONIC in ns (`ktime_get`)."""
-        return time.monotonic_ns()
+    now = staticmethod(time.monotonic_ns)
+    """CLOCK_MONOTONIC in ns (`ktime_get`)."""
 
     def register_node(self, path: str, major: int, minor: int, open_fn: OpenFunction) -> Node:
         """Make ``path`` openable (`cdev_add`, `debugfs_create_file`)."""

@@ -110,7 +110,7 @@ class DrmSchedEntity:
                 return
             self.oldest_job_waiting = job.submit_order
             rq.add_entity(self)
-            rq.waiting[self] = None
+            sched.waiting[self] = None
             sched.wakeup()
 
     def pop_job(self) -> DrmSchedJob | None:
@@ -126,7 +126,7 @@ class DrmSchedEntity:
         if self.job_queue:
             self.oldest_job_waiting = self.job_queue[0].submit_order
         elif self.rq is not None:
-            del self.rq.waiting[self]
+            del self.rq.sched.waiting[self]
         return job
 
     def flush(self, deadline: int | None = None, killed: bool = False) -> Blocking[None]:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from amdgpu_hw.mock.kernel.dma_fence import DmaFence
@@ -31,7 +32,7 @@ class DrmSchedFence(DmaFence):
     ``parent`` is the hardware fence, None until the job is on the ring.
     """
 
-    __slots__ = ("_is_scheduled", "_scheduled", "deadline", "owner", "parent", "sched")
+    __slots__ = ("_is_scheduled", "_scheduled", "deadline", "owner", "parent", "sched", "scheduled_ns")
 
     def __init__(self, owner: object) -> None:
         super().__init__(0, 0, "drm_sched", "unarmed")
@@ -41,6 +42,8 @@ class DrmSchedFence(DmaFence):
         self.deadline: int | None = None
         self._scheduled: _ScheduledFence | None = None
         self._is_scheduled = False
+        self.scheduled_ns = 0
+        """CLOCK_MONOTONIC time at which the job was handed to the ring, 0 before."""
 
     @property
     def finished(self) -> DmaFence:
@@ -71,6 +74,7 @@ class DrmSchedFence(DmaFence):
             if self.deadline is not None:
                 parent.set_deadline(self.deadline)
         self._is_scheduled = True
+        self.scheduled_ns = time.monotonic_ns()
         if self._scheduled is not None:
             self._scheduled.signal()
 

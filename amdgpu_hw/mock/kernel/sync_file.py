@@ -57,12 +57,7 @@ class SyncFile(File):
 
 def sync_file_install(caller: Caller, fence: DmaFence, user_name: str = "") -> Blocking[int]:
     """A new descriptor (close-on-exec) for a fence in the calling process (`sync_file_create`, `fd_install`)."""
-    sync_file = SyncFile(fence, user_name)
-    try:
-        return (yield from caller.install_fd(sync_file, True))
-    except BaseException:
-        sync_file.release()  # It never had a descriptor.
-        raise
+    return (yield from caller.install_fd(SyncFile(fence, user_name), True))
 
 
 def sync_file_get_fence(caller: Caller, fd: int) -> DmaFence | None:

@@ -19,6 +19,7 @@ from amdgpu_hw.mock.kernel.drm_gem import (
 from amdgpu_hw.mock.kernel.errno_ import KernelError
 from amdgpu_hw.mock.kernel.idr import Idr
 from amdgpu_hw.mock.kernel.wait import Blocking, TimerHandle
+from amdgpu_hw.mock.memfd import memfd_create
 from amdgpu_hw.uapi import vgem_drm as uapi
 from amdgpu_hw.uapi.drm import DRM_MINOR_RENDER_BASE
 
@@ -39,23 +40,21 @@ class VgemObject(DrmGemObject):
     __slots__ = ("_fd",)
 
     def __init__(self, dev: DrmDevice, size: int, imported: bool = False) -> None:
-        super().__init__(dev, size)
-        self._fd = -1
-        if imported:
-            return
         try:
-            self._fd = os.memfd_create("vgem", os.MFD_CLOEXEC)
-            os.ftruncate(self._fd, size)
+            self._fd = -1 if imported else memfd_create("vgem", size)
         except OSError as error:
-            if self._fd >= 0:
-                os.close(self._fd)
             raise KernelError(errno.ENOMEM, f"{size} bytes: {error}") from error
+        super().__init__(dev, size)
 
     def mmap(self, offset: int, length: int, prot: int, flags: int) -> tuple[int, int]:
         """The memfd; an imported buffer is mapped by its exporter."""
         if self.import_attach is not None:
             return self.import_attach.mmap(offset, length, prot, flags)
         return self._fd, offset
+
+    def pages(self) -> tuple[int, int]:
+        """The memfd."""
+        return self._fd, 0
 
     def free(self) -> None:
         """Give the memory back; mappings of clients keep their pages."""

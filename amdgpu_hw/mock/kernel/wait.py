@@ -132,15 +132,18 @@ class WorkQueue:
 
     def __init__(self) -> None:
         self._work: deque[Callable[[], None]] = deque()
-
-    def queue(self, function: Callable[[], None]) -> None:
-        """Call ``function`` later, after everything queued before it."""
-        self._work.append(function)
+        self.queue: Callable[[Callable[[], None]], None] = self._work.append
+        """Call a function later, after everything queued before it."""
+        self.charged = 0
+        """Added to by items that take longer than others, so that no client waits long for its turn."""
+        self.sleepers: dict[Task[Any], None] = {}
+        """Every task that sleeps, or was woken and has not run yet."""
 
     def run(self, limit: int = 1000) -> bool:
-        """Run at most ``limit`` items; True when work is left."""
+        """Run at most ``limit`` items, counting `charged` ones as more; True when work is left."""
         work = self._work
-        while work and limit:
+        self.charged = 0
+        while work and limit > self.charged:
             work.popleft()()
             limit -= 1
         return bool(work)
@@ -229,6 +232,7 @@ class Task(Generic[T]):
 
     def _enter_queues(self, sleep: Sleep) -> None:
         self._sleep = sleep
+        self._work.sleepers[self] = None
         for queue in sleep.queues:
             queue.add(self)
         if sleep.deadline is not None:
@@ -238,6 +242,7 @@ class Task(Generic[T]):
         self._pending = None
         sleep, self._sleep = self._sleep, None
         if sleep is not None:
+            del self._work.sleepers[self]
             for queue in sleep.queues:
                 queue.remove(self)
         if self._deadline_timer is not None:

@@ -33,7 +33,7 @@ VERSIONS = {
 class Rig:
     """A GPU, an address space with IBs at `IB_VA` (1 MiB), data at `DATA_VA` (8 MiB) and 2 MiB of PRT at `HOLE_VA`."""
 
-    def __init__(self, name: str = "navi31") -> None:
+    def __init__(self, name: str = "navi31", time_factor: float = 0) -> None:
         gc, sdma = VERSIONS[name]
         self.time = 1_000_000_000
         self.work = WorkQueue()
@@ -49,6 +49,7 @@ class Rig:
                 clocks=SimpleNamespace(counter=100_000),
                 rings=SimpleNamespace(gfx=1, compute=4, sdma=2),
             ),
+            time_factor,
         )
         self.faults: list[VmFault] = []
         self.illegal: list[tuple[Ring, str]] = []
@@ -58,14 +59,23 @@ class Rig:
         self.gpu.on_note = self.notes.append
         self.memory = self.gpu.memory
         self.table = PageTable(gc)
-        self.map(IB_VA, MIB, Entry(EntryKind.VALID, 0, RW))
-        self.map(DATA_VA, 8 * MIB, Entry(EntryKind.VALID, 16 * MIB, RW))
+        self.ibs = self.allocate(MIB)
+        self.data = self.allocate(8 * MIB)
+        self.map(IB_VA, MIB, Entry(EntryKind.VALID, self.ibs, RW))
+        self.map(DATA_VA, 8 * MIB, Entry(EntryKind.VALID, self.data, RW))
         self.map(HOLE_VA, 2 * MIB, Entry(EntryKind.PRT))
         self._next_ib = IB_VA
 
     def close(self) -> None:
         """Give the memory back."""
         self.gpu.close()
+
+    def allocate(self, size: int) -> int:
+        """Return the address of new memory."""
+        start, address = self.memory.host.alloc(size), self.memory.reserve(size)
+        assert start is not None
+        self.memory.enable(address, start, size)
+        return address
 
     def map(self, va: int, size: int, entry: Entry) -> None:
         """Write page table entries at once."""
@@ -95,7 +105,7 @@ class Rig:
         """Put an IB into memory."""
         va = self._next_ib
         self._next_ib += (4 * len(dwords) + 255) & ~255
-        self.memory.write(va - IB_VA, b"".join(word.to_bytes(4, "little") for word in dwords))
+        self.memory.write(self.ibs + va - IB_VA, b"".join(word.to_bytes(4, "little") for word in dwords))
         return Ib(va, len(dwords))
 
     def submit(self, ring: Ring, *ibs: list[int]) -> list[int]:
@@ -126,16 +136,16 @@ class Rig:
 
     def word(self, offset: int = 0) -> int:
         """Return a dword of the data area."""
-        return self.memory.read_u32(16 * MIB + offset)
+        return self.memory.read_u32(self.data + offset)
 
     def set_word(self, value: int, offset: int = 0) -> None:
         """Write a dword of the data area, as a CPU does: no ring hears of it."""
-        self.memory.write_u32(16 * MIB + offset, value)
+        self.memory.write_u32(self.data + offset, value)
 
     def bytes_at(self, offset: int, size: int) -> bytes:
         """Return bytes of the data area."""
-        return self.memory.read(16 * MIB + offset, size)
+        return self.memory.read(self.data + offset, size)
 
     def put(self, offset: int, data: bytes) -> None:
         """Write bytes of the data area."""
-        self.memory.write(16 * MIB + offset, data)
+        self.memory.write(self.data + offset, data)

@@ -242,7 +242,7 @@ def test_a_long_row_of_fillers_ends(rig: Rig) -> None:
     """IGT submits 256 Ki one-dword NOPs."""
     words = [0xFFFF1000] * (128 * 1024)
     done: list[int] = []
-    rig.memory.write(0, b"".join(word.to_bytes(4, "little") for word in words))
+    rig.memory.write(rig.ibs, b"".join(word.to_bytes(4, "little") for word in words))
     rig.ring().submit(IbWork([Ib(IB_VA, len(words))], rig.table, 1, done.append))
     rig.run()
     assert done == [0]
@@ -299,7 +299,7 @@ def test_unmapped_high_address_is_reported_canonical(rig: Rig) -> None:
 
 def test_write_to_a_read_only_page_faults(rig: Rig) -> None:
     """Permissions of the entry count: no WRITEABLE, no write; the read is fine."""
-    rig.map(UNMAPPED_VA, 4096, Entry(EntryKind.VALID, 16 * MIB, 0x20))
+    rig.map(UNMAPPED_VA, 4096, Entry(EntryKind.VALID, rig.data, 0x20))
     rig.set_word(3)
     run(rig, rig.pm4().write_data(UNMAPPED_VA, [9]) + rig.pm4().copy_data(UNMAPPED_VA, DATA_VA + 4))
     assert (rig.word(), rig.word(4)) == (3, 3)

@@ -148,7 +148,7 @@ def test_holes_fault_before_sdma_4() -> None:
 
 def test_copy_across_memory_hole_and_unmapped_page(rig: Rig) -> None:
     """Each part gets its own treatment, and the unmapped part is one fault."""
-    rig.map(UNMAPPED_VA, 4096, Entry(EntryKind.VALID, 16 * MIB, 0x60))
+    rig.map(UNMAPPED_VA, 4096, Entry(EntryKind.VALID, rig.data, 0x60))
     rig.map(UNMAPPED_VA + 4096, 4096, Entry(EntryKind.PRT))
     rig.put(0, b"m" * 4096)
     rig.put(0x10000, b"?" * 0x4000)

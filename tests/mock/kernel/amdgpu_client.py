@@ -35,9 +35,11 @@ def boot_gpu(gpu: str = "navi31", variant: str = "base") -> AmdgpuDevice:
 class Client:
     """One open render node, with an address space, a context and an area for IBs."""
 
+    caller_type: type[FakeCaller] = FakeCaller
+
     def __init__(self, adev: AmdgpuDevice | None = None, pid: int | None = None, path: str = "/dev/dri/renderD128"):
         self.adev = adev if adev is not None else boot_gpu()
-        self.caller = FakeCaller(self.adev.kernel, pid)
+        self.caller = self.caller_type(self.adev.kernel, pid)
         self.fd = self.caller.open(path)
         self.filp = self.caller.file(self.fd).filp
         self.fpriv: AmdgpuFpriv = self.filp.driver_priv

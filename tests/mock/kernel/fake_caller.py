@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from amdgpu_hw.mock.kernel.errno_ import KernelError, errno_name
-from amdgpu_hw.mock.kernel.file import File
+from amdgpu_hw.mock.kernel.file import File, Vma
 from amdgpu_hw.mock.kernel.kernel import Kernel
 from amdgpu_hw.mock.kernel.wait import Blocking, Task
 from amdgpu_hw.mock.variants import VARIANTS
@@ -116,6 +116,10 @@ class FakeCaller:
     def copy_to_user(self, addr: int, data: bytes | bytearray | memoryview) -> None:
         offset = self._check(addr, len(data))
         self.memory[offset : offset + len(data)] = data
+
+    def find_vmas(self, addr: int, length: int) -> list[Vma]:
+        area = Vma(MEMORY_BASE, MEMORY_BASE + MEMORY_SIZE, readable=True, writable=True, has_file=False)
+        return [area] if area.start < addr + length and addr < area.end else []
 
     def fget(self, fd: int) -> File | None:
         file = self.files.get(fd)

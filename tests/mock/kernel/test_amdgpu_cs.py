@@ -143,6 +143,18 @@ def test_constant_engine_ibs_are_blocked(client: Client) -> None:
     assert client.cs_fails(chunk) == 0
 
 
+def test_constant_engine_ibs_run_beside_the_drawing_engine_up_to_6_17() -> None:
+    """One IB sets the counters and counts up, the other one waits for that."""
+    client = Client(boot_gpu("navi21", "6.12"))
+    packets = client.packets(GFX)
+    count = [*packets.packet("SET_CE_DE_COUNTERS", [0]), *packets.packet("INCREMENT_CE_COUNTER", [1])]
+    wait = packets.packet("WAIT_ON_CE_COUNTER", [1])
+    sequence = client.cs(
+        (IB, client.ib_chunk(GFX, count, flags=drm.AMDGPU_IB_FLAG_CE)), (IB, client.ib_chunk(GFX, wait))
+    )
+    client.wait(GFX, sequence)
+
+
 def test_one_preemptible_ib(client: Client) -> None:
     """A second one on the graphics ring is EINVAL; elsewhere the flag means nothing."""
     flag = drm.AMDGPU_IB_FLAG_PREEMPT

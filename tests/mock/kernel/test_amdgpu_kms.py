@@ -60,7 +60,7 @@ def test_a_reply_is_cut_to_what_was_asked_for(client: Client, size: int) -> None
 
 @pytest.mark.parametrize("gpu", gpu_names())
 def test_dev_info_says_what_the_file_says(gpu: str) -> None:
-    """Device, family, topology and clocks of each GPU; the address space of gfx9 and later has two halves."""
+    """Device, family, topology and clocks of each GPU."""
     gpu_client = Client(boot_gpu(gpu))
     identity = gpu_client.adev.identity
     dev = info.INFO_DEVICE.as_dict(gpu_client.info(info.AMDGPU_INFO_DEV_INFO, 448))
@@ -72,9 +72,6 @@ def test_dev_info_says_what_the_file_says(gpu: str) -> None:
     assert dev["external_rev"] == identity.chip.external_rev
     assert dev["gpu_counter_freq"] == identity.clocks.counter
     assert dev["cu_active_number"] == identity.topology.cu_active
-    assert (dev["virtual_address_offset"], dev["virtual_address_max"]) == (0x10000, 0x8000_0000_0000)
-    assert (dev["high_va_offset"], dev["high_va_max"]) == (0xFFFF_8000_0000_0000, 0xFFFF_FFFF_FFBF_E000)
-    assert (dev["virtual_address_alignment"], dev["pte_fragment_size"], dev["gart_page_size"]) == (4096, 2 << 20, 4096)
     assert dev["ids_flags"] & info.AMDGPU_IDS_FLAGS_GANG_SUBMIT
 
 

@@ -3,54 +3,18 @@
 
 from __future__ import annotations
 
-import dataclasses
 import errno
 import struct
 
 import pytest
-from amdgpu_client import COMPUTE, GFX, SDMA, Client, boot_gpu
-from fake_caller import IoctlError
+from amdgpu_client import COMPUTE, GFX, IB_VA, SDMA, Client, boot_gpu
+from hang_fixture import RESET_ERRORS, TIMEOUT_NS, boot_impatient, error_of, hang, query2, ring_of, sysfs_of
 
-from amdgpu_hw.mock.gpus import load_identity
-from amdgpu_hw.mock.kernel import amdgpu_drv
-from amdgpu_hw.mock.kernel.amdgpu_device import AmdgpuDevice
-from amdgpu_hw.mock.kernel.kernel import Kernel
-from amdgpu_hw.mock.variants import VARIANTS, Variant
+from amdgpu_hw.mock.gpu.ring import Hang
+from amdgpu_hw.mock.kernel.amdgpu_reset import amdgpu_reset_masks
 from amdgpu_hw.uapi import amdgpu_drm as drm
 
-VA = 0x400000
 MSEC = 1_000_000
-
-
-def boot_impatient(ring_reset: bool = True) -> AmdgpuDevice:
-    """A navi31 whose jobs time out after 30 ms, with or without ring resets."""
-    limits = {"lockup_timeout_ns": 30 * MSEC, "compute_lockup_timeout_ns": 30 * MSEC}
-    variant: Variant = dataclasses.replace(VARIANTS["base"], **limits)
-    identity = load_identity("navi31")
-    identity = dataclasses.replace(identity, chip=dataclasses.replace(identity.chip, ring_reset=ring_reset))
-    return amdgpu_drv.probe(Kernel(variant), identity, 0)
-
-
-def hang(client: Client, ip: int = COMPUTE, **where: int) -> int:
-    """A job that waits for memory that never changes."""
-    if not client.fpriv.vm.va.starting_at(VA >> 12):
-        client.map(client.bo(), VA)
-    return client.submit(ip, client.packets(ip).wait_reg_mem(VA, 1), **where)
-
-
-def error_of(client: Client, ip: int, sequence: int, **where: int) -> int:
-    """What WAIT_CS ends with; waits as long as it takes."""
-    try:
-        client.wait(ip, sequence, **where)
-    except IoctlError as error:
-        return error.errno or 0
-    return 0
-
-
-def query2(client: Client, ctx: int | None = None) -> int:
-    """Flags of QUERY_STATE2."""
-    op = drm.AMDGPU_CTX_OP_QUERY_STATE2
-    return int(client.ioctl(drm.IOCTL_AMDGPU_CTX, op=op, ctx_id=ctx or client.ctx)["op"])
 
 
 def test_timeouts_of_the_variants() -> None:
@@ -126,36 +90,184 @@ def test_an_illegal_packet_is_a_hang_at_once() -> None:
     assert "Illegal opcode in command stream (gfx_0.0.0" in client.log()
 
 
-def test_a_full_reset_loses_vram_and_contexts() -> None:
-    """Without ring resets: the guilty context is marked, every other one is too old, new ones work."""
-    adev = boot_impatient(ring_reset=False)
-    client, other = Client(adev), Client(adev)
-    busy = hang(client, GFX)
-    assert error_of(client, GFX, busy) in (errno.ETIME, errno.ECANCELED)
-    flags = query2(client)
-    assert flags & drm.AMDGPU_CTX_QUERY2_FLAGS_VRAMLOST
-    assert flags & drm.AMDGPU_CTX_QUERY2_FLAGS_RESET
-    assert query2(other) & drm.AMDGPU_CTX_QUERY2_FLAGS_VRAMLOST
-    assert not query2(other) & drm.AMDGPU_CTX_QUERY2_FLAGS_GUILTY
-    assert other.cs_fails((drm.AMDGPU_CHUNK_ID_IB, other.ib_chunk(SDMA))) == errno.ECANCELED
-    log = client.log()
-    assert "GPU reset begin!. Source:  1" in log
-    assert "GPU reset(1) succeeded!" in log
-    fresh = Client(adev)
-    fresh.wait(SDMA, fresh.submit(SDMA))
-
-
-def test_the_guilty_context_cannot_submit_after_a_full_reset() -> None:
-    """ECANCELED, and GUILTY in its state."""
-    client = Client(boot_impatient(ring_reset=False))
-    error_of(client, GFX, hang(client, GFX))
-    assert query2(client) & drm.AMDGPU_CTX_QUERY2_FLAGS_GUILTY
-    assert client.cs_fails((drm.AMDGPU_CHUNK_ID_IB, client.ib_chunk(SDMA))) == errno.ECANCELED
-
-
 @pytest.mark.parametrize("variant", ["6.12", "base"])
 def test_the_wedged_line_is_as_old_as_the_uevent(variant: str) -> None:
-    """drm_dev_wedged_event exists since 6.15."""
-    client = Client(boot_gpu("navi31", variant))
+    """drm_dev_wedged_event exists since 6.15; it names the process that was to blame."""
+    adev = boot_impatient("navi31", variant)
+    client = Client(adev)
     error_of(client, GFX, client.submit(GFX, [0xC0009900, 0]))
-    assert ("device wedged, but recovered through reset" in client.log()) == (variant == "base")
+    wedged = [(path, environment) for path, action, environment in sysfs_of(adev).events if "WEDGED" in environment]
+    has_event = variant == "base"
+    assert ("[drm] device wedged, but recovered through reset" in client.log()) == has_event
+    card = f"{adev.syspath}/drm/card0"
+    expected = {"WEDGED": "none", "PID": str(client.caller.pid), "TASK": "client"}
+    assert wedged == ([(card, expected)] if has_event else [])
+
+
+# -- soft recovery ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("gpu", "variant"), [("mi300x", "base"), ("vega10", "base"), ("navi31", "6.12")])
+def test_a_shader_that_hangs_is_killed(gpu: str, variant: str) -> None:
+    """Soft recovery: ENODATA, the reset counter goes up, nothing else is lost and nobody is told by a uevent."""
+    adev = boot_impatient(gpu, variant)
+    client = Client(adev)
+    sequence = hang(client)
+    ring = ring_of(client, COMPUTE)
+    ring.hw.hang(Hang.WAVE)
+    behind = client.submit(COMPUTE)
+    assert error_of(client, COMPUTE, sequence) == errno.ENODATA
+    assert error_of(client, COMPUTE, behind) in (0, errno.ENODATA), "the context's next job was cancelled"
+    assert f"ring {ring.name} timeout, but soft recovered" in client.log()
+    assert "ring reset" not in client.log()
+    assert (adev.gpu_reset_counter, adev.vram_lost_counter) == (1, 0)
+    assert query2(client) == drm.AMDGPU_CTX_QUERY2_FLAGS_RESET
+    assert not [event for event in sysfs_of(adev).events if "WEDGED" in event[2]]
+
+
+@pytest.mark.parametrize(("gpu", "variant"), [("mi300x", "base"), ("navi31", "6.12")])
+def test_a_packet_that_waits_is_no_shader(gpu: str, variant: str) -> None:
+    """Soft recovery is tried in vain; the error it had set gives way to that of the ring reset."""
+    client = Client(boot_impatient(gpu, variant))
+    assert error_of(client, COMPUTE, hang(client)) in (errno.ETIME, errno.ECANCELED)
+    assert "soft recovered" not in client.log()
+
+
+def test_rdna_has_no_soft_recovery_any_more() -> None:
+    """Not even a shader can be killed on GFX10 and later from 6.17 on."""
+    client = Client(boot_impatient("navi31", "base"))
+    sequence = hang(client)
+    ring_of(client, COMPUTE).hw.hang(Hang.WAVE)
+    assert error_of(client, COMPUTE, sequence) == errno.ETIME
+    assert "soft recovered" not in client.log()
+
+
+def test_debug_mask_switches_recoveries_off() -> None:
+    """debug_mask=4: no soft recovery; debug_mask=0x40: no ring reset."""
+    adev = boot_impatient("mi300x")
+    adev.debug_disable_soft_recovery = True
+    client = Client(adev)
+    sequence = hang(client)
+    ring_of(client, COMPUTE).hw.hang(Hang.WAVE)
+    assert error_of(client, COMPUTE, sequence) == errno.ETIME
+    adev = boot_impatient("navi31")
+    adev.debug_disable_gpu_ring_reset = True
+    client = Client(adev)
+    assert error_of(client, COMPUTE, hang(client)) == errno.ECANCELED
+    assert "GPU reset begin!" in client.log()
+
+
+def test_without_gpu_recovery_a_hung_job_stays() -> None:
+    """gpu_recovery=0: a dump is made and that is all; the timeout is not tried again."""
+    adev = boot_impatient(ring_reset=False)
+    adev.gpu_recovery = False
+    client = Client(adev)
+    sequence = hang(client)
+    fence = client.ctx_object().entities[COMPUTE, 0].fences[sequence]
+    end = adev.kernel.now() + 4 * TIMEOUT_NS
+    while adev.kernel.now() < end:
+        adev.kernel.run_pending()
+    assert not fence.signaled
+    assert client.log().count("timeout, signaled seq") == 1
+    assert "GPU recovery disabled." in client.log()
+    assert adev.gpu_reset_counter == 0
+    assert error_of(client, COMPUTE, sequence) == errno.ETIME, "the entity's last job is said to have failed already"
+
+
+# -- which rings can be reset -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("gpu", "variant", "masks"),
+    [
+        ("navi31", "base", {"gfx": "queue full \n", "compute": "queue full \n", "sdma": "queue full \n"}),
+        ("vega10", "base", {"gfx": "soft full \n", "compute": "soft queue full \n", "sdma": "full \n"}),
+        ("mi300x", "base", {"compute": "soft queue full \n", "sdma": "queue full \n"}),
+        ("polaris10", "base", {"gfx": "soft full \n", "compute": "soft full \n", "sdma": "full \n"}),
+        ("navi31", "6.12", {}),
+    ],
+)
+def test_reset_masks(gpu: str, variant: str, masks: dict[str, str]) -> None:
+    """The files *_reset_mask say what can be reset, in the driver's words; before 6.13 there are none."""
+    expected = {f"{name}_reset_mask": text for name, text in masks.items()}
+    assert amdgpu_reset_masks(boot_gpu(gpu, variant)) == expected
+
+
+@pytest.mark.parametrize("gpu", ["polaris10", "vega10", "navi10", "navi21", "navi31", "navi48", "mi300x", "renoir"])
+def test_every_ring_of_every_generation_comes_back(gpu: str) -> None:
+    """A job that waits for ever on each kind of ring ends with one of the three errors, and the GPU works again."""
+    adev = boot_impatient(gpu)
+    kinds = [ip for ip, count in enumerate((adev.identity.rings.gfx, adev.identity.rings.compute, 1)) if count]
+    for ip in kinds:
+        client = Client(adev)
+        assert error_of(client, ip, hang(client, ip)) in RESET_ERRORS
+        fresh = Client(adev)
+        for other in kinds:
+            assert error_of(fresh, other, fresh.submit(other)) == 0, f"ring {other} is dead after a hang of {ip}"
+
+
+# -- ring resets --------------------------------------------------------------------------------------------------
+
+
+def test_on_6_12_a_ring_reset_cancels_everybody() -> None:
+    """The jobs of other contexts on the ring are lost too, without a word in the log."""
+    client = Client(boot_impatient("navi31", "6.12"))
+    innocent = client.new_ctx()
+    first = hang(client, GFX)
+    second = client.submit(GFX, ctx=innocent)
+    assert error_of(client, GFX, first) == errno.ECANCELED
+    assert error_of(client, GFX, second, ctx=innocent) == errno.ECANCELED
+    assert "ring reset" not in client.log()
+    assert query2(client, innocent) == drm.AMDGPU_CTX_QUERY2_FLAGS_RESET
+
+
+@pytest.mark.parametrize(("variant", "error"), [("6.18", errno.ETIME), ("base", errno.ECANCELED)])
+def test_a_second_hang_behind_the_first(variant: str, error: int) -> None:
+    """A job that survived one reset of its ring and hangs itself: ETIME; since 7.0 everything is cancelled then."""
+    client = Client(boot_impatient("navi31", variant))
+    innocent = client.new_ctx()
+    first, second = hang(client, GFX), hang(client, GFX, ctx=innocent)
+    assert error_of(client, GFX, first) == errno.ETIME
+    assert error_of(client, GFX, second, ctx=innocent) == error
+    assert client.log().count("ring reset") == 2
+
+
+def test_a_ring_reset_that_fails_is_followed_by_a_full_one() -> None:
+    """The log tells both; VRAM is lost."""
+    adev = boot_impatient()
+    adev.kernel.faults.failing_ring_resets = 1
+    client = Client(adev)
+    assert error_of(client, COMPUTE, hang(client)) == errno.ECANCELED
+    ring = ring_of(client, COMPUTE).name
+    for line in (f"Starting {ring} ring reset", f"Ring {ring} reset failed", "GPU reset begin!. Source:  1"):
+        assert line in client.log()
+    assert adev.vram_lost_counter == 1
+
+
+def test_a_stopped_machine_does_not_blame_its_jobs() -> None:
+    """A timer that runs out much too late tells of the mock kernel's own sleep: the job gets its time again."""
+    adev = boot_impatient()
+    client = Client(adev)
+    sequence = hang(client)
+    sched = ring_of(client, COMPUTE).sched
+    late = adev.kernel.now() - 1000 * MSEC
+    sched._arm_timeout(late)
+    adev.kernel.run_pending()
+    assert client.busy(COMPUTE, sequence)
+    assert "timeout" not in client.log()
+
+
+def test_a_job_that_the_mock_executes_slowly_is_not_hung() -> None:
+    """With modelled time: an endless loop gets some patience, as the mock may just be slow; a waiting job gets none."""
+    adev = boot_impatient(gpu_time=1)
+    client = Client(adev)
+    endless = client.packets(GFX).indirect_buffer(IB_VA, 4, chain=True)
+    start = adev.kernel.now()
+    client._ib_used = 0
+    assert error_of(client, GFX, client.submit(GFX, endless)) == errno.ETIME
+    took = adev.kernel.now() - start
+    assert took >= 2 * TIMEOUT_NS, f"no patience: {took / 1e6} ms"
+    start = adev.kernel.now()
+    other = Client(adev)
+    assert error_of(other, COMPUTE, hang(other)) == errno.ETIME
+    assert adev.kernel.now() - start < 3 * TIMEOUT_NS

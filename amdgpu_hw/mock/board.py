@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: MIT
+"""The machine under the kernel: GPUs and other devices, /sys, and the kernel that is booted on it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+from amdgpu_hw.mock import sysfs
+from amdgpu_hw.mock.gpus import GpuIdentity
+from amdgpu_hw.mock.kernel import amdgpu_drv, sw_sync, vgem_drv
+from amdgpu_hw.mock.kernel.amdgpu_device import AmdgpuDevice
+from amdgpu_hw.mock.kernel.amdgpu_reset import amdgpu_reset_masks
+from amdgpu_hw.mock.kernel.kernel import Kernel
+from amdgpu_hw.mock.kernel.log import LogLine
+from amdgpu_hw.mock.testbed_sysfs import TestbedSysfs
+from amdgpu_hw.mock.transport import Transport
+from amdgpu_hw.mock.umockdev import Testbed
+from amdgpu_hw.mock.variants import Variant
+from amdgpu_hw.uapi.drm import DRM_MINOR_RENDER_BASE
+
+__all__ = ("Board", "Busy")
+
+
+class Busy(Exception):
+    """Another kernel cannot be booted now; the message is one sentence."""
+
+
+class _LogFile:
+    """A copy of the kernel's log in a file; a full disk ends the copy, not the kernel."""
+
+    def __init__(self, kernel: Kernel, path: Path) -> None:
+        self._kernel = kernel
+        self._file = path.open("a", encoding="utf-8", buffering=1)
+        kernel.log.listeners.append(self._write)
+
+    def close(self) -> None:
+        """End the copy."""
+        self._file.close()
+
+    def _write(self, line: LogLine) -> None:
+        try:
+            self._file.write(f"{line}\n")
+        except OSError as error:
+            self._kernel.log.listeners.remove(self._write)
+            self._kernel.log.err(f"the log file {self._file.name} ends here: {error.strerror}")
+
+
+class Board:
+    """A machine with these GPUs, without these optional devices, and a booted kernel.
+
+    ``gpu_time`` multiplies the modelled time of what GPUs do. ``log_files`` get a copy of the kernel's log. Raises
+    `OSError` and `TestbedError`.
+    """
+
+    kernel: Kernel
+    adevs: list[AmdgpuDevice]
+
+    def __init__(
+        self,
+        directory: Path,
+        gpus: Sequence[GpuIdentity],
+        variant: Variant,
+        *,
+        without: Collection[str] = (),
+        gpu_time: float = 1,
+        log_files: Sequence[Path] = (),
+    ) -> None:
+        self.gpus = tuple(gpus)
+        self.gpu_time = gpu_time
+        self._without = tuple(without)
+        self._log_paths = tuple(log_files)
+        self._log_files: list[_LogFile] = []
+        self.testbed = Testbed(directory)
+        self._boot(variant)
+        self.transport = Transport(self.kernel, directory, self.testbed.root)
+        self._sysfs = TestbedSysfs(self.testbed, self.transport.watch, self.transport.publish_nodes)
+        self.kernel.sysfs = self._sysfs
+
+    def reboot(self, variant: Variant) -> None:
+        """Boot another kernel; raises `Busy` while a client has a file open.
+
+        Nothing of the old kernel is left but what clients have mapped, and nothing that a client can have refers to
+        it: that makes a live switch sound; with open files it would not be. A GPU that was unplugged is back then.
+        """
+        files = self.transport.audit()["open files"]
+        if files:
+            raise Busy(f"clients of this machine have {files} files open, which a reboot would take away")
+        old = self.kernel
+        old.coredumps.clear(old)
+        for adev in self.adevs:
+            adev.gpu.close()
+        for log_file in self._log_files:
+            log_file.close()
+        self._boot(variant)
+        self.transport.kernel = self.kernel
+        self.kernel.sysfs = self._sysfs
+        self.transport.publish_nodes()
+        old.log.listeners.clear()
+
+    def _boot(self, variant: Variant) -> None:
+        kernel = self.kernel = Kernel(variant, self.gpu_time)
+        self._log_files = [_LogFile(kernel, path) for path in self._log_paths]
+        kernel.log.info(f"Linux mock kernel '{variant.name}': {variant.summary}")
+        self.adevs = [amdgpu_drv.probe(kernel, identity, index) for index, identity in enumerate(self.gpus)]
+        for adev in self.adevs:
+            index = adev.index
+            self._plug(adev.syspath, sysfs.describe_gpu(adev.identity, index, index, _render_minor(index)))
+            for name in ("gfx_reset_mask", "compute_reset_mask", "sdma_reset_mask"):
+                (self._host(adev.syspath) / name).unlink(missing_ok=True)
+            for name, text in amdgpu_reset_masks(adev).items():
+                self.testbed.set_attribute(adev.syspath, name, text)
+        if "vgem" not in self._without:
+            index = len(self.gpus)
+            vgem_drv.probe(kernel, index)
+            self._plug(sysfs.VGEM_SYSPATH, sysfs.describe_vgem(index, _render_minor(index)))
+        if "sw_sync" not in self._without:
+            sw_sync.probe(kernel)
+        for node in kernel.nodes.values():
+            if not node.major:
+                self.testbed.add_file(node.path)
+
+    def _plug(self, syspath: str, description: str) -> None:
+        """Show a device in /sys, unless it is there already."""
+        if not self._host(syspath).exists():
+            self.testbed.add(description)
+
+    def _host(self, path: str) -> Path:
+        return Path(f"{self.testbed.root}{path}")
+
+
+def _render_minor(index: int) -> int:
+    return DRM_MINOR_RENDER_BASE + index

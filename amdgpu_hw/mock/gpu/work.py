@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: MIT
+"""What is put on a ring: a client's IBs, or something that the kernel does itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from .page_table import PageTable
+from .timing import Operation
+
+__all__ = ("CallWork", "Ib", "IbWork", "Work")
+
+
+class Ib(NamedTuple):
+    """An indirect buffer: where it is in the job's address space, its length, and AMDGPU_IB_FLAG_* bits."""
+
+    va: int
+    size_dw: int
+    flags: int = 0
+
+
+@dataclass(slots=True)
+class IbWork:
+    """A job: IBs to be executed one after the other.
+
+    ``on_done`` is called once, with 0 or with the error given to `Ring.abort_current`.
+    """
+
+    ibs: list[Ib]
+    page_table: PageTable
+    vmid: int
+    on_done: Callable[[int], None]
+    flush: bool = False
+    """The VMID's TLB entries are thrown away first."""
+    submitted: int = 0
+    """When it was put on the ring (CLOCK_MONOTONIC, ns); set by a ring with modelled time."""
+
+
+@dataclass(slots=True)
+class CallWork:
+    """A job the kernel builds itself (page tables, clears, copies): ``run`` is its effect.
+
+    ``operation`` and ``amount`` say what that is, for its modelled time.
+    """
+
+    run: Callable[[], None]
+    on_done: Callable[[int], None]
+    operation: Operation = Operation.OTHER
+    amount: int = 0
+    submitted: int = 0
+    """As in `IbWork`."""
+
+
+Work = IbWork | CallWork

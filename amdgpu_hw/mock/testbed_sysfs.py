@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: MIT
+"""The /sys of a mock machine as its kernel changes it while it runs: `Sysfs` on top of the umockdev testbed."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import struct
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from amdgpu_hw.mock import sysfs
+from amdgpu_hw.mock.umockdev import Testbed
+
+__all__ = ("TestbedSysfs",)
+
+_EVENT = struct.Struct("=iIII")
+_IN_CLOSE_WRITE = 0x8
+_BUFFER_SIZE = 64 * 1024
+
+
+class TestbedSysfs:
+    """`amdgpu_hw.mock.kernel.kobject.Sysfs`.
+
+    ``watch(fd, callback)`` calls back once when a descriptor becomes readable; ``nodes_changed`` is called when nodes
+    have been taken away.
+    """
+
+    __test__ = False  # nothing for pytest
+
+    def __init__(
+        self, testbed: Testbed, watch: Callable[[int, Callable[[], None]], None], nodes_changed: Callable[[], None]
+    ) -> None:
+        self._testbed = testbed
+        self._watch = watch
+        self._nodes_changed = nodes_changed
+        self._writers: dict[int, Callable[[], None]] = {}
+        """Whom to tell of a write, by inotify's number of the file."""
+        self._libc = ctypes.CDLL(None, use_errno=True)
+        self._inotify = -1
+
+    def add_class_device(
+        self, path: str, subsystem: str, data: bytes, links: Mapping[str, str], on_write: Callable[[], None]
+    ) -> None:
+        """Show a device of a class with one attribute, ``data``, that only its owner can read."""
+        self._testbed.add(sysfs.describe_class_device(path, subsystem, data))
+        file = self._host(path) / "data"
+        file.chmod(0o600)
+        for name, target in links.items():
+            self.add_link(path, name, target)
+        self._tell_of_writes(file, on_write)
+
+    def add_link(self, path: str, name: str, target: str) -> None:
+        """Make a link in the directory of a device to another one."""
+        directory = self._host(path)
+        (directory / name).symlink_to(os.path.relpath(self._host(target), directory))
+
+    def remove_link(self, path: str, name: str) -> None:
+        """Take a link away, if the device still is there."""
+        (self._host(path) / name).unlink(missing_ok=True)
+
+    def remove_device(self, path: str) -> None:
+        """Take a device and its node away."""
+        # libumockdev would follow the links and remove what they lead to.
+        for entry in self._host(path).iterdir():
+            if entry.is_symlink() and entry.name not in ("subsystem", "driver"):
+                entry.unlink()
+        self._testbed.remove(path)
+        self._nodes_changed()
+
+    def uevent(self, path: str, action: str, environment: Mapping[str, str]) -> None:
+        """Send a uevent to every udev monitor on the machine."""
+        self._testbed.uevent(path, action, environment)
+
+    def _host(self, path: str) -> Path:
+        return Path(f"{self._testbed.root}{path}")
+
+    # -- writes to attributes -------------------------------------------------------------------------------------
+
+    def _tell_of_writes(self, file: Path, on_write: Callable[[], None]) -> None:
+        if self._inotify < 0:
+            self._inotify = self._libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
+            self._check(self._inotify)
+            self._watch(self._inotify, self._read_events)
+        number = self._libc.inotify_add_watch(self._inotify, os.fsencode(file), _IN_CLOSE_WRITE)
+        self._check(number)
+        self._writers[number] = on_write
+
+    @staticmethod
+    def _check(result: int) -> None:
+        if result < 0:
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number), "inotify")
+
+    def _read_events(self) -> None:
+        try:
+            events = os.read(self._inotify, _BUFFER_SIZE)
+        except BlockingIOError:
+            events = b""
+        at = 0
+        while at < len(events):
+            number, mask, _cookie, length = _EVENT.unpack_from(events, at)
+            at += _EVENT.size + length
+            on_write = self._writers.get(number)
+            if mask & _IN_CLOSE_WRITE and on_write is not None:
+                del self._writers[number]
+                on_write()
+        self._watch(self._inotify, self._read_events)

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: MIT
+"""Programs that nobody here wrote, run on a mock machine as they are."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from amdgpu_hw.mock.machine import Machine
+
+__all__ = ("Outcome", "RunClient", "plain_environment", "program", "run_client")
+
+TIMEOUT_S = 120
+TROUBLE = ("page fault", "Illegal", "timeout", "reset", "Oops")
+"""Words of the mock kernel's log that no well-behaved program causes."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a program printed, and what the mock kernel logged meanwhile."""
+
+    output: str
+    errors: str
+    log: str
+
+    @property
+    def lines(self) -> list[str]:
+        """The output's lines without their indentation."""
+        return [line.strip() for line in self.output.splitlines()]
+
+    def __str__(self) -> str:
+        return f"stdout:\n{self.output}\nstderr:\n{self.errors}\nlog of the mock kernel:\n{self.log}"
+
+
+RunClient = Callable[..., Outcome]
+"""``run(gpus, program, *arguments, status=0)``."""
+
+
+def run_client(
+    gpus: Sequence[str], command: Sequence[str | Path], environment: Mapping[str, str], status: int | None = 0
+) -> Outcome:
+    """Run a program on a fresh machine; it must end with this exit status (None: any) and no trouble in the log."""
+    with Machine(gpus) as machine:
+        result = subprocess.run(
+            command,
+            env=machine.environ(environment),
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT_S,
+            check=False,
+        )
+        machine.check()
+        outcome = Outcome(result.stdout, result.stderr, machine.log())
+    assert status in (None, result.returncode), f"{command[0]} ended with {result.returncode}\n{outcome}"
+    trouble = [line for line in outcome.log.splitlines() if any(word in line for word in TROUBLE)]
+    assert not trouble, f"{command[0]} made the mock kernel log {trouble}\n{outcome}"
+    return outcome
+
+
+def plain_environment(home: Path) -> dict[str, str]:
+    """Our environment without a desktop, and with caches that are empty."""
+    environment = {name: value for name, value in os.environ.items() if name not in ("DISPLAY", "WAYLAND_DISPLAY")}
+    return environment | {"XDG_CACHE_HOME": str(home), "XDG_RUNTIME_DIR": str(home)}
+
+
+def program(package: str, *names: str) -> str:
+    """Path of an installed program, by the first of its names that exists; skips the test when there is none."""
+    for name in names:
+        path = shutil.which(name)
+        if path is not None:
+            return path
+    pytest.skip(f"{names[0]} (Debian: {package}) is not installed; scripts/test installs it")

@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: MIT
+"""A client thread that speaks the wire protocol (wire.h) itself, so that nothing keeps it from saying what it likes.
+
+It runs in the process of the test: pointers are addresses of this process, descriptors its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import mmap
+import os
+import select
+import socket
+import struct
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from amdgpu_hw.mock._transport import lib
+from amdgpu_hw.uapi.layout import Ioctl
+
+PATIENCE_S = 20.0
+"""Longer than any call takes on a sound mock kernel, however busy the host is."""
+
+IDLE, REQUEST, PASS_FD, REPLY = range(4)
+RING, INTERRUPT, PASSED, WAKE, FD = range(1, 6)
+
+_STATE, _CLIENT_SLEEPS, _SEQ, _OP, _RESULT, _PASSED, _HAS_FD, _TEXT = 0, 4, 20, 24, 72, 80, 88, 144
+_CALL = struct.Struct("<IIiQ4Q")
+"""From seq on: seq, op, fd, (padding is none), inode, arguments."""
+_PR_SET_PTRACER = 0x59616D61
+
+
+@dataclass
+class Reply:
+    """How a call ended: ``result`` >= 0 or -errno, and the descriptors that came with it or before it."""
+
+    result: int
+    fds: list[int] = field(default_factory=list)
+
+
+class WireClient:
+    """One channel of this process."""
+
+    def __init__(self, directory: Path) -> None:
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.socket.settimeout(PATIENCE_S)
+        self.socket.connect(str(directory / "socket"))
+        (server_pid,) = struct.unpack_from("<I", (directory / "board").read_bytes(), 8)
+        ctypes.CDLL(None).prctl(_PR_SET_PTRACER, server_pid, 0, 0, 0)
+        self.received: list[int] = []
+        while not self.received:
+            if self._receive() is None:
+                raise ConnectionRefusedError("the mock kernel hung up before it gave a slot")
+        slot = self.received.pop()
+        self.slot = mmap.mmap(slot, 4096)
+        os.close(slot)
+        self.seq = 0
+
+    def close(self) -> None:
+        """Hang up."""
+        self.socket.close()
+        for fd in self.received:
+            os.close(fd)
+        self.received.clear()
+        if not self.slot.closed:
+            self.slot.close()
+
+    def __enter__(self) -> WireClient:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # -- what an honest client does -----------------------------------------------------------------------------------
+
+    def post(self, op: int, fd: int = -1, ino: int = 0, args: tuple[int, ...] = (), text: bytes = b"") -> None:
+        """Begin a call."""
+        self.seq += 1
+        words = [*args, 0, 0, 0, 0][:4]
+        _CALL.pack_into(self.slot, _SEQ, self.seq, op, fd, ino, *words)
+        self.slot[_TEXT : _TEXT + len(text)] = text
+        self._store(_STATE, REQUEST)
+        self.tell(RING)
+
+    def wait(self, patience_s: float = PATIENCE_S) -> Reply:
+        """Wait for the end of the call and take what descriptors it brings."""
+        deadline = time.monotonic() + patience_s
+        while True:
+            state = self._load(_STATE)
+            if state == PASS_FD:
+                self._take_passed(deadline)
+            elif state == REPLY:
+                break
+            else:
+                self._store(_CLIENT_SLEEPS, 1)
+                if self._load(_STATE) == REQUEST and self._receive(deadline) is None:
+                    raise ConnectionResetError("the mock kernel hung up in the middle of a call")
+        if self._load(_HAS_FD):
+            while not self.received:
+                self._receive(deadline)
+        fds, self.received = self.received, []
+        return Reply(struct.unpack_from("<q", self.slot, _RESULT)[0], fds)
+
+    def call(self, op: int, fd: int = -1, ino: int = 0, args: tuple[int, ...] = (), text: bytes = b"") -> Reply:
+        """Make a call."""
+        self.post(op, fd, ino, args, text)
+        return self.wait()
+
+    def open(self, path: str, flags: int = os.O_RDWR) -> int:
+        """Open a node: the descriptor; raises OSError."""
+        reply = self.call(lib.WIRE_OPEN, args=(flags,), text=path.encode() + b"\0")
+        if reply.result < 0:
+            raise OSError(-reply.result, path)
+        return reply.fds[0]
+
+    def post_ioctl(self, fd: int, request: int, argument: int) -> None:
+        """Begin an ioctl on one of this process's descriptors."""
+        self.post(lib.WIRE_IOCTL, fd, os.fstat(fd).st_ino, (request, argument))
+
+    def raw_ioctl(self, fd: int, request: int, argument: int) -> int:
+        """ioctl() by number and address: result or -errno. Descriptors that come have the numbers in the argument."""
+        self.post_ioctl(fd, request, argument)
+        return self.wait().result
+
+    def ioctl(self, fd: int, ioctl: Ioctl, /, **fields: int | bytes) -> dict[str, int]:
+        """An ioctl by fields: the struct afterwards; raises OSError."""
+        assert ioctl.struct is not None
+        argument = ctypes.create_string_buffer(ioctl.struct.pack(**fields), ioctl.struct.size)
+        result = self.raw_ioctl(fd, ioctl.request, ctypes.addressof(argument))
+        if result < 0:
+            raise OSError(-result, f"{ioctl.name}: {os.strerror(-result)}")
+        return ioctl.struct.as_dict(argument.raw)
+
+    def mmap(self, fd: int, offset: int, length: int) -> Reply:
+        """Ask what mmap() asks for: the offset in the host's descriptor, and that."""
+        prot = mmap.PROT_READ | mmap.PROT_WRITE
+        return self.call(lib.WIRE_MMAP, fd, os.fstat(fd).st_ino, (offset, length, prot, mmap.MAP_SHARED))
+
+    def flush(self, fd: int) -> int:
+        """What close() says before it closes."""
+        return self.call(lib.WIRE_FLUSH, fd, os.fstat(fd).st_ino).result
+
+    # -- what others do -----------------------------------------------------------------------------------------------
+
+    def tell(self, kind: int, seq: int | None = None) -> None:
+        """Send a message, which need not mean anything."""
+        self.socket.send(struct.pack("<II", kind, self.seq if seq is None else seq))
+
+    def fill_slot(self, content: bytes) -> None:
+        """Overwrite the slot's beginning, the state too."""
+        self.slot[: len(content)] = content
+
+    def lie_about_descriptor(self, number: int) -> int:
+        """Take the descriptor a call brings, close it, and say that it has another number; the call's result."""
+        while self._load(_STATE) != PASS_FD:
+            time.sleep(0.001)
+        while not self.received:
+            self._receive()
+        os.close(self.received.pop())
+        struct.pack_into("<i", self.slot, _PASSED, number)
+        self._store(_STATE, REQUEST)
+        self.tell(PASSED)
+        return self.wait().result
+
+    # -- details ------------------------------------------------------------------------------------------------------
+
+    def _take_passed(self, deadline: float) -> None:
+        while not self.received:
+            self._receive(deadline)
+        struct.pack_into("<i", self.slot, _PASSED, self.received.pop(0))
+        self._store(_STATE, REQUEST)
+        self.tell(PASSED)
+
+    def _receive(self, deadline: float | None = None) -> int | None:
+        """Receive one message and keep its descriptor; returns the kind, None when the mock kernel has hung up."""
+        left = PATIENCE_S if deadline is None else deadline - time.monotonic()
+        if not select.select([self.socket], [], [], max(0.0, left))[0]:
+            raise TimeoutError(f"the mock kernel did not answer call {self.seq} in time")
+        try:
+            message, fds, _, _ = socket.recv_fds(self.socket, 8, 1)
+        except ConnectionResetError:
+            return None
+        self.received += fds
+        return struct.unpack("<II", message)[0] if len(message) == 8 else None
+
+    def _load(self, offset: int) -> int:
+        return struct.unpack_from("<I", self.slot, offset)[0]
+
+    def _store(self, offset: int, value: int) -> None:
+        struct.pack_into("<I", self.slot, offset, value)
+
+
+@contextlib.contextmanager
+def closing_fds(*fds: int) -> Iterator[tuple[int, ...]]:
+    """Close descriptors at the end."""
+    try:
+        yield fds
+    finally:
+        for fd in fds:
+            os.close(fd)

@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: MIT
+"""The benchmark: it runs to its end and prints its tables. How long anything takes is not asserted anywhere."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+SCRIPT = Path(__file__).parents[2] / "scripts" / "bench_mock.py"
+SMALLEST = (
+    "--samples=20",
+    "--mappings=1000",
+    "--threads=4",
+    "--seconds=0.1",
+    "--starts=1",
+    "--no-suite",
+)
+
+
+def test_the_benchmark_prints_a_row_for_everything_it_measures() -> None:
+    """Calls, the comparison with umockdev, live mappings, threads, the start of a machine."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
+    result = subprocess.run(
+        [sys.executable, str(SCRIPT), *SMALLEST],
+        env=environment | {"COLUMNS": "160"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert result.returncode == 0, result.stderr
+    for row in (
+        "refused ioctl (the seam alone)",
+        "trivial ioctl (GET_CAP)",
+        "GEM_VA map",
+        "GEM_VA unmap",
+        "CS + WAIT_CS",
+        "Mapping.unmap()",
+        "umockdev",
+        "1,000",
+        "threads of one client",
+        "start of a machine:",
+    ):
+        assert row in result.stdout, f"no row '{row}' in:\n{result.stdout}"
