@@ -17,6 +17,7 @@ setup(
                 "amdgpu_hw/mock/preload.c",
                 "amdgpu_hw/mock/preload_channel.c",
                 "amdgpu_hw/mock/preload_exec.c",
+                "amdgpu_hw/mock/preload_fdinfo.c",
                 "amdgpu_hw/mock/preload_path.c",
                 "amdgpu_hw/mock/preload_stat.c",
             ],

@@ -34,8 +34,8 @@ def run_on_mock(
     """
     if ENVIRONMENT in os.environ:
         print(
-            "amdgpu-hw: this runs on a mock machine already, and there is none inside another; if its GPU cannot be seen "
-            "here, libumockdev-preload.so.0 is missing (Debian's package umockdev)",
+            "amdgpu-hw: this runs on a mock machine already, and there is none inside another; if its GPU cannot be "
+            "seen here, libumockdev-preload.so.0 is missing (Debian's package umockdev)",
             file=sys.stderr,
         )
         return UNUSABLE

@@ -38,11 +38,11 @@ def _run(module: str, environment: Mapping[str, str], *arguments: str) -> Any:
     return json.loads(result.stdout)
 
 
-def _placements() -> list[tuple[str, int | None, int | None]]:
-    """Name the ways to place the mock kernel and the client on CPUs."""
+def _placements() -> dict[str, tuple[int, int]]:
+    """CPUs to pin the mock kernel and the client to, by name; apart first, if there are two."""
     first, *others = sorted(os.sched_getaffinity(0))
-    apart: list[tuple[str, int | None, int | None]] = [("two CPUs", others[0], first)] if others else []
-    return [("free", None, None), *apart, ("one CPU", first, first)]
+    together = {"one CPU": (first, first)}
+    return {"two CPUs": (others[0], first)} | together if others else together
 
 
 def _table(title: str, *columns: str) -> Table:
@@ -74,7 +74,7 @@ class Benchmark:
 
     def _calls(self) -> dict[str, list[float]]:
         options = self.options
-        samples = {where: self._samples(server, client) for where, server, client in _placements()}
+        samples = {"free": self._samples(None)} | {where: self._samples(cpus) for where, cpus in _placements().items()}
         table = _table(
             f"mock {options.gpu}, kernel {options.kernel}, {options.samples} samples of each call",
             "us per call, median and 90th percentile",
@@ -88,14 +88,13 @@ class Benchmark:
         self.console.print(table)
         return samples["free"]
 
-    def _samples(self, server: int | None, client: int | None) -> dict[str, list[float]]:
+    def _samples(self, cpus: tuple[int, int] | None) -> dict[str, list[float]]:
         """Take the samples of all calls, with the mock kernel and the client on these CPUs."""
         arguments = [f"--gpu={self.options.gpu}", f"--samples={self.options.samples}"]
-        if client is not None:
-            arguments.append(f"--cpu={client}")
         with self.machine() as machine:
-            if server is not None:
-                os.sched_setaffinity(machine.pid, {server})
+            if cpus is not None:
+                os.sched_setaffinity(machine.pid, {cpus[0]})
+                arguments.append(f"--cpu={cpus[1]}")
             samples: dict[str, list[float]] = _run("calls", machine.environ(), *arguments)
         return samples
 
@@ -110,7 +109,9 @@ class Benchmark:
 
     def _crowd(self) -> None:
         options = self.options
+        server, client = next(iter(_placements().values()))  # pinned, so that placement does not look like growth
         with self.machine() as machine:
+            os.sched_setaffinity(machine.pid, {server})
             result = _run(
                 "crowd",
                 machine.environ(),
@@ -118,6 +119,7 @@ class Benchmark:
                 f"--mappings={options.mappings}",
                 f"--threads={options.threads}",
                 f"--seconds={options.seconds}",
+                f"--cpu={client}",
             )
         table = _table("live mappings in one address space", "mappings", "us per MAP", "UNMAP", "growth", "bytes each")
         first = result["mappings"][0]

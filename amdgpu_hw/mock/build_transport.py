@@ -10,7 +10,9 @@ from cffi import FFI
 _HERE = Path(__file__).parent
 
 _WIRE = """
-enum wire_op { WIRE_OPEN, WIRE_IOCTL, WIRE_MMAP, WIRE_FLUSH, WIRE_FSTAT, WIRE_LSEEK, WIRE_NAME, ... };
+enum wire_op {
+    WIRE_OPEN, WIRE_IOCTL, WIRE_MMAP, WIRE_FLUSH, WIRE_FSTAT, WIRE_LSEEK, WIRE_NAME, WIRE_FDINFO, WIRE_SETTLE, ...
+};
 static char *const WIRE_ENVIRONMENT;
 """
 """What Python needs of wire.h; the compiler fills in the values."""

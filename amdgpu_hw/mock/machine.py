@@ -105,7 +105,7 @@ class Machine:
         if threading.current_thread() is threading.main_thread():
             # PR_SET_PDEATHSIG speaks of the thread that started the process, and other threads may end early.
             command.append("--die-with-parent")
-        with (directory / "stderr").open("wb") as errors:
+        with open(directory / "stderr", "wb", opener=_private) as errors:
             try:
                 self._process = subprocess.Popen(
                     command,
@@ -315,6 +315,11 @@ def _private_directory() -> Path:
     raise MachineError(
         "the path of the directory for temporary files is too long for sockets: set TMPDIR to a shorter one"
     )
+
+
+def _private(path: str, flags: int) -> int:
+    """Open a file that only this user can read."""
+    return os.open(path, flags, 0o600)
 
 
 def _read_answer(fd: int) -> dict[str, Any]:

@@ -102,9 +102,12 @@ static mode_t creation_mode(int flags, va_list *arguments)
 static int open_any(int (*next)(int, const char *, int, mode_t), int dirfd, const char *path, int flags, mode_t mode)
 {
 	char node[PATH_MAX];
+	int fd;
 
 	if (!(flags & O_PATH) && find_node(dirfd, path, node))
 		return open_node(node, flags);
+	if (open_fdinfo(dirfd, path, flags, &fd))
+		return fd;
 	if (is_foreign_device(path))
 		return syscall(SYS_openat, dirfd, path, flags, mode);
 	return next(dirfd, path, flags, mode);
@@ -176,6 +179,16 @@ static int64_t flush(int fd, const struct stat *st)
 	return make_call(&call);
 }
 
+/* What was closed last is released by now, as on return from a real close(). */
+static void settle(void)
+{
+	struct call call = { .op = WIRE_SETTLE, .fd = -1 };
+	int error = errno;
+
+	make_call(&call);
+	errno = error;
+}
+
 EXPORT int close(int fd)
 {
 	struct stat st;
@@ -192,6 +205,7 @@ EXPORT int close(int fd)
 	result = flush(fd, &st);
 	if (syscall(SYS_close, fd))
 		return -1;
+	settle();
 	/* A mock kernel that is gone has nothing to flush: the descriptor is closed all the same. */
 	return result == -ENODEV ? 0 : to_errno(result);
 }
@@ -254,10 +268,14 @@ static void flush_range(unsigned int first, unsigned int last)
 
 EXPORT int close_range(unsigned int first, unsigned int last, int flags)
 {
+	int result;
+
 	if (!on_machine() || first > last || flags & CLOSE_RANGE_CLOEXEC)
 		return syscall(SYS_close_range, first, last, flags);
 	flush_range(first, last);
-	return close_around_channels(first, last, flags);
+	result = close_around_channels(first, last, flags);
+	settle();
+	return result;
 }
 
 EXPORT void closefrom(int first)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * preload.h - what the parts of the preload library share: entry points (preload.c, preload_stat.c, preload_exec.c),
- * paths (preload_path.c) and channels (preload_channel.c).
+ * preload.h - what the parts of the preload library share: entry points (preload.c, preload_stat.c, preload_fdinfo.c,
+ * preload_exec.c), paths (preload_path.c) and channels (preload_channel.c).
  */
 #ifndef AMDGPU_HW_MOCK_PRELOAD_H
 #define AMDGPU_HW_MOCK_PRELOAD_H
@@ -67,6 +67,16 @@ bool is_mock_file(int fd, struct stat *st);
 
 /* A result of make_call() as a libc function returns it. */
 int64_t to_errno(int64_t result);
+
+/* ---- preload_stat.c ---- */
+
+/* What the link /proc/PID/fd/N to a mock file's descriptor reads; false for other paths. */
+bool read_fd_link(const char *path, char name[WIRE_TEXT_SIZE]);
+
+/* ---- preload_fdinfo.c ---- */
+
+/* Open /proc/PID/fdinfo/N of a mock file's descriptor as open() does; false for other paths. */
+bool open_fdinfo(int dirfd, const char *path, int flags, int *fd);
 
 /* ---- preload_path.c ---- */
 

@@ -72,13 +72,15 @@ static bool may_be_node(const struct nodes *nodes, const char *path)
 bool find_node(int dirfd, const char *path, char *node)
 {
 	struct nodes nodes;
-	char joined[2 * PATH_MAX], *start = joined;
+	char joined[2 * PATH_MAX], name[WIRE_TEXT_SIZE], *start = joined;
 	size_t length = 0;
 	int error = errno;
 	bool found = false;
 
 	if (!on_machine() || !path || !*path || strlen(path) >= PATH_MAX)
 		return false;
+	if (read_fd_link(path, name))
+		path = name;
 	read_nodes(&nodes);
 	if (is_node(&nodes, path)) {
 		strcpy(node, path);

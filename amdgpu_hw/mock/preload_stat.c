@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * preload_stat.c - what a client can learn about a descriptor of a mock file: fstat() and /proc/PID/fd/N.
+ * preload_stat.c - what a client can learn about a descriptor of a mock file: fstat(), and stat() and readlink() of
+ * /proc/PID/fd/N.
  */
 #define _GNU_SOURCE
 #include "preload.h"
@@ -17,6 +18,8 @@ DECLARE_NEXT(fstatat);
 DECLARE_NEXT(fstatat64);
 DECLARE_NEXT(readlink);
 DECLARE_NEXT(readlinkat);
+DECLARE_NEXT(stat);
+DECLARE_NEXT(stat64);
 DECLARE_NEXT(statx);
 
 _Static_assert(sizeof(struct stat) == sizeof(struct stat64), "64-bit programs only: one struct stat");
@@ -86,28 +89,52 @@ EXPORT int __fxstat64(int version, int fd, struct stat64 *st)
 	return stat_fd(fd, (struct stat *)st);
 }
 
+/* The result of a stat() by path; /proc/PID/fd/N may have led it to a mock file. */
+static int stat_by_path(int result, struct stat *st)
+{
+	if (result == 0 && st->st_mode == WIRE_FILE_MODE && on_machine())
+		return to_errno(stat_mock_file(-1, st));
+	return result;
+}
+
+EXPORT int stat(const char *path, struct stat *st)
+{
+	return stat_by_path(NEXT(stat)(path, st), st);
+}
+
+EXPORT int stat64(const char *path, struct stat64 *st)
+{
+	return stat_by_path(NEXT(stat64)(path, st), (struct stat *)st);
+}
+
 EXPORT int fstatat(int dirfd, const char *path, struct stat *st, int flags)
 {
-	return names_fd(path, flags) ? stat_fd(dirfd, st) : NEXT(fstatat)(dirfd, path, st, flags);
+	if (names_fd(path, flags))
+		return stat_fd(dirfd, st);
+	return stat_by_path(NEXT(fstatat)(dirfd, path, st, flags), st);
 }
 
 EXPORT int fstatat64(int dirfd, const char *path, struct stat64 *st, int flags)
 {
-	return names_fd(path, flags) ? stat_fd(dirfd, (struct stat *)st) : NEXT(fstatat64)(dirfd, path, st, flags);
+	if (names_fd(path, flags))
+		return stat_fd(dirfd, (struct stat *)st);
+	return stat_by_path(NEXT(fstatat64)(dirfd, path, st, flags), (struct stat *)st);
 }
 
 EXPORT int statx(int dirfd, const char *path, int flags, unsigned int mask, struct statx *found)
 {
-	struct stat st;
+	struct stat st = { 0 };
+	bool by_fd = on_machine() && names_fd(path, flags) && is_mock_file(dirfd, &st);
 	int64_t result;
 
-	if (!on_machine() || !names_fd(path, flags) || !is_mock_file(dirfd, &st))
-		return NEXT(statx)(dirfd, path, flags, mask, found);
-	result = stat_mock_file(dirfd, &st);
+	if (by_fd ? syscall(SYS_statx, dirfd, "", flags, mask, found) : NEXT(statx)(dirfd, path, flags, mask, found))
+		return -1;
+	if (!on_machine() || found->stx_mode != WIRE_FILE_MODE)
+		return 0;
+	st.st_ino = found->stx_ino;
+	result = stat_mock_file(-1, &st);
 	if (result < 0)
 		return to_errno(result);
-	if (syscall(SYS_statx, dirfd, "", flags, mask, found))
-		return -1;
 	found->stx_mask |= STATX_BASIC_STATS;
 	found->stx_mode = st.st_mode;
 	found->stx_ino = st.st_ino;
@@ -124,8 +151,7 @@ EXPORT int statx(int dirfd, const char *path, int flags, unsigned int mask, stru
 
 /* ---- readlink of /proc/PID/fd/N ---- */
 
-/* What the link to a mock file's descriptor reads, or false. */
-static bool read_fd_link(const char *path, char name[WIRE_TEXT_SIZE])
+bool read_fd_link(const char *path, char name[WIRE_TEXT_SIZE])
 {
 	struct call call = { .op = WIRE_NAME, .fd = -1, .name = name };
 	int error = errno;

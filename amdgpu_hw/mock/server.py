@@ -134,6 +134,7 @@ def _end_before_boot(_number: int, _frame: FrameType | None) -> NoReturn:
 def _prepare_process(die_with_parent: bool) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the command
     signal.signal(signal.SIGTERM, _end_before_boot)
+    os.umask(0o077)  # What is in the machine's directory is for its user alone.
     libc = ctypes.CDLL(None)
     if die_with_parent:
         libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

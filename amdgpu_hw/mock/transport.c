@@ -218,7 +218,7 @@ static void hand_out(struct transport *t, uint32_t number, struct event *event)
 	event->fd = slot->fd;
 	event->ino = slot->ino;
 	memcpy(event->args, slot->args, sizeof(event->args));
-	if (event->op == WIRE_OPEN) {
+	if (event->op == WIRE_OPEN || event->op == WIRE_FDINFO) {
 		memcpy(event->text, slot->text, sizeof(event->text));
 		event->text[sizeof(event->text) - 1] = '\0';
 	}

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import errno
 import os
-import stat
 from collections.abc import Callable, Generator
 from functools import partial
 from pathlib import Path
@@ -17,10 +16,11 @@ from typing import Any
 
 from amdgpu_hw.mock._transport import ffi, lib
 from amdgpu_hw.mock.kernel.errno_ import ERESTARTSYS, KernelError
-from amdgpu_hw.mock.kernel.file import File, FileStat
+from amdgpu_hw.mock.kernel.file import File
 from amdgpu_hw.mock.kernel.kernel import Kernel
 from amdgpu_hw.mock.kernel.wait import Blocking, Task
 from amdgpu_hw.mock.transport_client import Channel, DepartedProcess, Process
+from amdgpu_hw.mock.transport_proc import file_stat, open_fdinfo
 
 __all__ = ("ENVIRONMENT", "Transport")
 
@@ -79,6 +79,8 @@ class Transport:
             lib.WIRE_FSTAT: self._fstat,
             lib.WIRE_LSEEK: self._lseek,
             lib.WIRE_NAME: self._name,
+            lib.WIRE_FDINFO: self._fdinfo,
+            lib.WIRE_SETTLE: self._settle,
         }
         self.publish_nodes()
 
@@ -413,8 +415,7 @@ class Transport:
         open_file = self._files.get(event.ino)
         if open_file is None:
             raise KernelError(errno.EBADF)
-        reply = ffi.new("struct file_stat *")
-        _fill_stat(reply, open_file.file.stat(), event.ino, self._root)
+        reply = file_stat(open_file.file, event.ino, self._root)
         lib.transport_reply_stat(self.handle, channel.number, reply)
 
     def _name(self, channel: Channel, event: Any) -> None:
@@ -423,18 +424,14 @@ class Transport:
             raise KernelError(errno.ENOENT)
         lib.transport_reply_text(self.handle, channel.number, os.fsencode(open_file.file.name))
 
+    def _fdinfo(self, channel: Channel, event: Any) -> None:
+        open_file = self._files.get(event.ino)
+        if open_file is None:
+            raise KernelError(errno.ENOENT)
+        fd = open_fdinfo(open_file.file, ffi.string(event.text), event.ino, self._root)
+        lib.transport_reply_fd(self.handle, channel.number, 0, fd)
+        os.close(fd)
 
-def _fill_stat(reply: Any, answer: FileStat, ino: int, root: Path) -> None:
-    """What fstat() answers; a node that has a path agrees with stat() of it, which umockdev answers."""
-    reply.mode, reply.size = answer.mode, answer.size
-    reply.rdev_major, reply.rdev_minor = answer.rdev_major, answer.rdev_minor
-    reply.ino, reply.nlink, reply.uid, reply.gid = ino, 1, os.getuid(), os.getgid()
-    if answer.path is None:
-        return
-    try:
-        node = os.stat(f"{root}{answer.path}")
-    except OSError:
-        return  # unplugged: only the descriptor is left, as on a real machine
-    reply.dev, reply.ino, reply.nlink = node.st_dev, node.st_ino, node.st_nlink
-    reply.uid, reply.gid = node.st_uid, node.st_gid
-    reply.mode = stat.S_IFMT(answer.mode) | stat.S_IMODE(node.st_mode)
+    def _settle(self, channel: Channel, _event: Any) -> None:
+        """Nothing: what was closed before a request has been released when the request is looked at."""
+        lib.transport_reply(self.handle, channel.number, 0)

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from amdgpu_hw.mock._transport import ffi, lib
 from amdgpu_hw.mock.kernel.errno_ import KernelError
-from amdgpu_hw.mock.kernel.file import Vma
 from amdgpu_hw.mock.kernel.wait import Blocking, Sleep, Task, WaitQueue
+from amdgpu_hw.mock.transport_mm import ClientMm
 
 if TYPE_CHECKING:
     from amdgpu_hw.mock.kernel.file import File
@@ -31,7 +31,7 @@ _FD_MAX = 0x7FFF_FFFF
 class Process:
     """A client process; ``pidfd`` tells when it has ended."""
 
-    __slots__ = ("channels", "comm", "ended", "known_files", "pid", "pidfd")
+    __slots__ = ("_mm", "channels", "comm", "ended", "known_files", "pid", "pidfd")
 
     def __init__(self, pid: int) -> None:
         self.pid = pid
@@ -41,11 +41,25 @@ class Process:
         self.channels: list[Channel] = []
         self.known_files: set[int] = set()
         """Inodes of the mock files that this process has shown to have a descriptor of."""
+        self._mm: ClientMm | None = None
 
     def close(self) -> None:
         """Forget the process."""
         self.ended = True
         os.close(self.pidfd)
+        if self._mm is not None:
+            self._mm.put()
+            self._mm = None
+
+    def grab_mm(self) -> ClientMm:
+        """A reference on the memory that the process has now; raises EPERM."""
+        mm = self._mm
+        if mm is not None and mm.exiting:  # it has called exec since
+            mm.put()
+            mm = None
+        if mm is None:
+            mm = self._mm = ClientMm(self.pid)
+        return mm.get()
 
     def identify_fd(self, fd: int) -> int | None:
         """Inode of the mock file behind a descriptor, None when it is open on something else; raises EBADF."""
@@ -115,14 +129,9 @@ class Channel:
         if error:
             raise KernelError(errno.EFAULT, f"cannot write {len(data)} bytes at {addr:#x}: {os.strerror(-error)}")
 
-    def find_vmas(self, addr: int, length: int) -> list[Vma]:
-        """The areas of the client's memory that overlap a range, in order; raises ESRCH when the process is gone."""
-        try:
-            lines = Path(f"/proc/{self.pid}/maps").read_text(encoding="utf-8", errors="replace").splitlines()
-        except OSError as error:
-            raise KernelError(errno.ESRCH, f"process {self.pid}: {error.strerror}") from None
-        vmas = (_vma(line) for line in lines)
-        return [vma for vma in vmas if vma.start < addr + length and addr < vma.end]
+    def grab_mm(self) -> ClientMm:
+        """A reference on the memory of the process; raises EPERM."""
+        return self.process.grab_mm()
 
     def fget(self, fd: int) -> File | None:
         """The mock file behind a descriptor of the client, None for an open file of another kind; raises EBADF."""
@@ -173,9 +182,9 @@ class DepartedProcess:
         """Fail with EFAULT."""
         raise KernelError(errno.EFAULT, f"process {self.pid} has ended: {len(data)} bytes at {addr:#x}")
 
-    def find_vmas(self, addr: int, length: int) -> list[Vma]:
+    def grab_mm(self) -> ClientMm:
         """Fail with ESRCH."""
-        raise KernelError(errno.ESRCH, f"process {self.pid} has ended: {length} bytes at {addr:#x}")
+        raise KernelError(errno.ESRCH, f"process {self.pid} has ended")
 
     def fget(self, fd: int) -> File | None:
         """Fail with EBADF."""
@@ -224,13 +233,6 @@ def _memory_access_failure(child: int, secret: Any) -> str | None:
 
 def _why(error: int) -> str:
     return f"{os.strerror(-error)}; a container may need CAP_SYS_PTRACE or another seccomp profile"
-
-
-def _vma(line: str) -> Vma:
-    """Read a line of /proc/PID/maps: addresses, permissions, offset, device, inode, perhaps a path."""
-    addresses, permissions, _offset, _device, inode, *_path = line.split(maxsplit=5)
-    start, end = (int(address, 16) for address in addresses.split("-"))
-    return Vma(start, end, permissions[0] == "r", permissions[1] == "w", inode != "0")
 
 
 def _comm(pid: int) -> str:

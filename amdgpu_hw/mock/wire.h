@@ -66,6 +66,8 @@ enum wire_op {
 	WIRE_FSTAT,    /* the reply is in stat */
 	WIRE_LSEEK,    /* args = offset, whence */
 	WIRE_NAME,     /* the reply is in text */
+	WIRE_FDINFO,   /* text = what the host's fdinfo reads; the reply carries a descriptor to read ours from */
+	WIRE_SETTLE,   /* the reply comes when everything closed before has been dealt with */
 };
 
 struct wire_stat {

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 
 from amdgpu_hw import open_gpu
+from amdgpu_hw.address_space import Mapping
 from amdgpu_hw.mock.gpus import load_identity
 from amdgpu_hw.packets import Engine, codec_for
 from amdgpu_hw.uapi import amdgpu_drm, drm
@@ -127,30 +128,32 @@ class Calls:
 
     def _device_layer(self) -> Samples:
         """The device layer's unmap(), and how much of it is the kernel's."""
-        update = "Mapping.unmap(), update fence in a fresh syncobj"
-        bare = "Mapping.unmap(out=None)"
-        rows: Samples = {
-            update: [],
-            f"{update}: without its GEM_VA": [],
-            "  create + destroy of a syncobj": [],
-            bare: [],
-            f"{bare}: without its GEM_VA": [],
+        ways: dict[str, Callable[[Mapping], int]] = {
+            "Mapping.unmap()": lambda mapping: mapping.unmap().ioctl_ns,
+            "Mapping.unmap(out=None)": lambda mapping: mapping.unmap(out=None).ioctl_ns,
         }
+        rows: Samples = {}
         with open_gpu() as gpu, gpu.alloc(SIZE) as buffer, gpu.reserve(SIZE) as place:
-            for name, options in ((update, {}), (bare, {"out": None})):
-                for _ in range(WARM_UP + self.count):
-                    mapping = place.map(buffer)
-                    _pass_time(PAUSE_NS)
-                    start = time.perf_counter_ns()
-                    ioctl_ns = mapping.unmap(**options).ioctl_ns
-                    elapsed = time.perf_counter_ns() - start
-                    rows[name].append(elapsed / 1000)
-                    rows[f"{name}: without its GEM_VA"].append((elapsed - ioctl_ns) / 1000)
-            for _ in range(WARM_UP + self.count):
+
+            def unmap(way: Callable[[Mapping], int]) -> tuple[float, float]:
+                mapping = place.map(buffer)
+                _pass_time(PAUSE_NS)
+                start = time.perf_counter_ns()
+                ioctl_ns = way(mapping)
+                elapsed = time.perf_counter_ns() - start
+                return elapsed / 1000, (elapsed - ioctl_ns) / 1000
+
+            def syncobj() -> float:
                 start = time.perf_counter_ns()
                 gpu.syncobj().close()
-                rows["  create + destroy of a syncobj"].append((time.perf_counter_ns() - start) / 1000)
-        return {name: samples[WARM_UP:] for name, samples in rows.items()}
+                return (time.perf_counter_ns() - start) / 1000
+
+            for name, way in ways.items():
+                samples = [unmap(way) for _ in range(WARM_UP + self.count)][WARM_UP:]
+                rows[name] = [whole for whole, _ in samples]
+                rows[f"{name}: without its GEM_VA"] = [rest for _, rest in samples]
+            rows["create + destroy of a syncobj"] = self._repeat(syncobj)
+        return rows
 
     def _repeat(self, sample: Callable[[], float]) -> list[float]:
         return [sample() for _ in range(WARM_UP + self.count)][WARM_UP:]

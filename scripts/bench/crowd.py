@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import random
 import statistics
 import sys
@@ -119,7 +120,9 @@ def main() -> None:
     parser.add_argument("--mappings", type=int, required=True)
     parser.add_argument("--threads", type=int, required=True)
     parser.add_argument("--seconds", type=float, required=True)
+    parser.add_argument("--cpu", type=int, required=True, help="pin the client there")
     options = parser.parse_args()
+    os.sched_setaffinity(0, {options.cpu})
     result: dict[str, Any] = {
         "threads": [threads_at_once(count, options.seconds) for count in (1, options.threads)],
         "mappings": Mappings(options.server).grow(options.mappings),

@@ -58,7 +58,8 @@ class Testbed:
     def __init__(self) -> None:
         self._ffi = ffi = FFI()
         ffi.cdef(_DECLARATIONS)
-        self._lib = lib = ffi.dlopen("libumockdev.so.0")
+        lib: Any = ffi.dlopen("libumockdev.so.0")
+        self._lib = lib
         self._testbed = lib.umockdev_testbed_new()
         root = lib.umockdev_testbed_get_root_dir(self._testbed)
         self.root = os.fsdecode(ffi.string(root))

@@ -90,7 +90,11 @@ class Ring:
         """When the packet that waits gives up by itself (CLOCK_MONOTONIC, ns)."""
         self.timing: EngineTiming | None = gpu.timing.engines[engine] if gpu.timing is not None else None
         """What packets cost; None without modelled time."""
-        self._operations = gpu.timing.operations(engine) if gpu.timing is not None else ()
+        self._operations: tuple[tuple[int, float], ...] = ()
+        self._vm_switch = self._vm_flush = 0
+        if gpu.timing is not None:
+            self._operations = gpu.timing.operations(engine)
+            self._vm_switch, self._vm_flush = gpu.timing.vm_switch, gpu.timing.vm_flush
         self.front = 0
         """When what was executed is over (CLOCK_MONOTONIC, ns); 0 without modelled time."""
         self.seen = 0
@@ -112,6 +116,8 @@ class Ring:
         self._busy: TimerHandle | None = None
         """Runs out at `front`."""
         self._poll_delay = POLL_FIRST_NS
+        self._in_wait = False
+        """A packet waits for memory, also while the ring has another look."""
 
     def __repr__(self) -> str:
         return f"<{self.name} {self.state.value}>"
@@ -147,7 +153,8 @@ class Ring:
 
     def lag(self) -> int:
         """Tell by how many ns a ring that could go on is behind its modelled time: the mock is slower than hardware."""
-        if self.timing is None or self.held or self._busy is not None or self.state is not RingState.RUNNING:
+        runs = self.state is RingState.RUNNING and not (self.held or self._in_wait or self._busy is not None)
+        if self.timing is None or not runs:
             return 0
         begun = self.front if self._current is not None else max(self.front, self._queue[0].submitted)
         return max(0, self.gpu.now() - begun)
@@ -234,11 +241,13 @@ class Ring:
 
     def begin_wait(self, deadline: int | None = None) -> None:
         """Note that a packet begins to wait, and when it gives up."""
+        self._in_wait = True
         self._poll_delay = POLL_FIRST_NS
         self.wait_deadline = deadline
 
     def end_wait(self) -> None:
         """Note that the packet goes on now."""
+        self._in_wait = False
         self._idle_until_now()
 
     # -- running --------------------------------------------------------------------------------------------------
@@ -336,23 +345,21 @@ class Ring:
         self._processor = self.gpu.command_processor(self, work)
         self._execution = self._processor.run()
         if timing is not None:
-            self.front = max(self.front, work.submitted) + timing.begin + self._vm_cost(work)
+            self.front = max(self.front, work.submitted) + timing.begin
+            address_space = id(work.page_table)
+            if address_space != self._address_space:
+                self._address_space = address_space
+                self.front += self._vm_switch
+            if work.flush:
+                self.front += self._vm_flush
         return work
-
-    def _vm_cost(self, work: IbWork) -> int:
-        """Return what it takes to get to a job's address space."""
-        timing = self.gpu.timing
-        if timing is None:
-            return 0
-        before, self._address_space = self._address_space, id(work.page_table)
-        return (before != self._address_space) * timing.vm_switch + work.flush * timing.vm_flush
 
     def _finish(self, error: int) -> None:
         work = self._current
         assert work is not None, "only a job that was begun can end"
         self.budget -= 1
         self._current = self._processor = self._execution = None
-        self._executed = False
+        self._executed = self._in_wait = False
         work.on_done(error)
 
     def _idle_until_now(self) -> None:

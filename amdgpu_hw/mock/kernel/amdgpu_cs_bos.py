@@ -39,6 +39,7 @@ def amdgpu_cs_parser_bos(p: AmdgpuCsParser, bo_list: AmdgpuBoList) -> Blocking[N
     for bo in bo_list.userptrs:
         amdgpu_ttm_tt_check_usermm(bo, p.caller.pid)
     adev, vm = p.adev, p.fpriv.vm
+    adev.mman.mm_stats.last_cs = adev.kernel.now()
     if not adev.mman.unsettled and not amdgpu_vm.amdgpu_vm_needs_validation(vm):
         return
     mover = _Mover(p)
@@ -66,7 +67,7 @@ class _Mover:
         self.moved = 0
         self.moved_visible = 0
         mman = p.adev.mman
-        self._threshold, self._threshold_visible = mman.mm_stats.threshold(p.adev.kernel.now() // 1000)
+        self._threshold, self._threshold_visible = mman.mm_stats.threshold()
 
     def validate(self, bo: AmdgpuBo) -> Blocking[None]:
         """Move a buffer to where it is preferred, or only to where it may be (amdgpu_cs_bo_validate)."""

@@ -59,10 +59,10 @@ def amdgpu_gem_userptr_ioctl(dev: DrmDevice, data: bytearray, filp: DrmFile, cal
     wipe = AMDGPU_GEM_CREATE_VRAM_WIPE_ON_RELEASE  # as of every buffer of a client
     bo = amdgpu_bo_create(adev, size, 0, AMDGPU_GEM_DOMAIN_CPU, wipe, own_pages=False)
     bo.label.pid, bo.label.comm = caller.pid, caller.comm
-    bo.user_pages = AmdgpuUserPages(caller, addr, flags, adev.err)
     bo.preferred_domains = bo.allowed_domains = AMDGPU_GEM_DOMAIN_GTT
     bo.update_settled()
     try:
+        bo.user_pages = AmdgpuUserPages(caller, addr, flags, adev.err)
         amdgpu_hmm_register(addr, bo.size)
         if flags & AMDGPU_GEM_USERPTR_VALIDATE:
             amdgpu_ttm_tt_get_user_pages(bo)

@@ -33,11 +33,12 @@ _ULONG_MAX = (1 << 64) - 1
 class AmdgpuUserPages:
     """Pages of a client behind a BO, at the client's address ``addr``; a `Window` of the GPU's memory."""
 
-    __slots__ = ("_caller", "_report", "addr", "flags", "pid")
+    __slots__ = ("_mm", "_report", "_reported", "addr", "flags", "pid")
 
     def __init__(self, caller: Caller, addr: int, flags: int, report: Callable[[str], None]) -> None:
-        self._caller = caller
+        self._mm = caller.grab_mm()
         self._report = report
+        self._reported: set[str] = set()
         self.pid = caller.pid
         """Process whose memory it is (`usermm`)."""
         self.addr = addr
@@ -51,24 +52,27 @@ class AmdgpuUserPages:
     def read(self, offset: int, size: int) -> bytes:
         """Return ``size`` bytes; zeros where the client has no memory any more."""
         try:
-            self._require_process()
-            return self._caller.copy_from_user(self.addr + offset, size)
+            return self._mm.copy_from_user(self.addr + offset, size)
         except KernelError as error:
-            self._report(f"a job reads user pages that are gone: {error.why}")
+            self._report_once("reads", error)
             return bytes(size)
 
     def write(self, offset: int, data: bytes | bytearray | memoryview) -> None:
         """Store bytes; drops them where the client has no memory any more."""
         try:
-            self._require_process()
-            self._caller.copy_to_user(self.addr + offset, data)
+            self._mm.copy_to_user(self.addr + offset, data)
         except KernelError as error:
-            self._report(f"a job writes user pages that are gone: {error.why}")
+            self._report_once("writes", error)
+
+    def _report_once(self, what: str, error: KernelError) -> None:
+        """Jobs that poll would fill the log."""
+        if what not in self._reported:
+            self._reported.add(what)
+            self._report(f"a job {what} user pages that are gone: {error.why}")
 
     def fault_in(self, size: int) -> None:
         """`hmm_range_fault`: ESRCH, EFAULT or EPERM unless all pages are there with the rights that are needed."""
-        self._require_process()
-        vmas = self._caller.find_vmas(self.addr, size)
+        vmas = self._mm.find_vmas(self.addr, size)
         if not vmas or vmas[0].start > self.addr:
             raise KernelError(errno.EFAULT, f"nothing is mapped at {self.addr:#x}")
         if self.flags & AMDGPU_GEM_USERPTR_ANONONLY and vmas[0].has_file:
@@ -83,9 +87,9 @@ class AmdgpuUserPages:
         if at < self.addr + size:
             raise KernelError(errno.EFAULT, f"nothing can be read at {at:#x}")
 
-    def _require_process(self) -> None:
-        if self._caller.exiting:
-            raise KernelError(errno.ESRCH, f"process {self.pid} has ended")
+    def release(self) -> None:
+        """The BO is gone (amdgpu_hmm_unregister)."""
+        self._mm.put()
 
 
 def amdgpu_hmm_register(addr: int, size: int) -> None:

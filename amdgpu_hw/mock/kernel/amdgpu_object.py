@@ -234,6 +234,9 @@ class AmdgpuBo(TtmBufferObject):
         if self.host >= 0:
             self.adev.gpu.memory.host.free(self.host, self.size)
             self.host = -1
+        if self.user_pages is not None:
+            self.user_pages.release()
+            self.user_pages = None
         if self._exporter is not None:
             del self._exporter.attachments[self]
             self._exporter.put()

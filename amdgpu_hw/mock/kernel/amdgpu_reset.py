@@ -158,6 +158,7 @@ def _is_only_slow(adev: AmdgpuDevice, job: AmdgpuJob) -> bool:
     if job.forgiven >= _FORGIVEN_MAX or lag * _LAG_PART < (job.sched.timeout or 0) or not lag:
         return False
     job.forgiven += 1
+    adev.info(f"ring {job.sched.name}: the mock is {lag / 1e9:.2f} s behind, so its job gets more time")
     return True
 
 

@@ -16,7 +16,7 @@ from typing import NamedTuple, Protocol
 from amdgpu_hw.mock.kernel.errno_ import KernelError
 from amdgpu_hw.mock.kernel.wait import Blocking
 
-__all__ = ("Caller", "File", "FileStat", "Vma")
+__all__ = ("Caller", "File", "FileStat", "UserMm", "Vma")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,25 @@ class Vma(NamedTuple):
     writable: bool
     has_file: bool
     """Whether it maps a file or shared memory."""
+
+
+class UserMm(Protocol):
+    """The memory of a process (`struct mm_struct`), for what goes on after the call has ended.
+
+    Nothing is in it any more once its process has ended, or runs another program.
+    """
+
+    def copy_from_user(self, addr: int, length: int) -> bytes:
+        """Read ``length`` bytes; raises `KernelError` (EFAULT)."""
+
+    def copy_to_user(self, addr: int, data: bytes | bytearray | memoryview) -> None:
+        """Write; raises `KernelError` (EFAULT)."""
+
+    def find_vmas(self, addr: int, length: int) -> list[Vma]:
+        """The areas that overlap a range, in order; raises ESRCH when nobody uses the memory any more."""
+
+    def put(self) -> None:
+        """Drop the reference (`mmdrop`)."""
 
 
 class Caller(Protocol):
@@ -66,8 +85,8 @@ class Caller(Protocol):
     def copy_to_user(self, addr: int, data: bytes | bytearray | memoryview) -> None:
         """Write to the client's memory; raises `KernelError` (EFAULT)."""
 
-    def find_vmas(self, addr: int, length: int) -> list[Vma]:
-        """The areas of the client's memory that overlap a range, in order; raises ESRCH when the process is gone."""
+    def grab_mm(self) -> UserMm:
+        """A reference on the memory of the calling process (`mmgrab`); raises `KernelError` (EPERM)."""
 
     def fget(self, fd: int) -> File | None:
         """The mock file behind a descriptor of the client, None for an open file of another kind; raises EBADF."""

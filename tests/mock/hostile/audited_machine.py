@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import os
 import resource
+import signal
 import subprocess
 import sys
 import time
@@ -20,9 +21,10 @@ from .wire_client import PATIENCE_S, WireClient
 LOCKUP_MS = 300
 """A job that hangs is ended after this, so that tests need not wait for the seconds of a real kernel."""
 
-CLIENT_PRELUDE = """
-import ctypes, fcntl, mmap, os, random, signal, socket, struct, sys, threading, time
-sys.path[:0] = {path!r}
+HERE = Path(__file__).parent
+PRELUDE = f"""
+import sys
+sys.path.insert(0, {str(HERE.parent)!r})
 from hostile.preloaded import *
 """
 
@@ -86,26 +88,34 @@ class AuditedMachine:
         """A client that speaks the protocol itself."""
         return WireClient(self.directory)
 
-    def start(self, script: str, *arguments: str) -> subprocess.Popen[str]:
-        """Start a Python script on the machine; `preloaded` says what it finds."""
-        prelude = CLIENT_PRELUDE.format(path=[str(Path(__file__).parent.parent)])
+    def start(self, *command: str) -> subprocess.Popen[str]:
+        """Start Python on the machine, with these arguments."""
         return subprocess.Popen(
-            [sys.executable, "-c", prelude + script, *arguments],
+            [sys.executable, *command],
             env=self.machine.environ(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
+            start_new_session=True,
         )
 
-    def run(self, script: str, *arguments: str) -> list[str]:
-        """Run a script to its end and return what it printed."""
-        client = self.start(script, *arguments)
+    def finish(self, client: subprocess.Popen[str]) -> list[str]:
+        """Wait for its end and return what it printed; nothing of its session is left then."""
         try:
             output, _ = client.communicate(timeout=3 * PATIENCE_S)
         finally:
-            client.kill()
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(client.pid, signal.SIGKILL)
         assert client.returncode == 0, f"the client ended with {client.returncode}: {output}"
         return output.splitlines()
+
+    def run_file(self, name: str, *arguments: str) -> list[str]:
+        """Run a Python file of this directory to its end and return what it printed."""
+        return self.finish(self.start(str(HERE / name), *arguments))
+
+    def run(self, script: str, *arguments: str) -> list[str]:
+        """Run a Python script; `preloaded` says what it finds."""
+        return self.finish(self.start("-c", PRELUDE + script, *arguments))
 
 
 @contextlib.contextmanager

@@ -6,7 +6,7 @@ import struct
 from typing import Any
 
 import pytest
-from amdgpu_client import COMPUTE, GFX, PAGE, SDMA
+from amdgpu_client import COMPUTE, GFX, SDMA
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -16,7 +16,7 @@ from amdgpu_hw.uapi import amdgpu_drm as drm
 
 from . import values
 from .conftest import examples
-from .values import Array, Chunks, IbChunk, Request, Template, u32s, u64s, vas
+from .values import Chunks, IbChunk, Request, Template, u32s, u64s, vas
 from .world import ZEROS, World, world
 
 ENGINES = (GFX, COMPUTE, SDMA)

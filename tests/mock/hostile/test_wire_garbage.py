@@ -15,16 +15,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from amdgpu_hw.mock._transport import ffi, lib
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from amdgpu_hw.mock._transport import ffi, lib
 from amdgpu_hw.uapi import drm as core
 
 from .audited_machine import AuditedMachine, audited_machine
 from .conftest import examples
-from .wire_client import FD, INTERRUPT, PASSED, REQUEST, RING, WAKE, WireClient, closing_fds
-from .wire_gpu import RENDER
+from .gpu_client import RENDER
+from .wire_client import FD, INTERRUPT, PASSED, REQUEST, RING, WAKE, closing_fds
 
 U64_MAX = (1 << 64) - 1
 
@@ -50,9 +50,16 @@ def expect_service(machine: AuditedMachine) -> None:
 
 # -- slots and messages -----------------------------------------------------------------------------------------------
 
-_words = st.one_of(st.integers(0, 12), st.sampled_from((U64_MAX, 1 << 63, 1 << 32, 0xFFFFFFFF)), st.integers(0, U64_MAX))
+_words = st.one_of(
+    st.integers(0, 12), st.sampled_from((U64_MAX, 1 << 63, 1 << 32, 0xFFFFFFFF)), st.integers(0, U64_MAX)
+)
 _calls = st.tuples(
-    st.just("call"), st.integers(0, 12), st.integers(-2, 9), _words, st.tuples(_words, _words, _words, _words), st.binary(max_size=80)
+    st.just("call"),
+    st.integers(0, 12),
+    st.integers(-2, 9),
+    _words,
+    st.tuples(_words, _words, _words, _words),
+    st.binary(max_size=80),
 )
 _slots = st.tuples(st.just("slot"), st.integers(0, 5), st.binary(max_size=1400))
 _messages = st.tuples(

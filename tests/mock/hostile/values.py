@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What a hostile client says: strategies for numbers, pointers, handles and descriptors, and for whole ioctls.
 
-An ioctl is drawn as one that makes sense in a `world.World`, with some fields, and sometimes the number itself, replaced.
+An ioctl is drawn as one that makes sense in a `World`, with some fields, and sometimes the number itself, replaced.
 """
 
 from __future__ import annotations

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from amdgpu_hw.mock._transport import lib
+
 from amdgpu_hw.uapi.layout import Ioctl
 
 PATIENCE_S = 20.0
@@ -135,9 +136,17 @@ class WireClient:
         return ioctl.struct.as_dict(argument.raw)
 
     def mmap(self, fd: int, offset: int, length: int) -> Reply:
-        """Ask what mmap() asks for: the offset in the host's descriptor, and that."""
+        """Ask for what a mapping needs: the offset in the host's descriptor, and that."""
         prot = mmap.PROT_READ | mmap.PROT_WRITE
         return self.call(lib.WIRE_MMAP, fd, os.fstat(fd).st_ino, (offset, length, prot, mmap.MAP_SHARED))
+
+    def map(self, fd: int, offset: int, length: int) -> mmap.mmap:
+        """Map a part of a file; raises OSError."""
+        reply = self.mmap(fd, offset, length)
+        if reply.result < 0:
+            raise OSError(-reply.result, "mmap")
+        with closing_fds(*reply.fds):
+            return mmap.mmap(reply.fds[0], length, offset=reply.result)
 
     def flush(self, fd: int) -> int:
         """What close() says before it closes."""

@@ -16,9 +16,9 @@ from amdgpu_hw.uapi import drm as core
 from amdgpu_hw.uapi import sw_sync as sw
 
 from .audited_machine import AuditedMachine
+from .gpu_client import COMPUTE, GFX, IB_VA, SDMA, VGEM, GpuClient
 from .values import PAGE, va_of
 from .wire_client import INTERRUPT, WireClient
-from .wire_gpu import COMPUTE, GFX, IB_VA, SDMA, VGEM, WireGpu
 
 CARD = "/dev/dri/card0"
 ARENA = 256 * PAGE
@@ -88,8 +88,7 @@ class WireWorld:
 
     def _populate(self, gpu_name: str) -> None:
         client = self._client
-        gpu = WireGpu(client, gpu_name)
-        gpu.ib.close()
+        gpu = GpuClient(client, gpu_name)
         self._gpu = gpu
         vram, always_valid = drm.AMDGPU_GEM_DOMAIN_VRAM, drm.AMDGPU_GEM_CREATE_VM_ALWAYS_VALID
         bos = [gpu.bo(4 * PAGE), gpu.bo(4 * PAGE, vram), gpu.bo(4 * PAGE, vram, always_valid), gpu.bo()]
@@ -130,11 +129,9 @@ class WireWorld:
     def ioctl(self, fd: int, request: int, argument: int, ending: str) -> int:
         """As `values.World`; "kill" ends the thread."""
         client = self._client
-        try:
-            client.post_ioctl(fd, request, argument)
-        except OSError as error:
-            assert error.errno == errno.EBADF, error  # of fstat(): not open
+        if not _is_open(fd):
             return errno.EBADF
+        client.post_ioctl(fd, request, argument)
         with contextlib.suppress(TimeoutError):
             return -client.wait(ASLEEP_S).result
         if ending == "interrupt":
@@ -163,8 +160,12 @@ class WireWorld:
 
 
 def _open_fds() -> set[int]:
-    """This process's descriptors, one that is closed by now among them."""
+    """Descriptors of this process, one that is closed by now among them."""
     return {int(name) for name in os.listdir("/proc/self/fd")}
+
+
+def _is_open(fd: int) -> bool:
+    return fd >= 0 and os.path.lexists(f"/proc/self/fd/{fd}")
 
 
 def _is_mock(fd: int) -> bool:

@@ -25,7 +25,6 @@ from amdgpu_hw.mock.variants import VARIANTS
 from amdgpu_hw.uapi import amdgpu_drm as drm
 from amdgpu_hw.uapi import drm as core
 from amdgpu_hw.uapi import sw_sync as sw
-from amdgpu_hw.uapi import vgem_drm as vgem
 
 from .values import va_of
 

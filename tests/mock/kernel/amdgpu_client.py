@@ -96,11 +96,13 @@ class Client:
 
     def read(self, handle: int, size: int, offset: int = 0) -> bytes:
         """Content of a buffer as the CPU sees it."""
-        return self.adev.gpu.memory.read(self.object(handle).address + offset, size)
+        start = self.object(handle).host + offset
+        return self.adev.gpu.memory.host.map[start : start + size]
 
     def write(self, handle: int, data: bytes, offset: int = 0) -> None:
         """Change a buffer's content from the CPU."""
-        self.adev.gpu.memory.write(self.object(handle).address + offset, data)
+        start = self.object(handle).host + offset
+        self.adev.gpu.memory.host.map[start : start + len(data)] = data
         self.adev.gpu.memory_written()
 
     def va_op(self, operation: int, handle: int, va: int, size: int, flags: int = READ_WRITE_EXECUTE) -> None:

@@ -117,6 +117,12 @@ class FakeCaller:
         offset = self._check(addr, len(data))
         self.memory[offset : offset + len(data)] = data
 
+    def grab_mm(self) -> FakeCaller:
+        return self
+
+    def put(self) -> None:
+        """Drop the reference that `grab_mm` gave."""
+
     def find_vmas(self, addr: int, length: int) -> list[Vma]:
         area = Vma(MEMORY_BASE, MEMORY_BASE + MEMORY_SIZE, readable=True, writable=True, has_file=False)
         return [area] if area.start < addr + length and addr < area.end else []

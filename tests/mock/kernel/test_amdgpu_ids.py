@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Callable
 
 import pytest
 from amdgpu_client import COMPUTE, SDMA, Client, boot_gpu
 
+from amdgpu_hw.mock.gpu.work import IbWork, Work
 from amdgpu_hw.mock.kernel.amdgpu_device import AmdgpuDevice
 from amdgpu_hw.mock.kernel.amdgpu_ids import AMDGPU_GFXHUB
 from amdgpu_hw.uapi import amdgpu_drm as drm
@@ -96,3 +98,26 @@ def test_sdma_of_mi300x_has_ids_of_its_own() -> None:
     client.map(flag, VA)
     client.submit(SDMA, client.packets(SDMA).poll_regmem(VA, 1))
     assert vmids_in_use(client.adev) == 0
+
+
+def test_an_id_is_flushed_when_its_page_tables_have_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first job of a VM and the first one after an unmap flush; the others go on with what the TLB has."""
+    client = Client()
+    flushes: list[bool] = []
+    for ring in client.adev.rings:
+        submit = ring.hw.submit
+
+        def record(work: Work, submit: Callable[[Work], None] = submit) -> None:
+            if isinstance(work, IbWork):
+                flushes.append(work.flush)
+            submit(work)
+
+        monkeypatch.setattr(ring.hw, "submit", record)
+    bo = client.bo()
+    client.map(bo, VA)
+    for _ in range(2):
+        client.wait(COMPUTE, client.submit(COMPUTE))
+    client.va_op(drm.AMDGPU_VA_OP_UNMAP, bo, VA, 4096)
+    for _ in range(2):
+        client.wait(COMPUTE, client.submit(COMPUTE))
+    assert flushes == [True, False, True, False]

@@ -64,6 +64,13 @@ print(Path("/sys/class/drm/card0/device/vendor").read_text().strip(), end="")
     assert run(impatient, "-c", script) == ["0x1002"], "the failing device went with the dump"
 
 
+def test_what_can_be_reset_is_in_sysfs(impatient: Machine) -> None:
+    """The files that IGT looks at."""
+    script = "print(open('/sys/class/drm/renderD128/device/compute_reset_mask').read(), end='')"
+    expected = {"navi31": "queue full ", "vega10": "soft queue full "}
+    assert run(impatient, "-c", script) == [expected[impatient.gpus[0]]]
+
+
 def test_a_process_that_dies_with_gated_work_is_cleared_away_after_a_second() -> None:
     """The kernel gives it one second, cancels what is still queued, and takes everything back."""
     program = """

@@ -1,22 +1,20 @@
 # SPDX-License-Identifier: MIT
-"""An open render node over the wire: buffers, mappings and submissions, as far as hostile clients need them."""
+"""An open render node: buffers, mappings and submissions, as far as hostile clients need them."""
 
 from __future__ import annotations
 
 import ctypes
-import mmap
 import os
 import struct
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from amdgpu_hw.mock.gpus import load_identity
 from amdgpu_hw.packets import Engine, codec_for
 from amdgpu_hw.uapi import amdgpu_drm as drm
 from amdgpu_hw.uapi import drm as core
 from amdgpu_hw.uapi import sw_sync as sw
-
-from .wire_client import WireClient
+from amdgpu_hw.uapi.layout import Ioctl
 
 PAGE = 4096
 RENDER, VGEM = "/dev/dri/renderD128", "/dev/dri/card1"
@@ -25,10 +23,26 @@ READ_WRITE_EXECUTE = drm.AMDGPU_VM_PAGE_READABLE | drm.AMDGPU_VM_PAGE_WRITEABLE 
 IB_VA = 0x10_0000
 
 
-class WireGpu:
+class SystemCalls(Protocol):
+    """How a client makes them: `wire_client.WireClient` or `preloaded.Libc`."""
+
+    def open(self, path: str, flags: int = os.O_RDWR) -> int:
+        """Open a node; raises OSError."""
+
+    def ioctl(self, fd: int, ioctl: Ioctl, /, **fields: int | bytes) -> dict[str, int]:
+        """An ioctl by fields: the struct afterwards; raises OSError."""
+
+    def raw_ioctl(self, fd: int, request: int, argument: int) -> int:
+        """An ioctl by number and address: result or -errno."""
+
+    def map(self, fd: int, offset: int, length: int) -> Any:
+        """Map a part of a file; raises OSError."""
+
+
+class GpuClient:
     """A render node, a context and a buffer for IBs at `IB_VA`."""
 
-    def __init__(self, client: WireClient, gpu: str = "navi31") -> None:
+    def __init__(self, client: SystemCalls, gpu: str = "navi31") -> None:
         self.client = client
         self.identity = load_identity(gpu)
         self.fd = client.open(RENDER)
@@ -39,8 +53,7 @@ class WireGpu:
         self._keep: list[object] = []
 
     def close(self) -> None:
-        """Close the node."""
-        self.ib.close()
+        """Close the node; the buffer for IBs stays mapped."""
         os.close(self.fd)
 
     def bo(self, size: int = PAGE, domain: int = drm.AMDGPU_GEM_DOMAIN_GTT, flags: int = 0) -> int:
@@ -71,22 +84,14 @@ class WireGpu:
             map_size=size,
         )
 
-    def cpu_map(self, handle: int, size: int = PAGE) -> mmap.mmap:
+    def cpu_map(self, handle: int, size: int = PAGE) -> Any:
         """Map a buffer in this process."""
-        reply = self.client.mmap(self.fd, self.mmap_offset(handle), size)
-        if reply.result < 0:
-            raise OSError(-reply.result, "mmap")
-        try:
-            return mmap.mmap(reply.fds[0], size, offset=reply.result)
-        finally:
-            os.close(reply.fds[0])
+        return self.client.map(self.fd, self.mmap_offset(handle), size)
 
     def mmap_offset(self, handle: int) -> int:
         """The fake offset to mmap() a buffer with."""
-        argument = ctypes.create_string_buffer(drm.GEM_MMAP_IN.pack(handle=handle))
-        result = self.client.raw_ioctl(self.fd, drm.IOCTL_AMDGPU_GEM_MMAP.request, ctypes.addressof(argument))
-        assert result == 0, result
-        return struct.unpack_from("<Q", argument.raw)[0]
+        answer = self.client.ioctl(self.fd, drm.IOCTL_AMDGPU_GEM_MMAP, handle=handle)
+        return answer["handle"] | answer["_pad"] << 32
 
     def packets(self, ip: int = SDMA) -> Any:
         """Encoders for an engine."""
