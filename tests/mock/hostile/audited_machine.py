@@ -39,6 +39,8 @@ class AuditedMachine:
         console.parameter("lockup_timeout", LOCKUP_MS)
         # The test's own process is a client for as long as it lives.
         self.client().close()
+        while console.audit()["threads"]:
+            time.sleep(0.001)
         self.at_rest = console.audit()
         self.descriptors_at_rest = self.descriptors()
 

@@ -20,7 +20,7 @@ from amdgpu_hw.uapi import amdgpu_drm as drm
 
 VA = 0x400000
 MSEC = 1_000_000
-TIMEOUT_NS = 30 * MSEC
+TIMEOUT_NS = 100 * MSEC
 RESET_ERRORS = (errno.ECANCELED, errno.ENODATA, errno.ETIME)
 
 
