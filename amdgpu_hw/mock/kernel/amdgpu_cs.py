@@ -23,7 +23,7 @@ from amdgpu_hw.mock.kernel.dma_resv import DMA_RESV_USAGE_READ, DMA_RESV_USAGE_W
 from amdgpu_hw.mock.kernel.drm_exec import drm_exec_fini, drm_exec_lock
 from amdgpu_hw.mock.kernel.drm_syncobj import drm_syncobj_add_point, drm_syncobj_replace_fence
 from amdgpu_hw.mock.kernel.errno_ import KernelError
-from amdgpu_hw.mock.kernel.ttm_bo import ttm_bo_move_to_lru_tail
+from amdgpu_hw.mock.kernel.ttm_bo_util import ttm_bo_move_to_lru_tail
 from amdgpu_hw.mock.kernel.wait import Blocking
 from amdgpu_hw.uapi.amdgpu_drm import AMDGPU_GEM_CREATE_EXPLICIT_SYNC, CS_IN, CS_OUT
 

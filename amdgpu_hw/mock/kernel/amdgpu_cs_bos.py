@@ -14,7 +14,8 @@ from amdgpu_hw.mock.kernel import amdgpu_vm
 from amdgpu_hw.mock.kernel.amdgpu_hmm import amdgpu_ttm_tt_check_usermm, amdgpu_ttm_tt_get_user_pages
 from amdgpu_hw.mock.kernel.amdgpu_object import AmdgpuBo, amdgpu_bo_placement_from_domain
 from amdgpu_hw.mock.kernel.errno_ import KernelError
-from amdgpu_hw.mock.kernel.ttm_bo import TtmOperationCtx, ttm_bo_validate
+from amdgpu_hw.mock.kernel.ttm_bo import ttm_bo_validate
+from amdgpu_hw.mock.kernel.ttm_types import TtmOperationCtx
 from amdgpu_hw.mock.kernel.wait import Blocking
 from amdgpu_hw.uapi.amdgpu_drm import AMDGPU_GEM_CREATE_CPU_ACCESS_REQUIRED
 
@@ -94,7 +95,7 @@ class _Mover:
         return bo.preferred_domains
 
     def _try(self, bo: AmdgpuBo, domains: int) -> Blocking[None]:
-        ctx = TtmOperationCtx(resv=bo.resv)
+        ctx = TtmOperationCtx(resv=bo.resv, ticket=bo.resv.ticket)
         # Each move is a job of the pool.
         yield from self.adev.mman.ib_pool.wait()
         try:

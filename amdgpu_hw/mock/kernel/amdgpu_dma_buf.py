@@ -20,8 +20,9 @@ from amdgpu_hw.mock.kernel.dma_buf import DmaBuf
 from amdgpu_hw.mock.kernel.drm_gem import DrmGemObject
 from amdgpu_hw.mock.kernel.drm_prime import drm_gem_is_prime_exported_dma_buf, drm_gem_prime_export
 from amdgpu_hw.mock.kernel.errno_ import KernelError, errno_name
-from amdgpu_hw.mock.kernel.ttm_bo import TtmBoType, ttm_bo_pipeline_gutting
+from amdgpu_hw.mock.kernel.ttm_bo_util import ttm_bo_pipeline_gutting
 from amdgpu_hw.mock.kernel.ttm_resource import TTM_PL_SYSTEM
+from amdgpu_hw.mock.kernel.ttm_types import TtmBoType
 from amdgpu_hw.uapi import amdgpu_drm as drm
 
 if TYPE_CHECKING:

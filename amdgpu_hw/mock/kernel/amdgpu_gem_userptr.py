@@ -12,7 +12,8 @@ from amdgpu_hw.mock.kernel.amdgpu_object import amdgpu_bo_placement_from_domain
 from amdgpu_hw.mock.kernel.amdgpu_object_create import amdgpu_bo_create
 from amdgpu_hw.mock.kernel.drm_gem import drm_gem_handle_create
 from amdgpu_hw.mock.kernel.errno_ import KernelError
-from amdgpu_hw.mock.kernel.ttm_bo import TtmOperationCtx, ttm_bo_validate
+from amdgpu_hw.mock.kernel.ttm_bo import ttm_bo_validate
+from amdgpu_hw.mock.kernel.ttm_types import TtmOperationCtx
 from amdgpu_hw.mock.kernel.wait import Blocking
 from amdgpu_hw.uapi.amdgpu_drm import (
     AMDGPU_GEM_CREATE_VRAM_WIPE_ON_RELEASE,

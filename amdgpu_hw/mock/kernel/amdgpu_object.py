@@ -26,13 +26,8 @@ from amdgpu_hw.mock.kernel.dma_resv import (
 )
 from amdgpu_hw.mock.kernel.errno_ import KernelError
 from amdgpu_hw.mock.kernel.kasan import BufferLabel
-from amdgpu_hw.mock.kernel.ttm_bo import (
-    TTM_NO_RESOURCE,
-    TtmBoType,
-    TtmBufferObject,
-    ttm_bo_release,
-    ttm_bo_try_alloc,
-)
+from amdgpu_hw.mock.kernel.ttm_bo import ttm_bo_try_alloc
+from amdgpu_hw.mock.kernel.ttm_bo_util import ttm_bo_release
 from amdgpu_hw.mock.kernel.ttm_resource import (
     ANYWHERE,
     TTM_PL_FLAG_DESIRED,
@@ -44,6 +39,7 @@ from amdgpu_hw.mock.kernel.ttm_resource import (
     TtmPlace,
     ttm_resource_compatible,
 )
+from amdgpu_hw.mock.kernel.ttm_types import TTM_NO_RESOURCE, TtmBoType, TtmBufferObject
 from amdgpu_hw.uapi import amdgpu_drm as drm
 
 if TYPE_CHECKING:

@@ -12,14 +12,10 @@ from amdgpu_hw.mock.kernel.amdgpu_ttm import AmdgpuTtm, amdgpu_ttm_clear_buffer
 from amdgpu_hw.mock.kernel.dma_resv import DMA_RESV_USAGE_BOOKKEEP, DMA_RESV_USAGE_KERNEL, DmaResv
 from amdgpu_hw.mock.kernel.errno_ import KernelError
 from amdgpu_hw.mock.kernel.fault_injection import AllocSite
-from amdgpu_hw.mock.kernel.ttm_bo import (
-    TtmBoType,
-    TtmOperationCtx,
-    ttm_bo_assign_mem,
-    ttm_bo_try_alloc,
-    ttm_bo_validate,
-)
+from amdgpu_hw.mock.kernel.ttm_bo import ttm_bo_try_alloc, ttm_bo_validate
+from amdgpu_hw.mock.kernel.ttm_bo_util import ttm_bo_assign_mem
 from amdgpu_hw.mock.kernel.ttm_resource import TTM_PL_VRAM, TtmPlace
+from amdgpu_hw.mock.kernel.ttm_types import TtmBoType, TtmOperationCtx
 from amdgpu_hw.mock.kernel.wait import Blocking
 from amdgpu_hw.uapi import amdgpu_drm as drm
 

@@ -21,18 +21,8 @@ from amdgpu_hw.mock.kernel.dma_fence import DmaFence, dma_fence_get_stub
 from amdgpu_hw.mock.kernel.dma_resv import DMA_RESV_USAGE_BOOKKEEP
 from amdgpu_hw.mock.kernel.gpu_scheduler import DRM_SCHED_PRIORITY_NORMAL, DrmSchedEntity
 from amdgpu_hw.mock.kernel.kasan import RetiredMemory
-from amdgpu_hw.mock.kernel.ttm_bo import (
-    TTM_NO_RESOURCE,
-    TtmBoType,
-    TtmBufferObject,
-    TtmDevice,
-    TtmOperationCtx,
-    ttm_bo_move_accel_cleanup,
-    ttm_bo_move_null,
-    ttm_bo_validate,
-    ttm_bo_wait_ctx,
-    ttm_resource_manager_evict_all,
-)
+from amdgpu_hw.mock.kernel.ttm_bo import ttm_bo_validate, ttm_resource_manager_evict_all
+from amdgpu_hw.mock.kernel.ttm_bo_util import ttm_bo_move_accel_cleanup, ttm_bo_move_null, ttm_bo_wait_ctx
 from amdgpu_hw.mock.kernel.ttm_resource import (
     HIDDEN,
     TTM_PL_FLAG_DESIRED,
@@ -45,6 +35,7 @@ from amdgpu_hw.mock.kernel.ttm_resource import (
     TtmResourceManager,
     VramManager,
 )
+from amdgpu_hw.mock.kernel.ttm_types import TTM_NO_RESOURCE, TtmBoType, TtmBufferObject, TtmDevice, TtmOperationCtx
 from amdgpu_hw.mock.kernel.wait import Blocking
 from amdgpu_hw.uapi import amdgpu_drm as drm
 

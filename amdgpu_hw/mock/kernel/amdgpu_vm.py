@@ -35,7 +35,7 @@ from amdgpu_hw.mock.kernel.dma_fence import DmaFence, dma_fence_wait
 from amdgpu_hw.mock.kernel.dma_resv import DMA_RESV_USAGE_BOOKKEEP, DmaResv
 from amdgpu_hw.mock.kernel.errno_ import KernelError
 from amdgpu_hw.mock.kernel.gpu_scheduler import DRM_SCHED_PRIORITY_NORMAL, DrmSchedEntity
-from amdgpu_hw.mock.kernel.ttm_bo import ttm_bo_set_bulk_move
+from amdgpu_hw.mock.kernel.ttm_bo_util import ttm_bo_set_bulk_move
 from amdgpu_hw.mock.kernel.wait import Blocking
 from amdgpu_hw.uapi.amdgpu_drm import AMDGPU_VM_PAGE_PRT
 

@@ -41,12 +41,14 @@ class DmaResv:
     the others take it with `trylock` and do not sleep while they have it.
     """
 
-    __slots__ = ("_fences", "_waiters", "locked")
+    __slots__ = ("_fences", "_waiters", "locked", "ticket")
 
     def __init__(self) -> None:
         self._fences: list[tuple[DmaFence, int]] = []
         self.locked = False
         """Whether somebody holds the lock (`dma_resv_is_locked`); changed by the methods below only."""
+        self.ticket = 0
+        """Who holds it: the number of a `drm_exec_lock`, the older the lower; 0 for other holders."""
         self._waiters: WaitQueue | None = None
 
     # -- fences -----------------------------------------------------------------------------------------------
@@ -101,11 +103,12 @@ class DmaResv:
 
     # -- lock -------------------------------------------------------------------------------------------------
 
-    def trylock(self) -> bool:
+    def trylock(self, ticket: int = 0) -> bool:
         """Take the lock if it is free; False when it is not."""
         if self.locked:
             return False
         self.locked = True
+        self.ticket = ticket
         return True
 
     def lock(self, interruptible: bool = True) -> Blocking[None]:
@@ -116,6 +119,7 @@ class DmaResv:
             if (yield Sleep((self._waiters,), None, interruptible)) is Wake.INTERRUPTED:
                 raise KernelError(ERESTARTSYS)
         self.locked = True
+        self.ticket = 0
 
     def unlock(self) -> None:
         """Give the lock back and let the next one have it."""

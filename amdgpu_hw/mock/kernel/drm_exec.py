@@ -8,11 +8,14 @@ for that one, and starts again. In one thread that is all that is needed to be f
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import count
 
 from amdgpu_hw.mock.kernel.dma_resv import DmaResv
 from amdgpu_hw.mock.kernel.wait import Blocking
 
 __all__ = ("drm_exec_fini", "drm_exec_lock")
+
+_tickets = count(1)
 
 
 def drm_exec_lock(resvs: Iterable[DmaResv], interruptible: bool) -> Blocking[tuple[DmaResv, ...]]:
@@ -21,11 +24,12 @@ def drm_exec_lock(resvs: Iterable[DmaResv], interruptible: bool) -> Blocking[tup
     Returns what was locked, for `drm_exec_fini`. Raises ERESTARTSYS on a signal if ``interruptible``.
     """
     wanted = tuple(dict.fromkeys(resvs))
+    ticket = next(_tickets)
     while (contended := next((resv for resv in wanted if resv.locked), None)) is not None:
         yield from contended.lock(interruptible)
         contended.unlock()
     for resv in wanted:
-        resv.trylock()
+        resv.trylock(ticket)
     return wanted
 
 

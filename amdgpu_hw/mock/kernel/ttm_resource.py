@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
     from amdgpu_hw.mock.kernel.dma_fence import DmaFence
-    from amdgpu_hw.mock.kernel.ttm_bo import TtmBufferObject
+    from amdgpu_hw.mock.kernel.ttm_types import TtmBufferObject
 
 __all__ = (
     "ANYWHERE",

@@ -93,7 +93,7 @@ def test_any_slots_and_messages(machine: AuditedMachine, what: list[tuple]) -> N
 def test_unknown_operations_are_enosys(machine: AuditedMachine) -> None:
     """An operation that there is not is an errno, for every number."""
     with machine.client() as rude:
-        for op in (0, 8, 9, 99, 1 << 31, (1 << 32) - 1):
+        for op in (0, 64, 99, 1 << 31, (1 << 32) - 1):
             assert rude.call(op).result == -errno.ENOSYS
 
 
@@ -216,7 +216,11 @@ def test_descriptors_sent_on_a_channel_are_not_kept(machine: AuditedMachine) -> 
         for _ in range(200):
             socket.send_fds(rude.socket, [struct.pack("<II", 0, 0)], [0, 1, 2])
         expect_service(machine)
-        assert machine.descriptors() == before
+        # The channels of earlier tests may still be on their way out.
+        deadline = time.monotonic() + 5
+        while machine.descriptors() != before and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert machine.descriptors() <= before
 
 
 def test_a_descriptor_that_is_never_taken(machine: AuditedMachine) -> None:

@@ -7,13 +7,17 @@ import errno
 
 import pytest
 from amdgpu_client import COMPUTE, IB_AREA, PAGE, SDMA, Client, boot_gpu
-from fake_caller import IoctlError
+from fake_caller import Call, IoctlError
 
 from amdgpu_hw.mock.gpu.page_table import EntryKind
+from amdgpu_hw.mock.kernel import drm_exec
 from amdgpu_hw.mock.kernel.amdgpu_device import AmdgpuDevice
 from amdgpu_hw.mock.kernel.amdgpu_ttm import amdgpu_ttm_evict_resources
-from amdgpu_hw.mock.kernel.ttm_resource import TTM_PL_TT, TTM_PL_VRAM
-from amdgpu_hw.mock.kernel.wait import Blocking
+from amdgpu_hw.mock.kernel.dma_fence import DmaFence
+from amdgpu_hw.mock.kernel.ttm_bo import ttm_bo_validate
+from amdgpu_hw.mock.kernel.ttm_resource import TTM_PL_TT, TTM_PL_VRAM, TtmPlace
+from amdgpu_hw.mock.kernel.ttm_types import TtmOperationCtx
+from amdgpu_hw.mock.kernel.wait import Blocking, Task
 from amdgpu_hw.uapi import amdgpu_drm as drm
 from amdgpu_hw.uapi import amdgpu_info as info
 from amdgpu_hw.uapi import drm as core
@@ -220,6 +224,68 @@ def test_a_buffer_that_a_sleeping_submission_has_locked_stays(client: Client) ->
     assert client.object(bo).domain == VRAM
     client.open_gate(gate)
     assert call.wait().error == 0
+
+
+def sleeping_submission(client: Client, handle: int) -> tuple[Call, DmaFence]:
+    """A submission that sleeps with a buffer locked, and the gate it waits for."""
+    chunk, gate = client.gate()
+    for _ in range(32):
+        client.submit(SDMA, None, chunk)
+    ib = (drm.AMDGPU_CHUNK_ID_IB, client.ib_chunk(SDMA))
+    call = client.start_cs([ib, (BO_LIST, client.bo_handles_chunk(handle))]).settle()
+    assert not call.done, "the 33rd submission was to sleep"
+    return call, gate
+
+
+def only_vram(client: Client, size: int) -> int:
+    """A buffer that can be nowhere else, and is not in VRAM at present."""
+    handle = client.bo(size, VRAM, drm.AMDGPU_GEM_CREATE_DISCARDABLE)
+    filler = fill_vram(client)
+    client.bo(MIB, VRAM)
+    client.ioctl(core.IOCTL_GEM_CLOSE, handle=filler)
+    client.settle()
+    assert client.object(handle).domain == CPU
+    return handle
+
+
+def test_an_older_submission_waits_for_a_younger_ones_buffer(client: Client) -> None:
+    """Who has locked the directory first may sleep for the lock of a buffer that is in the way (wait-die)."""
+    other = Client(client.adev)
+    wanted = only_vram(client, free_vram(client) // 2 // PAGE * PAGE)
+    in_the_way = other.bo(free_vram(client), VRAM)
+    ticket = next(drm_exec._tickets)  # as if it had begun before
+    sleeper, gate = sleeping_submission(other, in_the_way)
+    ctx = TtmOperationCtx(resv=client.object(wanted).resv, ticket=ticket)
+    moved: list[BaseException | None] = []
+    Task(
+        ttm_bo_validate(client.object(wanted), [TtmPlace(TTM_PL_VRAM)], ctx),
+        client.adev.kernel.timers,
+        client.adev.kernel.work,
+        lambda _, error: moved.append(error),
+    ).start()
+    client.settle()
+    assert moved == []
+    other.open_gate(gate)
+    assert sleeper.wait().error == 0
+    client.settle()
+    assert moved == [None]
+    assert client.object(wanted).domain == VRAM
+    assert other.object(in_the_way).domain != VRAM
+
+
+def test_a_younger_submission_does_not_wait_for_an_older_one(client: Client) -> None:
+    """It could wait for ever: ENOMEM."""
+    other = Client(client.adev)
+    wanted = only_vram(client, free_vram(client) // 2 // PAGE * PAGE)
+    in_the_way = other.bo(free_vram(client), VRAM)
+    sleeper, gate = sleeping_submission(other, in_the_way)
+    ib = (drm.AMDGPU_CHUNK_ID_IB, client.ib_chunk(SDMA))
+    listed = (BO_LIST, client.bo_handles_chunk(wanted))
+    assert client.cs_fails(ib, listed) == errno.ENOMEM
+    other.open_gate(gate)
+    assert sleeper.wait().error == 0
+    client.cs(ib, listed)
+    assert client.object(wanted).domain == VRAM
 
 
 def test_memory_of_dead_buffers_is_waited_for(client: Client) -> None:
