@@ -10,6 +10,7 @@ from collections.abc import Collection, Sequence
 
 from amdgpu_hw.mock.machine import DEFAULT_GPU, Machine, MachineError
 from amdgpu_hw.mock.variants import DEFAULT_VARIANT
+from amdgpu_hw.proof import ALLOW_FAULTS
 from amdgpu_hw.verdict.machine import ENVIRONMENT
 
 __all__ = ("OPTIONAL_DEVICES", "UNUSABLE", "run_on_mock")
@@ -30,7 +31,8 @@ def run_on_mock(
 ) -> int:
     """Run a command on a new mock machine; its exit status as a shell gives it, or `UNUSABLE` after saying why.
 
-    The command's environment tells the report layer, and nobody else, that this is a mock.
+    The command's environment tells the report layer, and nobody else, that this is a mock. It also allows tests that
+    may make a GPU fault or hang, unless the caller's says otherwise: there is no machine to lose.
     """
     if ENVIRONMENT in os.environ:
         print(
@@ -40,7 +42,7 @@ def run_on_mock(
         )
         return UNUSABLE
     gpus, kernel = tuple(gpus) or (DEFAULT_GPU,), kernel or DEFAULT_VARIANT
-    environment = os.environ | {ENVIRONMENT: json.dumps({"gpus": gpus, "kernel": kernel})}
+    environment = {ALLOW_FAULTS: "1"} | os.environ | {ENVIRONMENT: json.dumps({"gpus": gpus, "kernel": kernel})}
     try:
         with Machine(gpus, kernel, without=without, gpu_time=gpu_time) as machine:
             status = machine.run(command, environment)

@@ -7,11 +7,13 @@ without tests of behaviour are left alone.
 
 from __future__ import annotations
 
+import os
 import sys
 
 import pytest
 
 from amdgpu_hw.gate import GATE_NAMES
+from amdgpu_hw.proof import ALLOW_FAULTS
 from amdgpu_hw.proof.behaviour import MARKER
 from amdgpu_hw.proof.collector import Collector
 
@@ -38,7 +40,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--amdgpu-kernel", metavar="VARIANT", help="the mock machine's kernel (only with --amdgpu-mock)")
     group.addoption("--amdgpu-gate", metavar="NAME", help=f"hold work with this kind of gate: {', '.join(GATE_NAMES)}")
     group.addoption(
-        "--amdgpu-allow-faults", action="store_true", help="also run tests that may make the GPU fault or hang"
+        "--amdgpu-allow-faults",
+        action="store_true",
+        default=os.environ.get(ALLOW_FAULTS, "0") not in ("", "0"),
+        help=f"also run tests that may make the GPU fault or hang, or hold up others on it (or set {ALLOW_FAULTS}=1)",
     )
     group.addoption(
         "--amdgpu-results", metavar="FILE", action="append", default=[], help="write the results here, as JSON"

@@ -59,7 +59,9 @@ def add_commands(commands: Any) -> None:
     parser.add_argument("--gate", choices=GATE_NAMES, help="hold work with this kind of gate (default: the safest)")
     parser.add_argument("--results", metavar="FILE", type=Path, help="the result file (default: one in results/)")
     parser.add_argument(
-        "--allow-faults", action="store_true", help="also run tests that may make the GPU fault or hang"
+        "--allow-faults",
+        action="store_true",
+        help="also run tests that may make the GPU fault or hang, or hold up others on it",
     )
     parser.set_defaults(run=run_validate, takes_rest=True)
 
@@ -85,7 +87,7 @@ def _on_mock(options: argparse.Namespace, rest: Sequence[str]) -> int:
     command = [sys.executable, "-m", "amdgpu_hw", "validate", f"--results={_result_file(options, f'{gpu}-{kernel}')}"]
     command += [f"--gpu={options.gpu}"] if options.gpu else []
     command += [f"--gate={options.gate}"] if options.gate else []
-    command.append("--allow-faults")  # no machine to lose
+    command += ["--allow-faults"] if options.allow_faults else []
     return run_on_mock([*command, *rest], [gpu], kernel, options.without)
 
 

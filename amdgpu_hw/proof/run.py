@@ -31,7 +31,8 @@ def behaviour_of(item: pytest.Item) -> Behaviour | None:
 class Run:
     """A run, opened on the GPU that ``selector`` names; raises what `open_gpu` and `choose` raise.
 
-    ``gate`` forces a kind of gate; ``allow_faults`` lets tests run that may make the GPU fault or hang.
+    ``gate`` forces a kind of gate; ``allow_faults`` lets tests run that may make the GPU fault or hang, or hold up
+    other programs on it.
     """
 
     def __init__(
@@ -62,8 +63,8 @@ class Run:
         for name in behaviour.needs:
             if not self.probes[name]:
                 return f"needs {name.replace('_', ' ')}; {self.probes[name].why}"
-        if behaviour.faults and not self.allow_faults:
-            return "may make the GPU fault: only with --amdgpu-allow-faults"
+        if behaviour.harm and not self.allow_faults:
+            return f"needs --amdgpu-allow-faults: it {behaviour.harm}"
         return None
 
     def may_fault(self, item: pytest.Item) -> bool:

@@ -68,6 +68,10 @@ def test_after_all_that(gpu, shut_gate, must):
 def test_opt_in(gpu, must):
     must.note("ran")
 
+@behaviour("X10", "may stall", stalls=True)
+def test_opt_in_to_stalls(gpu, must):
+    must.note("ran")
+
 def test_of_something_else():
     assert tries
 """
@@ -152,10 +156,24 @@ def test_a_fault_that_nobody_expected_breaks_the_test(cases: dict[str, Any]) -> 
 
 
 def test_not_testable_has_a_reason(cases: dict[str, Any]) -> None:
-    """The test's own, or that faults were not allowed."""
+    """The test's own."""
     assert (cases["X07"]["outcome"], cases["X07"]["reason"]) == ("not testable", "the moon is not full")
-    assert cases["X09"]["outcome"] == "not testable"
-    assert "--amdgpu-allow-faults" in cases["X09"]["reason"]
+
+
+def test_what_may_do_harm_runs_on_a_mock_machine(cases: dict[str, Any]) -> None:
+    """There is no machine to lose, so nobody has to ask for it."""
+    assert cases["X09"]["outcome"] == cases["X10"]["outcome"] == "holds"
+
+
+def test_what_may_do_harm_is_opt_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the environment does not allow it, the option does; without both the reason names the option."""
+    monkeypatch.setenv("AMDGPU_HW_ALLOW_FAULTS", "0")
+    _, cases = run(tmp_path, TESTS, "-k", "opt_in")
+    assert {case["outcome"] for case in cases.values()} == {"not testable"}
+    assert cases["X09"]["reason"] == "needs --amdgpu-allow-faults: it may make the GPU fault or hang"
+    assert cases["X10"]["reason"] == "needs --amdgpu-allow-faults: it may hold up other programs on this GPU"
+    _, cases = run(tmp_path, TESTS, "-k", "opt_in", "--amdgpu-allow-faults")
+    assert {case["outcome"] for case in cases.values()} == {"holds"}
 
 
 def test_later_tests_are_not_harmed(cases: dict[str, Any]) -> None:
