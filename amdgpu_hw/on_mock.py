@@ -8,8 +8,9 @@ import os
 import sys
 from collections.abc import Collection, Sequence
 
-from amdgpu_hw.mock.machine import DEFAULT_GPU, Machine, MachineError
-from amdgpu_hw.mock.variants import DEFAULT_VARIANT
+from amdgpu_hw.errors import HarnessError
+from amdgpu_hw.mock.machine import DEFAULT_GPU, Machine
+from amdgpu_hw.mock.planting import kernel_of, load_bug
 from amdgpu_hw.proof import ALLOW_FAULTS
 from amdgpu_hw.verdict.machine import ENVIRONMENT
 
@@ -28,11 +29,13 @@ def run_on_mock(
     kernel: str | None = None,
     without: Collection[str] = (),
     gpu_time: float = 1,
+    bugs: Sequence[str] = (),
 ) -> int:
     """Run a command on a new mock machine; its exit status as a shell gives it, or `UNUSABLE` after saying why.
 
-    The command's environment tells the report layer, and nobody else, that this is a mock. It also allows tests that
-    may make a GPU fault or hang, unless the caller's says otherwise: there is no machine to lose.
+    ``bugs`` are planted in the kernel, by default in the one they were written for. The command's environment tells
+    the report layer, and nobody else, that this is a mock. It also allows tests that may make a GPU fault or hang,
+    unless the caller's says otherwise: there is no machine to lose.
     """
     if ENVIRONMENT in os.environ:
         print(
@@ -41,12 +44,15 @@ def run_on_mock(
             file=sys.stderr,
         )
         return UNUSABLE
-    gpus, kernel = tuple(gpus) or (DEFAULT_GPU,), kernel or DEFAULT_VARIANT
-    environment = {ALLOW_FAULTS: "1"} | os.environ | {ENVIRONMENT: json.dumps({"gpus": gpus, "kernel": kernel})}
+    gpus = tuple(gpus) or (DEFAULT_GPU,)
     try:
-        with Machine(gpus, kernel, without=without, gpu_time=gpu_time) as machine:
+        planted = [load_bug(name) for name in bugs]
+        kernel = kernel or kernel_of(bugs)
+        description = {"gpus": gpus, "kernel": kernel, "bugs": {bug.name: bug.description for bug in planted}}
+        environment = {ALLOW_FAULTS: "1"} | os.environ | {ENVIRONMENT: json.dumps(description)}
+        with Machine(gpus, kernel, bugs=bugs, without=without, gpu_time=gpu_time) as machine:
             status = machine.run(command, environment)
-    except MachineError as error:
+    except HarnessError as error:
         print(f"amdgpu-hw: {error}", file=sys.stderr)
         return UNUSABLE
     except KeyboardInterrupt:

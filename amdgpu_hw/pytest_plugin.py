@@ -38,6 +38,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help=f"run the whole session on a mock machine with this GPU ({DEFAULT_MOCK} if no name is given)",
     )
     group.addoption("--amdgpu-kernel", metavar="VARIANT", help="the mock machine's kernel (only with --amdgpu-mock)")
+    group.addoption(
+        "--amdgpu-bug",
+        metavar="NAME[,NAME]",
+        help="plant bugs in the mock machine's kernel (only with --amdgpu-mock); 'amdgpu-hw bugs' lists them",
+    )
     group.addoption("--amdgpu-gate", metavar="NAME", help=f"hold work with this kind of gate: {', '.join(GATE_NAMES)}")
     group.addoption(
         "--amdgpu-allow-faults",
@@ -73,12 +78,16 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
     if not option.amdgpu_mock:
         if option.amdgpu_kernel:
             raise pytest.UsageError("--amdgpu-kernel chooses a mock machine's kernel: give --amdgpu-mock too")
+        if option.amdgpu_bug:
+            raise pytest.UsageError("--amdgpu-bug plants a bug in a mock machine's kernel: give --amdgpu-mock too")
         return None
     from amdgpu_hw.on_mock import run_on_mock
 
     # The last one wins, also over the addopts of an ini file: inside, no other machine is asked for.
-    arguments = [*config.invocation_params.args, "--amdgpu-mock=", "--amdgpu-kernel="]
-    return run_on_mock([sys.executable, "-m", "pytest", *arguments], [option.amdgpu_mock], option.amdgpu_kernel)
+    arguments = [*config.invocation_params.args, "--amdgpu-mock=", "--amdgpu-kernel=", "--amdgpu-bug="]
+    bugs = option.amdgpu_bug.split(",") if option.amdgpu_bug else []
+    command = [sys.executable, "-m", "pytest", *arguments]
+    return run_on_mock(command, [option.amdgpu_mock], option.amdgpu_kernel, bugs=bugs)
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:

@@ -155,8 +155,9 @@ def _commands() -> argparse.ArgumentParser:
     sub = command("parameter", "set a module parameter of amdgpu", lambda c, a: c.parameter(a.name, a.value))
     sub.add_argument("name", metavar="NAME", help="lockup_timeout (ms), gpu_recovery or debug_mask")
     sub.add_argument("value", metavar="VALUE", type=lambda text: int(text, 0))
-    sub = command("boot", "boot another kernel; no client may have a file open", lambda c, a: c.boot(a.kernel))
+    sub = command("boot", "boot another kernel; no client may have a file open", lambda c, a: c.boot(a.kernel, a.bug))
     sub.add_argument("kernel", metavar="KERNEL")
+    sub.add_argument("--bug", metavar="NAME", action="append", default=[], help="plant this bug; repeatable")
     parser.set_defaults(names=tuple(commands.choices))
     return parser
 

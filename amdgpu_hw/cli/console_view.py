@@ -73,7 +73,8 @@ def _address(address: int) -> str:
 
 def print_status(status: Status) -> None:
     """Print the machine as a whole."""
-    print(f"kernel {status.kernel}, oopses {status.oopses}, modelled GPU time x {status.gpu_time:g}")
+    planted = f" with planted bug {', '.join(status.bugs)}" if status.bugs else ""
+    print(f"kernel {status.kernel}{planted}, oopses {status.oopses}, modelled GPU time x {status.gpu_time:g}")
     for gpu in status.gpus:
         condition = "unplugged" if gpu.unplugged else "in reset" if gpu.in_reset else "running"
         print(

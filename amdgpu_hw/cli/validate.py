@@ -14,11 +14,12 @@ from typing import Any
 import pytest
 
 import amdgpu_hw
+from amdgpu_hw.cli.bugs import add_bug_option
 from amdgpu_hw.discovery import list_gpus, open_node, select_gpu
 from amdgpu_hw.errors import HarnessError
 from amdgpu_hw.gate import GATE_NAMES
 from amdgpu_hw.mock.machine import DEFAULT_GPU
-from amdgpu_hw.mock.variants import DEFAULT_VARIANT
+from amdgpu_hw.mock.planting import kernel_of
 from amdgpu_hw.on_mock import OPTIONAL_DEVICES, UNUSABLE, run_on_mock
 
 __all__ = ("add_commands",)
@@ -41,7 +42,7 @@ def add_commands(commands: Any) -> None:
             "results as JSON. Further arguments are pytest's, e.g. -k prt."
         ),
         usage="amdgpu-hw validate [--gpu GPU] [--mock [NAME]] [--kernel VARIANT] [--gate NAME] [--results FILE] "
-        "[--without DEVICE] [--allow-faults] [PYTEST ARGS]",
+        "[--bug NAME]... [--without DEVICE] [--allow-faults] [PYTEST ARGS]",
         allow_abbrev=False,
     )
     parser.add_argument("--gpu", metavar="GPU", help="PCI address, render node or name (default: the first GPU)")
@@ -49,6 +50,7 @@ def add_commands(commands: Any) -> None:
         "--mock", metavar="NAME", nargs="?", const=DEFAULT_GPU, help=f"on a mock machine with this GPU ({DEFAULT_GPU})"
     )
     parser.add_argument("--kernel", metavar="VARIANT", help="the mock machine's kernel (implies --mock)")
+    add_bug_option(parser, " (implies --mock)")
     parser.add_argument(
         "--without",
         choices=OPTIONAL_DEVICES,
@@ -68,7 +70,7 @@ def add_commands(commands: Any) -> None:
 
 def run_validate(options: argparse.Namespace, rest: Sequence[str]) -> int:
     """Validate the GPU that is asked for, or the mock one; the exit status is the verdict."""
-    if options.mock is not None or options.kernel is not None or options.without:
+    if options.mock is not None or options.kernel is not None or options.bug or options.without:
         return _on_mock(options, rest)
     if options.gpu is None and not list_gpus():
         print(
@@ -83,12 +85,13 @@ def run_validate(options: argparse.Namespace, rest: Sequence[str]) -> int:
 
 def _on_mock(options: argparse.Namespace, rest: Sequence[str]) -> int:
     """Do the same again on a mock machine: from inside, it is a machine with a GPU."""
-    gpu, kernel = options.mock or DEFAULT_GPU, options.kernel or DEFAULT_VARIANT
-    command = [sys.executable, "-m", "amdgpu_hw", "validate", f"--results={_result_file(options, f'{gpu}-{kernel}')}"]
+    gpu, kernel = options.mock or DEFAULT_GPU, options.kernel or kernel_of(options.bug)
+    subject = "-".join((gpu, kernel, *options.bug))
+    command = [sys.executable, "-m", "amdgpu_hw", "validate", f"--results={_result_file(options, subject)}"]
     command += [f"--gpu={options.gpu}"] if options.gpu else []
     command += [f"--gate={options.gate}"] if options.gate else []
     command += ["--allow-faults"] if options.allow_faults else []
-    return run_on_mock([*command, *rest], [gpu], kernel, options.without)
+    return run_on_mock([*command, *rest], [gpu], kernel, options.without, bugs=options.bug)
 
 
 def _run_pytest(options: argparse.Namespace, node: str, rest: Sequence[str]) -> int:

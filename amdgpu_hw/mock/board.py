@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from amdgpu_hw.mock import sysfs
@@ -13,6 +13,7 @@ from amdgpu_hw.mock.kernel.amdgpu_device import AmdgpuDevice
 from amdgpu_hw.mock.kernel.amdgpu_reset import amdgpu_reset_masks
 from amdgpu_hw.mock.kernel.kernel import Kernel
 from amdgpu_hw.mock.kernel.log import LogLine
+from amdgpu_hw.mock.planting import PlantedBug, plant, with_bugs
 from amdgpu_hw.mock.testbed_sysfs import TestbedSysfs
 from amdgpu_hw.mock.transport import Transport
 from amdgpu_hw.mock.umockdev import Testbed
@@ -47,7 +48,7 @@ class _LogFile:
 
 
 class Board:
-    """A machine with these GPUs, without these optional devices, and a booted kernel.
+    """A machine with these GPUs, without these optional devices, and a booted kernel with these bugs planted in it.
 
     ``gpu_time`` multiplies the modelled time of what GPUs do. ``log_files`` get a copy of the kernel's log. Raises
     `OSError` and `TestbedError`.
@@ -62,6 +63,7 @@ class Board:
         gpus: Sequence[GpuIdentity],
         variant: Variant,
         *,
+        bugs: Sequence[PlantedBug] = (),
         without: Collection[str] = (),
         gpu_time: float = 1,
         log_files: Sequence[Path] = (),
@@ -71,14 +73,15 @@ class Board:
         self._without = tuple(without)
         self._log_paths = tuple(log_files)
         self._log_files: list[_LogFile] = []
+        self._lift_bugs: Callable[[], None] = plant(())
         self.testbed = Testbed(directory)
-        self._boot(variant)
+        self._boot(variant, bugs)
         self.transport = Transport(self.kernel, directory, self.testbed.root)
         self._sysfs = TestbedSysfs(self.testbed, self.transport.watch, self.transport.publish_nodes)
         self.kernel.sysfs = self._sysfs
 
-    def reboot(self, variant: Variant) -> None:
-        """Boot another kernel; raises `Busy` while a client has a file open.
+    def reboot(self, variant: Variant, bugs: Sequence[PlantedBug] = ()) -> None:
+        """Boot another kernel, with these bugs; raises `Busy` while a client has a file open.
 
         Nothing of the old kernel is left but what clients have mapped, and nothing that a client can have refers to
         it: that makes a live switch sound; with open files it would not be. A GPU that was unplugged is back then.
@@ -92,16 +95,21 @@ class Board:
             adev.gpu.close()
         for log_file in self._log_files:
             log_file.close()
-        self._boot(variant)
+        self._boot(variant, bugs)
         self.transport.kernel = self.kernel
         self.kernel.sysfs = self._sysfs
         self.transport.publish_nodes()
         old.log.listeners.clear()
 
-    def _boot(self, variant: Variant) -> None:
-        kernel = self.kernel = Kernel(variant, self.gpu_time)
+    def _boot(self, variant: Variant, bugs: Sequence[PlantedBug]) -> None:
+        self._lift_bugs()
+        self._lift_bugs = plant(bugs)
+        self.bugs = tuple(bugs)
+        kernel = self.kernel = Kernel(with_bugs(variant, bugs), self.gpu_time)
         self._log_files = [_LogFile(kernel, path) for path in self._log_paths]
         kernel.log.info(f"Linux mock kernel '{variant.name}': {variant.summary}")
+        for bug in bugs:
+            kernel.log.warn(f"planted bug {bug.name}: {bug.description}")
         self.adevs = [amdgpu_drv.probe(kernel, identity, index) for index, identity in enumerate(self.gpus)]
         for adev in self.adevs:
             index = adev.index

@@ -15,6 +15,7 @@ import json
 import os
 import socket
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -213,6 +214,6 @@ class Console:
         """Set a module parameter of amdgpu: ``lockup_timeout`` (ms), ``gpu_recovery``, ``debug_mask``."""
         self.call("parameter", name=name, value=value)
 
-    def boot(self, kernel: str) -> None:
-        """Boot another kernel variant; refused while a client has a file open."""
-        self.call("boot", kernel=kernel)
+    def boot(self, kernel: str, bugs: Sequence[str] = ()) -> None:
+        """Boot another kernel variant, with these bugs planted; refused while a client has a file open."""
+        self.call("boot", kernel=kernel, bugs=",".join(bugs))

@@ -29,6 +29,7 @@ from amdgpu_hw.mock.kernel import amdgpu_drv
 from amdgpu_hw.mock.kernel.amdgpu_reset import AmdgpuResetSource, amdgpu_device_gpu_recover
 from amdgpu_hw.mock.kernel.audit import audit
 from amdgpu_hw.mock.kernel.fault_injection import AllocSite, FenceFault
+from amdgpu_hw.mock.planting import UnknownBug, load_bug
 from amdgpu_hw.mock.variants import VARIANTS
 
 if TYPE_CHECKING:
@@ -206,14 +207,14 @@ class Commands:
         for adev in self._board.adevs:
             setters[name](adev, value)
 
-    def boot(self, *, kernel: str) -> None:
-        """Boot another kernel; not while clients have files open."""
+    def boot(self, *, kernel: str, bugs: str = "") -> None:
+        """Boot another kernel, with planted bugs (names, comma between them); not while clients have files open."""
         if kernel not in VARIANTS:
             raise CommandError(f"there is no kernel called '{kernel}'; there are: {', '.join(VARIANTS)}")
         try:
-            self._board.reboot(VARIANTS[kernel])
-        except Busy as busy:
-            raise CommandError(str(busy)) from None
+            self._board.reboot(VARIANTS[kernel], [load_bug(name) for name in bugs.split(",") if name])
+        except (Busy, UnknownBug) as refusal:
+            raise CommandError(str(refusal)) from None
 
     # -- looking things up ----------------------------------------------------------------------------------------
 

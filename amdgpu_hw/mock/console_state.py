@@ -55,6 +55,7 @@ def status(board: Board) -> Status:
     faults |= {ring.name: ", ".join(found) for ring in _rings(board) if (found := list(_ring_faults(ring)))}
     return Status(
         kernel=kernel.variant.name,
+        bugs=tuple(bug.name for bug in board.bugs),
         gpus=tuple(_gpu(adev) for adev in board.adevs),
         gpu_time=board.gpu_time,
         oopses=kernel.oopses,

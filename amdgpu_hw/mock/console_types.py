@@ -49,6 +49,8 @@ class Status:
     """The machine as a whole."""
 
     kernel: str
+    bugs: tuple[str, ...]
+    """Names of the bugs planted in it."""
     gpus: tuple[GpuState, ...]
     gpu_time: float
     """Factor of the modelled time of what GPUs do; 0: it takes none."""

@@ -46,8 +46,8 @@ class MachineError(HarnessError):
 class Machine:
     """A mock machine with these GPUs and this kernel variant; a context manager, or `start` and `close`.
 
-    ``without`` leaves devices out (``"sw_sync"``, ``"vgem"``). ``gpu_time`` multiplies the modelled time of what GPUs
-    do; with 0 it takes none. ``log_file`` gets a copy of the kernel's log.
+    ``bugs`` are planted in the kernel. ``without`` leaves devices out (``"sw_sync"``, ``"vgem"``). ``gpu_time``
+    multiplies the modelled time of what GPUs do; with 0 it takes none. ``log_file`` gets a copy of the kernel's log.
     """
 
     def __init__(
@@ -55,12 +55,14 @@ class Machine:
         gpus: Sequence[str] = (DEFAULT_GPU,),
         kernel: str = DEFAULT_VARIANT,
         *,
+        bugs: Sequence[str] = (),
         without: Collection[str] = (),
         gpu_time: float = 1.0,
         log_file: Path | None = None,
     ) -> None:
         self.gpus = tuple(gpus)
         self.kernel = kernel
+        self.bugs = tuple(bugs)
         self.without = tuple(without)
         self.gpu_time = gpu_time
         self.log_file = log_file
@@ -98,6 +100,7 @@ class Machine:
         command = [sys.executable, "-m", "amdgpu_hw.mock.server", f"--directory={directory}", f"--kernel={self.kernel}"]
         command += [f"--ready-fd={ready_end}", f"--control-fd={control_end}"]
         command += [f"--gpu={name}" for name in self.gpus]
+        command += [f"--bug={name}" for name in self.bugs]
         command += [f"--without={name}" for name in self.without]
         command.append(f"--gpu-time={self.gpu_time}")
         if self.log_file is not None:
@@ -175,11 +178,14 @@ class Machine:
         self.check()
         return Console(self._directory)
 
-    def boot(self, kernel: str) -> None:
-        """Boot another kernel variant; raises `ConsoleError` while a program has a file of the machine open."""
+    def boot(self, kernel: str, bugs: Sequence[str] = ()) -> None:
+        """Boot another kernel variant, with these bugs planted.
+
+        Raises `ConsoleError` while a program has a file of the machine open.
+        """
         with self.console() as console:
-            console.boot(kernel)
-        self.kernel = kernel
+            console.boot(kernel, bugs)
+        self.kernel, self.bugs = kernel, tuple(bugs)
 
     def log(self) -> str:
         """The mock kernel's log, as dmesg prints it; still readable after `close`."""

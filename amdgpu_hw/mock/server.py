@@ -26,6 +26,7 @@ from amdgpu_hw.mock import sysfs
 from amdgpu_hw.mock.board import Board
 from amdgpu_hw.mock.console_server import ConsoleServer
 from amdgpu_hw.mock.gpus import GpuIdentity, IdentityError, UnknownGpu, load_identity
+from amdgpu_hw.mock.planting import UnknownBug, load_bug
 from amdgpu_hw.mock.transport import ENVIRONMENT
 from amdgpu_hw.mock.transport_client import check_memory_access
 from amdgpu_hw.mock.umockdev import TestbedError
@@ -57,6 +58,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--gpu", action="append", required=True, help="name of a GPU; once for each")
     parser.add_argument("--kernel", required=True, help="name of the kernel variant")
+    parser.add_argument("--bug", action="append", default=[], help="plant this bug in the kernel")
     parser.add_argument("--without", action="append", default=[], choices=OPTIONAL_DEVICES, help="leave a device out")
     parser.add_argument("--gpu-time", type=float, default=1.0, help="factor of the modelled time; 0 switches it off")
     parser.add_argument("--log", type=Path, help="another file for the kernel's log")
@@ -74,6 +76,10 @@ class Server:
         variant = VARIANTS.get(options.kernel)
         if variant is None:
             raise BootError(f"there is no kernel called '{options.kernel}'; there are: {', '.join(VARIANTS)}")
+        try:
+            bugs = [load_bug(name) for name in options.bug]
+        except UnknownBug as error:
+            raise BootError(str(error)) from None
         if len(gpus) > sysfs.MAX_GPUS:
             raise BootError(f"a mock machine has at most {sysfs.MAX_GPUS} GPUs, not {len(gpus)}")
         failure = check_memory_access()
@@ -85,6 +91,7 @@ class Server:
             self._directory,
             gpus,
             variant,
+            bugs=bugs,
             without=options.without,
             gpu_time=options.gpu_time,
             log_files=logs,

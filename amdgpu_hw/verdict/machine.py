@@ -13,14 +13,16 @@ import platform
 import shutil
 import subprocess
 import sys
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from typing import Any
 
 __all__ = ("ENVIRONMENT", "Machine", "command_line", "package_version", "software_versions", "this_machine")
 
 ENVIRONMENT = "AMDGPU_HW_MOCK_MACHINE"
-"""Set by the launcher of a mock machine: a JSON object with ``gpus`` (names) and ``kernel`` (variant)."""
+"""Set by the launcher of a mock machine: a JSON object with ``gpus`` (names), ``kernel`` (variant), ``bugs``
+(descriptions of the bugs planted in it, by name)."""
 
 # What the client side of the mock machine's transport needs: whoever has it runs on a mock machine.
 _MOCK_DIRECTORY = "AMDGPU_HW_MOCK"
@@ -28,13 +30,15 @@ _MOCK_DIRECTORY = "AMDGPU_HW_MOCK"
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """The machine of a run; ``mock_gpus`` and ``mock_kernel`` are empty on a real one."""
+    """The machine of a run; what begins with ``mock_`` is empty on a real one."""
 
     is_mock: bool
     mock_gpus: tuple[str, ...]
     mock_kernel: str
     kernel: str
     architecture: str
+    mock_bugs: Mapping[str, str] = field(default_factory=dict)
+    """Bugs planted in the kernel: name and what is wrong."""
 
     @property
     def words(self) -> str:
@@ -46,8 +50,9 @@ class Machine:
         """What the verdict is a verdict on."""
         if not self.is_mock:
             return f"real hardware, Linux {self.kernel} ({self.architecture})"
+        planted = f" with a PLANTED BUG ({', '.join(self.mock_bugs)})" if self.mock_bugs else ""
         return (
-            f"simulated {', '.join(self.mock_gpus)} on mock kernel {self.mock_kernel}: "
+            f"simulated {', '.join(self.mock_gpus)} on mock kernel {self.mock_kernel}{planted}: "
             "a verdict on the harness, not on any kernel or GPU"
         )
 
@@ -64,6 +69,7 @@ def this_machine() -> Machine:
         is_mock=mock is not None,
         mock_gpus=tuple(str(name) for name in (mock or {}).get("gpus", ())),
         mock_kernel=str((mock or {}).get("kernel", "")),
+        mock_bugs={str(name): str(text) for name, text in (mock or {}).get("bugs", {}).items()},
         kernel=f"{uname.release} {uname.version}",
         architecture=uname.machine,
     )

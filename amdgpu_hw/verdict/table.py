@@ -88,6 +88,7 @@ def _failures(cases: Iterable[Case], results: Results) -> list[RenderableType]:
 def _again(case: Case, results: Results) -> str:
     machine = results.machine
     where = f" --mock {machine.mock_gpus[0]} --kernel {machine.mock_kernel}" if machine.is_mock else ""
+    where += "".join(f" --bug {name}" for name in machine.mock_bugs)
     return f"amdgpu-hw validate{where} -k {case.test_name}"
 
 
@@ -102,6 +103,8 @@ def _facts(results: Results) -> Table:
         facts.add_row("GPU", f"{gpu['name']} at {gpu['pci_address']} ({gpu['node']}), {versions}")
         facts.add_row("driver", f"amdgpu {_version(gpu['driver_version'])}")
     facts.add_row("kernel", results.machine.mock_kernel or results.machine.kernel)
+    for name, description in results.machine.mock_bugs.items():
+        facts.add_row("planted bug", f"{name}: {description}", style="bold red")
     for name, probe in results.probes.items():
         answer = "yes" if probe["supported"] else f"no: {probe['why']}"
         facts.add_row(name.replace("_", " "), answer)

@@ -79,7 +79,7 @@ def test_mock_gives_back_the_programs_status() -> None:
 def test_mock_tells_the_report_layer_what_it_is() -> None:
     """And only through one variable."""
     result = run("mock", "--gpu", "mi300x", "--kernel", "base", "--", "printenv", ENVIRONMENT)
-    assert json.loads(result.stdout) == {"gpus": ["mi300x"], "kernel": "base"}
+    assert json.loads(result.stdout) == {"gpus": ["mi300x"], "kernel": "base", "bugs": {}}
 
 
 @pytest.mark.parametrize(
@@ -143,6 +143,34 @@ def test_results_go_below_the_working_directory_by_default(tmp_path: Path) -> No
     (file,) = (tmp_path / "results").iterdir()
     assert file.name.startswith("validate-mi300x-base-")
     assert json.loads(file.read_text())["machine"]["mock_kernel"] == "base"
+
+
+def test_a_planted_bug_is_in_every_report(tmp_path: Path) -> None:
+    """Name and description in the table, the file and the way to repeat it; and what it breaks is broken."""
+    results = tmp_path / "r.json"
+    result = run("validate", "--bug", "m05_flag_ignored", "-k", "B06", "--results", str(results))
+    assert result.returncode == 1, result.stdout + result.stderr
+    assert "with a PLANTED BUG (m05_flag_ignored)" in " ".join(result.stdout.split())
+    assert "planted bug" in result.stdout
+    assert "--kernel series-fixed --bug m05_flag_ignored -k" in " ".join(result.stdout.split())
+    machine = json.loads(results.read_text())["machine"]
+    assert list(machine["mock_bugs"]) == ["m05_flag_ignored"]
+    assert machine["mock_bugs"]["m05_flag_ignored"].startswith("The flag is accepted but ignored")
+
+
+@pytest.mark.parametrize("command", [("validate",), ("mock", "true")])
+def test_an_unknown_bug_is_one_sentence(command: tuple[str, ...]) -> None:
+    """With what it may have meant."""
+    text = "amdgpu-hw: there is no planted bug called 'm05_flag': did you mean m05_flag_ignored"
+    assert sentence(run(command[0], "--bug", "m05_flag", *command[1:])).startswith(text)
+
+
+def test_bugs_lists_what_can_be_planted(capsys: pytest.CaptureFixture[str]) -> None:
+    """Name, what is wrong, which rows have to notice."""
+    assert cli.main(["bugs"]) == 0
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("m05_flag_ignored")]
+    assert "The flag is accepted but ignored" in line
+    assert "B06" in line
 
 
 def test_rows_are_chosen_by_name(tmp_path: Path) -> None:

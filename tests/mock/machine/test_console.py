@@ -357,6 +357,18 @@ with open_gpu() as gpu:
     assert before != after
 
 
+def test_a_bug_is_planted_by_a_reboot_and_lifted_by_the_next() -> None:
+    """The status and the log say so, and a bug that does not exist leaves the machine as it is."""
+    with Machine(["navi31"]) as machine, machine.console() as console:
+        with pytest.raises(ConsoleError, match=r"no planted bug called 'x'"):
+            machine.boot("series-fixed", ["x"])
+        machine.boot("series-fixed", ["m05_flag_ignored"])
+        assert (machine.bugs, console.status().bugs) == (("m05_flag_ignored",), ("m05_flag_ignored",))
+        assert "planted bug m05_flag_ignored: The flag is accepted but ignored" in machine.log()
+        machine.boot("series-fixed")
+        assert (machine.bugs, console.status().bugs) == ((), ())
+
+
 # -- what can go wrong --------------------------------------------------------------------------------------------
 
 
@@ -385,6 +397,7 @@ with open_gpu() as gpu:
             "there is no module parameter 'x' here",
         ),
         (b'{"command": "boot", "arguments": {"kernel": "x"}}\n', "there is no kernel called 'x'; there are: 6.12"),
+        (b'{"command": "boot", "arguments": {"kernel": "base", "bugs": "x"}}\n', "there is no planted bug called 'x'"),
         (b'{"command": "delay_fence", "arguments": {"ring": "sdma0", "ms": -1}}\n', "a fence cannot be -1 ms late"),
     ],
 )

@@ -79,6 +79,14 @@ def test_an_unknown_name_is_one_sentence(gpus: list[str], kernel: str, message: 
     assert set(Path(tempfile.gettempdir()).glob("amdgpu-hw-*")) <= before, "a directory was left behind"
 
 
+def test_an_unknown_bug_is_one_sentence() -> None:
+    """The server says it, in whatever way the machine was started."""
+    with pytest.raises(
+        MachineError, match=r"^there is no planted bug called 'm05_flag': did you mean m05_flag_ignored"
+    ):
+        Machine(["navi31"], bugs=["m05_flag"]).start()
+
+
 def test_a_program_that_does_not_exist_is_one_sentence(machine: Machine) -> None:
     """The message names the program."""
     with pytest.raises(MachineError, match=r"^cannot run 'no-such-program': No such file or directory$"):

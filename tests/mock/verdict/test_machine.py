@@ -30,6 +30,14 @@ def test_the_launcher_says_that_it_is_a_mock(monkeypatch: pytest.MonkeyPatch) ->
     assert "verdict on the harness" in machine.sentence
 
 
+def test_a_planted_bug_is_never_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A verdict on a wrong kernel that does not say so would be quoted as one on a right one."""
+    monkeypatch.setenv(ENVIRONMENT, '{"gpus": ["navi31"], "kernel": "base", "bugs": {"m05_flag_ignored": "Ignored."}}')
+    machine = this_machine()
+    assert "PLANTED BUG (m05_flag_ignored)" in machine.sentence
+    assert machine.to_json()["mock_bugs"] == {"m05_flag_ignored": "Ignored."}
+
+
 @pytest.mark.parametrize(("name", "value"), [(ENVIRONMENT, "nonsense"), (ENVIRONMENT, "[1]"), ("AMDGPU_HW_MOCK", "/x")])
 def test_a_mock_is_never_reported_as_a_real_gpu(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     """Not when the description is unreadable, nor when there is only the transport's own variable."""

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: MIT
+"""Planted bugs: found by name, planted wherever the kernel looks, and lifted again without a trace."""
+
+from __future__ import annotations
+
+import gc
+import types
+from collections.abc import Iterator
+
+import pytest
+
+from amdgpu_hw.errors import HarnessError
+from amdgpu_hw.mock import planting
+from amdgpu_hw.mock.gpus import gpu_names
+from amdgpu_hw.mock.kernel import amdgpu_gem_va, amdgpu_vm, amdgpu_vm_types, amdgpu_vm_update_ctx
+from amdgpu_hw.mock.kernel.dma_resv import DmaResv
+from amdgpu_hw.mock.planting import (
+    Bug,
+    PlantedBug,
+    Replacement,
+    UnknownBug,
+    bug_names,
+    kernel_of,
+    load_bug,
+    plant,
+    replaces,
+    with_bugs,
+)
+from amdgpu_hw.mock.variants import VARIANTS, get_variant
+
+ALL = bug_names()
+
+
+@pytest.fixture
+def lifted() -> Iterator[list[object]]:
+    """Whatever a test plants is lifted: the list takes what `plant` returned."""
+    lifts: list[object] = []
+    yield lifts
+    for lift in reversed(lifts):
+        assert callable(lift)
+        lift()
+
+
+def bug(*replacements: Replacement) -> PlantedBug:
+    """A bug that is in no file."""
+    return PlantedBug("made_here", "Made by a test.", Bug(caught_by=("B01",)), replacements)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_every_file_is_a_bug(name: str) -> None:
+    """It says in a line what is wrong, names rows, and changes something that a kernel variant or module has."""
+    planted = load_bug(name)
+    assert planted.description.endswith("."), "the first line of the docstring is the description"
+    assert len(planted.description) <= 120
+    assert planted.bug.caught_by or planted.bug.equivalent, "neither a row nor a reason why there is none"
+    assert planted.replacements or planted.bug.variant, "it changes nothing"
+    assert planted.bug.kernel in VARIANTS
+    assert planted.bug.gpu in gpu_names()
+    variant = get_variant(planted.bug.kernel)
+    assert not planted.bug.variant or with_bugs(variant, [planted]) != variant, "the kernel is so already"
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_no_table_keeps_a_function_that_a_bug_replaces(name: str) -> None:
+    """A table made when its module was imported would go on with the sound function."""
+    for replacement in load_bug(name).replacements:
+        for holder in gc.get_referrers(replacement.target):
+            assert not isinstance(holder, tuple | list), f"{replacement.target.__name__} is in {holder!r:.200}"
+
+
+def test_a_function_is_replaced_wherever_it_was_imported_to(lifted: list[object]) -> None:
+    """Importing a name makes a copy that an assignment to the defining module would not reach."""
+    sound = amdgpu_vm_update_ctx.amdgpu_vm_is_bo_always_valid
+
+    @replaces(sound)
+    def nobody(_original: object, _vm: object, _bo: object) -> bool:
+        return False
+
+    lift = plant([bug(nobody)])
+    lifted.append(lift)
+    for module in (amdgpu_vm_update_ctx, amdgpu_vm, amdgpu_gem_va):
+        assert vars(module)["amdgpu_vm_is_bo_always_valid"] is not sound, module
+    lift()
+    for module in (amdgpu_vm_update_ctx, amdgpu_vm, amdgpu_gem_va):
+        assert vars(module)["amdgpu_vm_is_bo_always_valid"] is sound, module
+
+
+def test_a_method_is_replaced_and_still_gets_its_object(lifted: list[object]) -> None:
+    """The replacement sees the original first, then what the method gets."""
+    sound = DmaResv.test_signaled
+
+    @replaces(DmaResv.test_signaled)
+    def opposite(original: object, resv: DmaResv, usage: int) -> bool:
+        assert callable(original)
+        return not original(resv, usage)
+
+    lifted.append(plant([bug(opposite)]))
+    assert not DmaResv().test_signaled(0)
+    lifted.pop()()  # type: ignore[operator]  # what plant() returned
+    assert DmaResv.test_signaled is sound
+    assert DmaResv().test_signaled(0)
+
+
+def test_of_two_bugs_in_one_function_the_second_gets_the_first(lifted: list[object]) -> None:
+    """So that bugs add up in the order they were asked for."""
+
+    @replaces(amdgpu_vm_types.amdgpu_vm_generation)
+    def plus_one(original: object, adev: object, vm: object) -> int:
+        assert callable(original)
+        return int(original(adev, vm)) + 1
+
+    @replaces(amdgpu_vm_types.amdgpu_vm_generation)
+    def doubled(original: object, adev: object, vm: object) -> int:
+        assert callable(original)
+        return int(original(adev, vm)) * 2
+
+    adev = types.SimpleNamespace(vram_lost_counter=0)
+    lifted.append(plant([bug(plus_one), bug(doubled)]))
+    assert amdgpu_vm_types.amdgpu_vm_generation(adev, None) == 2  # type: ignore[arg-type]
+
+
+def test_an_unknown_bug_names_its_neighbours() -> None:
+    """A typo is answered with what it may have meant, anything else with where they are listed."""
+    with pytest.raises(UnknownBug, match=r"no planted bug called 'm05_flag_ignord': did you mean m05_flag_ignored"):
+        load_bug("m05_flag_ignord")
+    with pytest.raises(UnknownBug, match=r"'zzz': 'amdgpu-hw bugs' lists them"):
+        load_bug("zzz")
+    with pytest.raises(UnknownBug):
+        load_bug("../variants")
+
+
+def test_bugs_of_different_kernels_need_a_choice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without bugs it is the default kernel, with some it is theirs."""
+    assert kernel_of([]) == "series-fixed"
+    assert kernel_of(["m05_flag_ignored"]) == "series-fixed"
+    old = PlantedBug("old", "On an older kernel.", Bug(caught_by=("B05",), kernel="base"), ())
+    monkeypatch.setattr(planting, "load_bug", lambda name: old if name == "old" else load_bug(name))
+    assert kernel_of(["old"]) == "base"
+    with pytest.raises(HarnessError, match=r"different kernels \(base, series-fixed\): choose with --kernel"):
+        kernel_of(["old", "m05_flag_ignored"])
