@@ -7,15 +7,14 @@ crash of the tests nor of the kernel under test costs what was already known.
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from amdgpu_hw.atomic_file import replace_file
 from amdgpu_hw.verdict.machine import Machine
 from amdgpu_hw.verdict.model import Case, Outcome, Verdict, verdict_of
 
@@ -95,26 +94,8 @@ class ResultFile:
         if self.failure is not None:
             return
         try:
-            self._replace(json.dumps(results.to_json(), indent=1) + "\n")
+            replace_file(self.path, (json.dumps(results.to_json(), indent=1) + "\n").encode())
             self._written = True
         except OSError as error:
             kept = "; what it held before is still there" if self._written else ""
             self.failure = f"The result file {self.path} could not be written: {error.strerror}{kept}."
-
-    def _replace(self, text: str) -> None:
-        target = self.path.resolve()  # a symbolic link stays one
-        if target.exists() and not target.is_file():
-            target.write_text(text, encoding="utf-8")  # /dev/null must stay what it is
-            return
-        target.parent.mkdir(parents=True, exist_ok=True)
-        beside = target.with_name(f".{target.name}.{os.getpid()}")
-        try:
-            with open(beside, "w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(beside, target)
-        except OSError:
-            with contextlib.suppress(OSError):
-                beside.unlink()
-            raise

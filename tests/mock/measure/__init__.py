@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""Tests of what measures, judges and shows measurements."""
