@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -52,6 +53,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption(
         "--amdgpu-results", metavar="FILE", action="append", default=[], help="write the results here, as JSON"
+    )
+    group.addoption(
+        "--amdgpu-expectations",
+        metavar="DIR",
+        type=Path,
+        help="go by the expectations in DIR: findings they name do not fail the run, surprises do",
+    )
+    group.addoption(
+        "--amdgpu-write-expectations",
+        metavar="DIR",
+        type=Path,
+        help="write drafts of expectations to DIR, for what does not hold and is not expected there yet",
     )
     group.addoption(
         "--amdgpu-require-proof", action="store_true", help="exit with 2 if nothing could be proven (nothing testable)"

@@ -24,6 +24,9 @@ from amdgpu_hw.on_mock import OPTIONAL_DEVICES, UNUSABLE, run_on_mock
 
 __all__ = ("add_commands",)
 
+EXPECTATIONS = Path("expectations")
+"""The directory with the repository's own expectations."""
+
 # This package is imported before pytest can rewrite the asserts in it; there are none to rewrite.
 _REWRITE_WARNING = "Module already imported so cannot be rewritten"
 
@@ -42,7 +45,8 @@ def add_commands(commands: Any) -> None:
             "results as JSON. Further arguments are pytest's, e.g. -k prt."
         ),
         usage="amdgpu-hw validate [--gpu GPU] [--mock [NAME]] [--kernel VARIANT] [--gate NAME] [--results FILE] "
-        "[--bug NAME]... [--without DEVICE] [--allow-faults] [PYTEST ARGS]",
+        "[--bug NAME]... [--without DEVICE] [--allow-faults] [--expectations [DIR]] [--write-expectations DIR] "
+        "[PYTEST ARGS]",
         allow_abbrev=False,
     )
     parser.add_argument("--gpu", metavar="GPU", help="PCI address, render node or name (default: the first GPU)")
@@ -64,6 +68,17 @@ def add_commands(commands: Any) -> None:
         "--allow-faults",
         action="store_true",
         help="also run tests that may make the GPU fault or hang, or hold up others on it",
+    )
+    parser.add_argument(
+        "--expectations",
+        metavar="DIR",
+        type=Path,
+        nargs="?",
+        const=EXPECTATIONS,
+        help=f"go by known findings: they do not fail the run, surprises do (the repository's {EXPECTATIONS}/)",
+    )
+    parser.add_argument(
+        "--write-expectations", metavar="DIR", type=Path, help="write drafts of expectations, for you to add reasons"
     )
     parser.set_defaults(run=run_validate, takes_rest=True)
 
@@ -91,6 +106,7 @@ def _on_mock(options: argparse.Namespace, rest: Sequence[str]) -> int:
     command += [f"--gpu={options.gpu}"] if options.gpu else []
     command += [f"--gate={options.gate}"] if options.gate else []
     command += ["--allow-faults"] if options.allow_faults else []
+    command += _expectation_options(options, "--")
     return run_on_mock([*command, *rest], [gpu], kernel, options.without, bugs=options.bug)
 
 
@@ -105,10 +121,22 @@ def _run_pytest(options: argparse.Namespace, node: str, rest: Sequence[str]) -> 
     ]
     arguments += [f"--amdgpu-gate={options.gate}"] if options.gate else []
     arguments += ["--amdgpu-allow-faults"] if options.allow_faults else []
+    arguments += _expectation_options(options, "--amdgpu-")
     arguments += rest if _names_tests(rest) else [*rest, str(tests)]
     status = int(pytest.main(arguments))
     # pytest's own codes: 3 an error inside, 4 wrong usage, 5 nothing collected.
     return status if status in (0, 1) else UNUSABLE
+
+
+def _expectation_options(options: argparse.Namespace, prefix: str) -> list[str]:
+    """What to hand on to a validation on a mock machine, or to pytest."""
+    given: dict[str, Path | None] = {
+        "expectations": _tests().parents[1] / EXPECTATIONS
+        if options.expectations is EXPECTATIONS
+        else options.expectations,
+        "write-expectations": options.write_expectations,
+    }
+    return [f"{prefix}{name}={path}" for name, path in given.items() if path is not None]
 
 
 def _names_tests(rest: Sequence[str]) -> bool:

@@ -45,7 +45,9 @@ class GpuView:
         version = self._gpu.identity.sdma_version
         if version < (4, 0, 0):
             spelled = ".".join(map(str, version))
-            raise NotTestable(f"SDMA {spelled} faults on PRT ranges: only SDMA 4.0 and later may touch them")
+            raise NotTestable(
+                f"SDMA {spelled} faults on PRT ranges: only SDMA 4.0 and later may touch them", missing="prt_copies"
+            )
 
     def copy_ib(self, va: int, size: int) -> list[int]:
         """The IB that copies ``size`` bytes at ``va`` to where `landed` finds them, for a job of the caller's."""

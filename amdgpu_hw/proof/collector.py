@@ -20,10 +20,11 @@ import pytest
 from amdgpu_hw.errors import AmdgpuHwError, DrmError, FeatureMissing, GateError, NoGpu, PendingWork
 from amdgpu_hw.gate import open_all
 from amdgpu_hw.proof.behaviour import Behaviour
-from amdgpu_hw.proof.record import Broken, Inconclusive, NotTestable, Record
+from amdgpu_hw.proof.record import Broken, Inconclusive, NotAsked, NotTestable, Record
 from amdgpu_hw.proof.run import RECORD, RUN, Run, behaviour_of
 from amdgpu_hw.proof.watchdog import TestWatchdog
-from amdgpu_hw.verdict.model import Case, Outcome, Verdict, apply_controls
+from amdgpu_hw.verdict.expectations import names_of
+from amdgpu_hw.verdict.model import Case, Outcome, Verdict
 from amdgpu_hw.verdict.table import verdict_text
 
 __all__ = ("Collector",)
@@ -46,6 +47,8 @@ class Collector:
         self._config = config
         self._run: Run | None = None
         self._no_gpu: str | None = None
+        self._known: set[str] | None = None
+        self._other_failures = False
 
     # -- collection -------------------------------------------------------------------------------------------
 
@@ -55,6 +58,7 @@ class Collector:
         everything = list(items)
         result = yield
         items[:] = with_controls(items, everything)
+        self._known = known_names(items) if _is_everything(self._config, items, everything) else None
         if any(behaviour_of(item) for item in items) and not self._config.option.collectonly:
             self._open_run()
         return result
@@ -68,6 +72,8 @@ class Collector:
                     gate=option.amdgpu_gate,
                     allow_faults=option.amdgpu_allow_faults,
                     files=[Path(name) for name in option.amdgpu_results],
+                    expectations=option.amdgpu_expectations,
+                    drafts=option.amdgpu_write_expectations,
                 )
             self._config.stash[RUN] = self._run
             signal.signal(signal.SIGTERM, _terminate)
@@ -109,9 +115,7 @@ class Collector:
         item.stash[_BEHAVIOUR] = behaviour
         item.stash[_CASE] = case = _new_case(item, behaviour)
         self._run.begin(case)
-        why_not = self._run.why_not(behaviour)
-        if why_not is not None:
-            raise NotTestable(why_not)
+        self._run.require(case, behaviour)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
@@ -175,6 +179,7 @@ class Collector:
         """Turn the end of a phase into the case's outcome."""
         report = yield
         if _CASE not in item.stash:
+            self._other_failures |= report.failed
             return report
         case, record = item.stash[_CASE], item.stash[RECORD]
         case.duration_ns += round(call.duration * 1e9)
@@ -182,6 +187,8 @@ class Collector:
         failed_before = case.reason != "" and not case.outcome.is_good
         if error is not None and not failed_before:
             case.outcome, case.reason = judge(error)
+            case.missing = error.missing if isinstance(error, NotTestable) else ""
+            case.asked = not isinstance(error, NotAsked)
             case.explanation = explain(item.stash[_BEHAVIOUR]) if case.outcome is Outcome.BROKEN else ""
         elif call.when == "call" and error is None:
             case.outcome = Outcome.HOLDS if record.evidence else Outcome.UNFINISHED
@@ -232,9 +239,11 @@ class Collector:
             session.exitstatus = Verdict.BROKEN.value
         elif self._run.file_failures or (verdict is Verdict.NOTHING and self._config.option.amdgpu_require_proof):
             session.exitstatus = Verdict.NOTHING.value
+        elif session.exitstatus == pytest.ExitCode.TESTS_FAILED and not self._other_failures:
+            session.exitstatus = pytest.ExitCode.OK  # what failed was expected to
 
     def _finish(self, run: Run) -> None:
-        apply_controls(run.results.cases)
+        run.judge(self._known)
         run.results.finished = datetime.now(UTC)
         run.save()
         run.close()
@@ -284,6 +293,17 @@ def with_controls(items: list[pytest.Item], everything: list[pytest.Item]) -> li
     for item in items:
         add(item, ())
     return list(ordered)
+
+
+def known_names(items: list[pytest.Item]) -> set[str]:
+    """Every name that an expectation may use for one of these tests."""
+    behaviours = ((item, behaviour_of(item)) for item in items)
+    return {name for item, behaviour in behaviours if behaviour for name in names_of(_new_case(item, behaviour))}
+
+
+def _is_everything(config: pytest.Config, items: list[pytest.Item], collected: list[pytest.Item]) -> bool:
+    """Whether the run takes in all tests there are: no single files, nothing deselected."""
+    return len(items) == len(collected) and not any("::" in name or name.endswith(".py") for name in config.args)
 
 
 def judge(error: BaseException) -> tuple[Outcome, str]:

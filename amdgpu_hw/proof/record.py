@@ -7,7 +7,7 @@ from typing import Any
 
 from amdgpu_hw.verdict.model import Evidence
 
-__all__ = ("Broken", "Inconclusive", "NotTestable", "Record")
+__all__ = ("Broken", "Inconclusive", "NotAsked", "NotTestable", "Record")
 
 
 class Broken(AssertionError):
@@ -19,7 +19,18 @@ class Inconclusive(Exception):
 
 
 class NotTestable(Exception):
-    """The behaviour cannot be shown here; the message says why."""
+    """The behaviour cannot be shown here; the message says why.
+
+    ``missing`` names the capability that is missing, if it is that.
+    """
+
+    def __init__(self, why: str, missing: str = "") -> None:
+        super().__init__(why)
+        self.missing = missing
+
+
+class NotAsked(NotTestable):
+    """The run leaves the test out; the message names the option that takes it in."""
 
 
 class Record:

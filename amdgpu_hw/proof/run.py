@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import asdict
 from pathlib import Path
 
@@ -11,9 +12,11 @@ import pytest
 from amdgpu_hw.gate import Choice, Gate, choose
 from amdgpu_hw.gpu import open_gpu
 from amdgpu_hw.proof.behaviour import MARKER, Behaviour
-from amdgpu_hw.proof.record import NotTestable, Record
+from amdgpu_hw.proof.record import NotAsked, NotTestable, Record
+from amdgpu_hw.verdict.expectation_files import load, subject, write
+from amdgpu_hw.verdict.expectations import compare
 from amdgpu_hw.verdict.machine import command_line, software_versions, this_machine
-from amdgpu_hw.verdict.model import Case
+from amdgpu_hw.verdict.model import Case, apply_controls
 from amdgpu_hw.verdict.results import ResultFile, Results
 
 __all__ = ("RECORD", "RUN", "Run", "behaviour_of")
@@ -32,7 +35,8 @@ class Run:
     """A run, opened on the GPU that ``selector`` names; raises what `open_gpu` and `choose` raise.
 
     ``gate`` forces a kind of gate; ``allow_faults`` lets tests run that may make the GPU fault or hang, or hold up
-    other programs on it.
+    other programs on it; ``expectations`` is the directory with those that the run goes by, ``drafts`` where new ones
+    are written.
     """
 
     def __init__(
@@ -42,6 +46,8 @@ class Run:
         gate: str | None = None,
         allow_faults: bool = False,
         files: list[Path] | None = None,
+        expectations: Path | None = None,
+        drafts: Path | None = None,
     ) -> None:
         self.allow_faults = allow_faults
         self.results = Results(this_machine(), command_line(), software_versions())
@@ -51,6 +57,13 @@ class Run:
             self.gpu_name = str(gpu)
             self.probes = gpu.capabilities.probes()
             self.results.gpu = asdict(gpu.identity)
+        self._subject = subject(self.results.machine, self.results.gpu)
+        self.expectations = load(expectations, self._subject) if expectations is not None else None
+        self.results.expectations = self.expectations.files if self.expectations is not None else None
+        if drafts is not None:
+            drafts.mkdir(parents=True, exist_ok=True)
+        self._drafts = load(drafts, self._subject, drafts=True) if drafts is not None else None
+        self._failures: list[str] = []
         self.results.probes = {
             name: {"supported": probe.supported, "errno": probe.errno, "why": probe.why}
             for name, probe in self.probes.items()
@@ -58,14 +71,29 @@ class Run:
         self._choice: Choice = choose(self.gpu_node, gate)
         self.results.gate, self.results.gates = self._choice.name, self._choice.why_not
 
-    def why_not(self, behaviour: Behaviour) -> str | None:
-        """Why a behaviour cannot be tested on this machine; None if it can."""
+    def require(self, case: Case, behaviour: Behaviour) -> None:
+        """Raise `NotTestable` if a behaviour cannot be tested on this machine, or must not be."""
+        entry = self.expectations.not_run(case) if self.expectations is not None else None
+        if entry is not None:
+            raise NotTestable(f"not run: {entry.reason}")
         for name in behaviour.needs:
             if not self.probes[name]:
-                return f"needs {name.replace('_', ' ')}; {self.probes[name].why}"
+                raise NotTestable(f"needs {name.replace('_', ' ')}; {self.probes[name].why}", missing=name)
         if behaviour.harm and not self.allow_faults:
-            return f"needs --amdgpu-allow-faults: it {behaviour.harm}"
-        return None
+            raise NotAsked(f"needs --amdgpu-allow-faults: it {behaviour.harm}")
+
+    def judge(self, known: Collection[str] | None) -> None:
+        """Judge the cases by their controls and by the expectations; ``known`` as `compare` takes it."""
+        cases = self.results.cases
+        apply_controls(cases)
+        if self.expectations is not None:
+            supported = {name: bool(probe) for name, probe in self.probes.items()}
+            self.results.expectation_faults = compare(cases, self.expectations, supported, known)
+        if self._drafts is not None:
+            try:
+                write(cases, self._subject, self._drafts)
+            except OSError as error:
+                self._failures.append(f"The expectations could not be written: {error}.")
 
     def may_fault(self, item: pytest.Item) -> bool:
         """Whether a test expects the GPU to fault."""
@@ -92,8 +120,8 @@ class Run:
 
     @property
     def file_failures(self) -> list[str]:
-        """What went wrong with the result files, a sentence each."""
-        return [file.failure for file in self.files if file.failure is not None]
+        """What went wrong with the files that the run writes, a sentence each."""
+        return [*self._failures, *(file.failure for file in self.files if file.failure is not None)]
 
     def close(self) -> None:
         """Give the gate maker back."""

@@ -7,7 +7,6 @@ A case did not finish until proven otherwise, so that a crash in the middle neve
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -82,6 +81,24 @@ class Case:
     gates: list[str] = field(default_factory=list)
     attempts: int = 0
     duration_ns: int = 0
+    missing: str = ""
+    """The capability for want of which it is not testable, by the name of its probe; empty for other reasons."""
+    asked: bool = True
+    """Whether the run wanted it at all; what an option leaves out is nobody's surprise."""
+    expected: str = ""
+    """Why an outcome that is not good was to be expected here, where expectations are gone by."""
+    unexpected: str = ""
+    """Why the outcome fails the run although it is good in itself, or bad in another way than expected."""
+
+    @property
+    def passes(self) -> bool:
+        """Whether a run with this case may still end well."""
+        return not self.unexpected and (self.outcome.is_good or bool(self.expected))
+
+    @property
+    def parameters(self) -> str:
+        """What tells the cases of one test apart, e.g. ``CLEAR``; empty for a test with one case."""
+        return self.test.rpartition("::")[2].partition("[")[2].removesuffix("]")
 
     @property
     def test_name(self) -> str:
@@ -107,6 +124,10 @@ class Case:
             "controls": list(self.controls),
             "attempts": self.attempts,
             "duration_ns": self.duration_ns,
+            "missing": self.missing,
+            "asked": self.asked,
+            "expected": self.expected,
+            "unexpected": self.unexpected,
             "test": self.test,
         }
 
@@ -145,8 +166,12 @@ def apply_controls(cases: Iterable[Case]) -> None:
 
 
 def verdict_of(cases: Iterable[Case]) -> Verdict:
-    """What the cases say together: the one place that decides on the exit code."""
-    count = Counter(case.outcome for case in cases)
-    if any(count[outcome] for outcome in Outcome if not outcome.is_good):
+    """What the cases say together: the one place that decides on the exit code.
+
+    A known finding that was seen again is as much of a proof as a behaviour that holds.
+    """
+    cases = list(cases)
+    if not all(case.passes for case in cases):
         return Verdict.BROKEN
-    return Verdict.PROVEN if count[Outcome.HOLDS] else Verdict.NOTHING
+    shown = (Outcome.HOLDS, Outcome.BROKEN)
+    return Verdict.PROVEN if any(case.outcome in shown for case in cases) else Verdict.NOTHING

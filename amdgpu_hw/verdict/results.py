@@ -45,6 +45,10 @@ class Results:
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     finished: datetime | None = None
     interrupted: str | None = None
+    expectations: list[str] | None = None
+    """The files of expectations that the run goes by; None if it goes by none."""
+    expectation_faults: list[str] = field(default_factory=list)
+    """Entries in them that mean nothing here, a sentence each; they fail the run."""
 
     @property
     def verdict(self) -> Verdict:
@@ -52,6 +56,8 @@ class Results:
         verdict = verdict_of(
             case for case in self.cases if case.outcome is not Outcome.UNFINISHED or not self.interrupted
         )
+        if self.expectation_faults:
+            return Verdict.BROKEN
         if self.interrupted and verdict is Verdict.PROVEN:
             return Verdict.NOTHING
         return verdict
@@ -77,6 +83,8 @@ class Results:
             "probes": {name: dict(probe) for name, probe in self.probes.items()},
             "gate": self.gate,
             "gates": dict(self.gates),
+            "expectations": self.expectations,
+            "expectation_faults": self.expectation_faults,
             "cases": [case.to_json() for case in self.cases],
         }
 

@@ -54,13 +54,26 @@ def _table(cases: Iterable[Case]) -> Table:
     table.add_column("what was done and seen", ratio=7)
     table.add_column("verdict", no_wrap=True)
     for case in cases:
-        table.add_row(
-            case.row, case.behaviour, _done_and_seen(case), Text(case.outcome.value, style=OUTCOME_STYLE[case.outcome])
-        )
+        table.add_row(case.row, case.behaviour, _done_and_seen(case), _outcome(case))
     return table
 
 
+def _outcome(case: Case) -> Text:
+    style = "yellow" if case.expected and case.passes else OUTCOME_STYLE[case.outcome]
+    text = Text(case.outcome.value, style=style)
+    return text.append("\nunexpected", style="bold red") if case.unexpected else text
+
+
 def _done_and_seen(case: Case) -> Text:
+    text = _seen(case)
+    if case.expected and case.outcome is not Outcome.NOT_TESTABLE:
+        text.append(f"\nexpected: {case.expected}", style="yellow")
+    if case.unexpected:
+        text.append(f"\nunexpected: {case.unexpected}", style="bold red")
+    return text
+
+
+def _seen(case: Case) -> Text:
     if case.outcome is Outcome.NOT_TESTABLE:
         return Text(case.reason, style="dim")
     if case.outcome is not Outcome.HOLDS:
@@ -72,11 +85,11 @@ def _done_and_seen(case: Case) -> Text:
 def _failures(cases: Iterable[Case], results: Results) -> list[RenderableType]:
     parts: list[RenderableType] = []
     for case in cases:
-        if case.outcome.is_good:
+        if case.passes:
             continue
         title = Text(f"\n{case.row} {case.outcome.value}: ", style=OUTCOME_STYLE[case.outcome])
         title.append(case.behaviour, style="bold")
-        parts += [title, Text(case.reason)]
+        parts += [title, *(Text(text) for text in (case.reason, case.unexpected) if text)]
         if case.explanation:
             parts.append(Text(case.explanation))
         if case.done:
@@ -110,6 +123,8 @@ def _facts(results: Results) -> Table:
         facts.add_row(name.replace("_", " "), answer)
     others = "; ".join(f"{name}: {why}" for name, why in results.gates.items() if why)
     facts.add_row("gate", f"{results.gate or 'none'}{f'  ({others})' if others else ''}")
+    if results.expectations is not None:
+        facts.add_row("expectations", ", ".join(results.expectations) or "none for this kernel and GPU: all must hold")
     facts.add_row("software", ", ".join(f"{name} {version}" for name, version in results.versions.items()))
     return facts
 
@@ -122,20 +137,31 @@ def _version(numbers: Sequence[int]) -> str:
     return ".".join(map(str, numbers))
 
 
+def _expected(results: Results, outcome: Outcome) -> str:
+    """How many of the cases with an outcome were expected, where there are expectations."""
+    if results.expectations is None or outcome is Outcome.HOLDS:
+        return ""
+    return f" ({sum(case.outcome is outcome and bool(case.expected) for case in results.cases)} expected)"
+
+
 def _banner(results: Results) -> Group:
     words = {Outcome.HOLDS: "hold"}
     counts = ", ".join(
-        f"{results.count(outcome)} {words.get(outcome, outcome.value)}" for outcome in Outcome if results.count(outcome)
+        f"{results.count(outcome)} {words.get(outcome, outcome.value)}{_expected(results, outcome)}"
+        for outcome in Outcome
+        if results.count(outcome)
     )
     rows = len({case.row for case in results.cases})
     style = {Verdict.PROVEN: "green", Verdict.BROKEN: "red", Verdict.NOTHING: "yellow"}[results.verdict]
+    as_expected = results.expectations is not None
     verdict = {
-        Verdict.PROVEN: "Nothing is broken.",
-        Verdict.BROKEN: "Not every behaviour holds.",
+        Verdict.PROVEN: "Everything is as expected." if as_expected else "Nothing is broken.",
+        Verdict.BROKEN: "Not everything is as expected." if as_expected else "Not every behaviour holds.",
         Verdict.NOTHING: "This is no verdict.",
     }[results.verdict]
     tests = f"{_count(len(results.cases), 'test')} of {_count(rows, 'behaviour')}: {counts or 'none'}"
     lines = [Text(f"{tests}. {verdict}", f"bold {style}")]
+    lines += [Text(fault, style="bold red") for fault in results.expectation_faults]
     if results.interrupted:
         lines.append(Text(f"The run ended early: {results.interrupted}", style="bold yellow"))
     banner = Panel(

@@ -16,6 +16,10 @@ import pytest
 
 from amdgpu_hw.capabilities import Capabilities
 from amdgpu_hw.mock.gpus import gpu_names
+from amdgpu_hw.verdict.expectation_files import load, subject
+from amdgpu_hw.verdict.expectations import compare, names_of
+from amdgpu_hw.verdict.machine import Machine
+from amdgpu_hw.verdict.model import Case, Outcome
 
 ROOT = Path(__file__).parents[3]
 TESTS = ROOT / "tests" / "hw"
@@ -201,6 +205,21 @@ def test_a_kernel_that_frees_ordinary_memory_under_jobs_is_caught(results: dict[
     assert result.status == 1
     assert result.rows("broken") >= {"B10", "B11"}
     assert "with the gate (vgem) still shut" in result.reasons("B10")
+
+
+@pytest.mark.parametrize("run", [run for run in RUNS if not (run.gate or run.patch)], ids=str)
+def test_the_repositorys_expectations_are_met(results: dict[Validation, Result], run: Validation) -> None:
+    """On every kernel and GPU: known findings and skips are named in expectations/, and nothing else is."""
+    file = results[run].file
+    machine = Machine(True, (run.gpu,), run.kernel, "", "")
+    cases = [
+        Case(one["test"], one["row"], one["behaviour"], (), Outcome(one["outcome"]), missing=one["missing"])
+        for one in file["cases"]
+    ]
+    probes = {name: probe["supported"] for name, probe in file["probes"].items()}
+    known = {name for case in cases for name in names_of(case)}
+    assert compare(cases, load(ROOT / "expectations", subject(machine, file["gpu"])), probes, known) == []
+    assert [(case.test, case.outcome.value, case.unexpected) for case in cases if not case.passes] == []
 
 
 def test_needs_are_probes() -> None:
