@@ -29,7 +29,7 @@ from amdgpu_hw.mock.gpus import GpuIdentity, IdentityError, UnknownGpu, load_ide
 from amdgpu_hw.mock.planting import UnknownBug, load_bug
 from amdgpu_hw.mock.transport import ENVIRONMENT
 from amdgpu_hw.mock.transport_client import check_memory_access
-from amdgpu_hw.mock.umockdev import TestbedError
+from amdgpu_hw.mock.umockdev import PRELOAD, TestbedError, check_preload
 from amdgpu_hw.mock.variants import VARIANTS
 
 __all__ = ("LOG_FILE", "OPTIONAL_DEVICES", "main")
@@ -39,8 +39,6 @@ LOG_FILE = "log"
 
 OPTIONAL_DEVICES = ("sw_sync", "vgem")
 """What a machine can be built without."""
-
-UMOCKDEV_PRELOAD = "libumockdev-preload.so.0"
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_TIMERSLACK = 29
@@ -82,6 +80,7 @@ class Server:
             raise BootError(str(error)) from None
         if len(gpus) > sysfs.MAX_GPUS:
             raise BootError(f"a mock machine has at most {sysfs.MAX_GPUS} GPUs, not {len(gpus)}")
+        check_preload()
         failure = check_memory_access()
         if failure:
             raise BootError(failure)
@@ -105,7 +104,7 @@ class Server:
         if preload is None or preload.origin is None:
             raise BootError("the preload library is not built: install this package again (pip install -e .)")
         return {
-            "LD_PRELOAD": f"{preload.origin}:{UMOCKDEV_PRELOAD}",
+            "LD_PRELOAD": f"{preload.origin}:{PRELOAD}",
             "UMOCKDEV_DIR": str(self.board.testbed.root),
             ENVIRONMENT: str(self._directory),
         }

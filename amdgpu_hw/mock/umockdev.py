@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import re
 from collections.abc import Mapping
@@ -11,7 +12,10 @@ from typing import Any
 
 from amdgpu_hw.mock.uevent import send_uevent
 
-__all__ = ("Testbed", "TestbedError")
+__all__ = ("PRELOAD", "Testbed", "TestbedError", "check_preload")
+
+PRELOAD = "libumockdev-preload.so.0"
+"""What shows a testbed's /sys and /dev to a program; part of umockdev, but not of every package of its library."""
 
 _NODE_MODE = 0o660
 _NODE_LINE = re.compile(r"^N: (\S+)$", re.MULTILINE)
@@ -30,6 +34,17 @@ def _library() -> tuple[Any, Any]:
             f"then this package again ({error})"
         ) from None
     return ffi, lib
+
+
+def check_preload() -> None:
+    """Raise `TestbedError` where `PRELOAD` cannot be loaded: ld.so only warns, and runs the program without it."""
+    try:
+        ctypes.CDLL(PRELOAD)
+    except OSError as error:
+        raise TestbedError(
+            f"programs cannot be put on the mock machine without {PRELOAD}: install umockdev, "
+            f"the package of Debian, Fedora and Arch that has it ({error})"
+        ) from None
 
 
 class Testbed:

@@ -151,3 +151,11 @@ def test_without_libumockdev_the_message_says_what_to_install(tmp_path: Path, mo
     monkeypatch.setitem(sys.modules, "amdgpu_hw.mock._umockdev", None)
     with pytest.raises(umockdev.TestbedError, match=r"needs libumockdev: install umockdev and libumockdev-dev"):
         umockdev.Testbed(tmp_path)
+
+
+def test_without_umockdevs_preload_library_the_message_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before any program is started: ld.so would only warn, and the program would not be on the machine."""
+    umockdev.check_preload()
+    monkeypatch.setattr(umockdev, "PRELOAD", "libumockdev-preload.so.gone")
+    with pytest.raises(umockdev.TestbedError, match=r"without libumockdev-preload.so.gone: install umockdev"):
+        umockdev.check_preload()
