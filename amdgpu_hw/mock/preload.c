@@ -5,7 +5,7 @@
  * Loaded with LD_PRELOAD before umockdev's preload library. Opening a node of the machine, and every system call on
  * a descriptor of a mock file, goes to the mock kernel (wire.h says how); everything else goes on to the next
  * library. It knows no device and interprets no ioctl, and never touches memory that a client's pointer names: the
- * mock kernel copies it. stat(), access() and readdir() of the nodes are umockdev's.
+ * mock kernel copies it, or the host kernel. stat(), access() and readdir() of the nodes are umockdev's.
  *
  * Everything here may run in a signal handler, in a child of fork or vfork, and before or after main: no malloc, no
  * lock, and no state about descriptors that could be wrong.
@@ -13,7 +13,7 @@
  * Not covered: statically linked programs and raw system calls (no libc function is called); fopen() of a node, and
  * descriptors that libc closes inside itself (fclose(), posix_spawn() actions) are flushed only with the last one;
  * stat() through /proc/PID/fd/N sees the socket; munmap() is not seen, so that a mapping keeps neither its file nor
- * its buffer alive.
+ * its buffer alive; RLIMIT_FSIZE below a page, set after a thread's first call, hits that thread's ioctls (SIGXFSZ).
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -298,7 +298,10 @@ EXPORT int ioctl(int fd, unsigned long request, ...)
 	    request != FIOASYNC) {
 		struct call call = {
 			.op = WIRE_IOCTL, .fd = fd, .ino = st.st_ino,
-			.args = { (uint32_t)request, (uintptr_t)argument },
+			.args = { (uint32_t)request, (uintptr_t)argument }, .argument = argument,
+			/* As every driver here numbers its requests (asm-generic/ioctl.h). */
+			.argument_size = _IOC_DIR(request) & _IOC_WRITE ? _IOC_SIZE(request) : 0,
+			.answer_room = _IOC_DIR(request) & _IOC_READ ? _IOC_SIZE(request) : 0,
 		};
 
 		return to_errno(make_call(&call));

@@ -37,6 +37,9 @@ struct call {
 	const char *text;           /* goes into the slot's text, or NULL */
 	struct wire_stat *stat;     /* filled from the reply, or NULL */
 	char *name;                 /* WIRE_TEXT_SIZE bytes filled from the reply, or NULL */
+	void *argument;             /* what an ioctl points to, or NULL */
+	uint32_t argument_size;     /* bytes of it that the mock kernel will want, as far as one can tell */
+	uint32_t answer_room;       /* bytes of it that the mock kernel may change */
 	int *received;              /* the descriptor that came with the reply, or NULL */
 };
 

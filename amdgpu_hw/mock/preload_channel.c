@@ -34,7 +34,9 @@
 struct channel {
 	_Atomic int taken;
 	_Atomic int sock;
+	_Atomic int slot_fd;
 	struct wire_slot *slot;
+	bool may_write_file;    /* no limit on the size of files is in the way: beyond it, pwrite() raises SIGXFSZ */
 	uint32_t seq;
 	int received;   /* a descriptor that arrived before it was asked for, or -1 */
 	bool busy;      /* a call is under way; a signal handler may find it so */
@@ -126,6 +128,7 @@ static void after_fork(void)
 		if (channels[i].taken) {
 			/* The slot is not mapped here (MADV_DONTFORK). No shutdown(): the parent uses its socket. */
 			raw_close(channels[i].sock);
+			raw_close(channels[i].slot_fd);
 			channels[i] = (struct channel){ 0 };
 		}
 	channels_used = 0;
@@ -144,7 +147,7 @@ bool is_channel_fd(int fd)
 		after_fork();
 	used = channels_used;
 	for (int i = 0; i < used; i++)
-		if (channels[i].taken && channels[i].sock == fd)
+		if (channels[i].taken && (channels[i].sock == fd || channels[i].slot_fd == fd))
 			return true;
 	return false;
 }
@@ -221,6 +224,7 @@ static int connect_channel(struct channel *channel)
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	int sock = syscall(SYS_socket, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0), fd;
 	void *slot = MAP_FAILED;
+	struct rlimit limit;
 
 	if (sock < 0)
 		return -errno;
@@ -240,15 +244,17 @@ static int connect_channel(struct channel *channel)
 	set_receive_timeout(channel, 0);
 	if (fd >= 0) {
 		slot = mmap(NULL, WIRE_SLOT_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-		raw_close(fd);
+		channel->slot_fd = move_up(fd);
 	}
 	if (slot == MAP_FAILED) {
 		raw_close(channel->sock);
+		raw_close(channel->slot_fd);
 		return fd < 0 ? fd : -ENOMEM;
 	}
 	madvise(slot, WIRE_SLOT_SIZE, MADV_DONTFORK);
 	channel->slot = slot;
 	channel->slot->tid = syscall(SYS_gettid);
+	channel->may_write_file = getrlimit(RLIMIT_FSIZE, &limit) || limit.rlim_cur >= WIRE_SLOT_SIZE;
 	channel->seq = 0;
 	channel->busy = false;
 	return 0;
@@ -263,7 +269,8 @@ static void close_channel(struct channel *channel)
 		raw_close(channel->received);
 	munmap(channel->slot, WIRE_SLOT_SIZE);
 	channel->slot = NULL;
-	channel->sock = -1;
+	raw_close(channel->slot_fd);
+	channel->sock = channel->slot_fd = -1;
 	channel->taken = 0;
 }
 
@@ -271,11 +278,11 @@ static struct channel *new_channel(int *error)
 {
 	for (int i = 0; i < CHANNELS_MAX; i++) {
 		struct channel *channel = &channels[i];
-		int used = channels_used, lowest = lowest_channel_fd;
+		int used = channels_used, lowest = lowest_channel_fd, own;
 
 		if (atomic_exchange(&channel->taken, 1))
 			continue;
-		channel->sock = -1;
+		channel->sock = channel->slot_fd = -1;
 		while (used <= i && !atomic_compare_exchange_weak(&channels_used, &used, i + 1))
 			;
 		*error = connect_channel(channel);
@@ -283,8 +290,8 @@ static struct channel *new_channel(int *error)
 			channel->taken = 0;
 			return NULL;
 		}
-		while (channel->sock < lowest &&
-		       !atomic_compare_exchange_weak(&lowest_channel_fd, &lowest, channel->sock))
+		own = channel->sock < channel->slot_fd ? channel->sock : channel->slot_fd;
+		while (own < lowest && !atomic_compare_exchange_weak(&lowest_channel_fd, &lowest, own))
 			;
 		return channel;
 	}
@@ -344,12 +351,13 @@ int close_around_channels(unsigned int first, unsigned int last, int flags)
 		int used = channels_used;
 
 		for (int i = 0; i < used; i++) {
-			unsigned int sock = channels[i].sock;
+			unsigned int spared[] = { channels[i].sock, channels[i].slot_fd };
 
-			if (channels[i].taken && sock >= first && sock <= end) {
-				end = sock - 1;
-				skipped = 1;
-			}
+			for (int j = 0; channels[i].taken && j < 2; j++)
+				if (spared[j] >= first && spared[j] <= end) {
+					end = spared[j] - 1;
+					skipped = 1;
+				}
 		}
 		/* The lowest channel may be the first of the range, which then is empty. */
 		if (!(skipped && end + 1 == first) && syscall(SYS_close_range, first, end, flags))
@@ -479,6 +487,29 @@ static int64_t run_call(struct channel *channel)
 	}
 }
 
+#define ARGUMENT_OFFSET ((off_t)offsetof(struct wire_slot, argument))
+
+/* Put an ioctl's argument into the slot; bad pointers are left to the mock kernel, which knows whether they matter. */
+static void send_argument(const struct channel *channel, const struct call *call)
+{
+	struct wire_slot *slot = channel->slot;
+	uint32_t size = call->argument_size, room = call->answer_room;
+	long copied = 0;
+
+	if (size && size <= WIRE_ARGUMENT_SIZE && channel->may_write_file)
+		copied = syscall(SYS_pwrite64, channel->slot_fd, call->argument, size, ARGUMENT_OFFSET);
+	slot->argument_size = copied == size ? size : 0;
+	slot->answer_room = room <= WIRE_ARGUMENT_SIZE ? room : 0;
+}
+
+/* Take an ioctl's argument back; false when there is no writable memory for it. */
+static bool receive_answer(const struct channel *channel, const struct call *call)
+{
+	long size = channel->slot->answer_size;
+
+	return !size || syscall(SYS_pread64, channel->slot_fd, call->argument, size, ARGUMENT_OFFSET) == size;
+}
+
 int64_t make_call(const struct call *call)
 {
 	bool temporary;
@@ -498,7 +529,10 @@ int64_t make_call(const struct call *call)
 	memcpy(slot->args, call->args, sizeof(slot->args));
 	if (call->text)
 		strncpy(slot->text, call->text, sizeof(slot->text) - 1);
+	send_argument(channel, call);
 	result = run_call(channel);
+	if (!receive_answer(channel, call))
+		result = -EFAULT;
 	if (call->stat)
 		*call->stat = slot->stat;
 	if (call->name)

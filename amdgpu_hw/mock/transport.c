@@ -22,6 +22,7 @@
 #define PATIENCE_MAX 65536  /* calls on one CPU with the client before leaving it: doubled each time up to this */
 
 _Static_assert(sizeof(((struct event *)0)->text) == WIRE_TEXT_SIZE, "event.text holds what a slot holds");
+_Static_assert(sizeof(((struct event *)0)->argument) == WIRE_ARGUMENT_SIZE, "event.argument holds what a slot holds");
 
 static void relax(void)
 {
@@ -200,12 +201,18 @@ static bool find_request(struct transport *t, uint32_t *number)
 	return find_rung(t, number) || find_polled(t, number);
 }
 
+static uint32_t at_most(uint32_t size, uint32_t most)
+{
+	return size < most ? size : most;
+}
+
 static void hand_out(struct transport *t, uint32_t number, struct event *event)
 {
 	struct channel *channel = &t->channels[number];
-	const struct wire_slot *slot = channel->slot;
+	struct wire_slot *slot = channel->slot;
 
 	channel->busy = true;
+	slot->answer_size = 0;
 	if (!channel->polled && t->board.spin && t->polled_count < POLLED_MAX) {
 		channel->polled = true;
 		t->polled[t->polled_count++] = number;
@@ -221,6 +228,10 @@ static void hand_out(struct transport *t, uint32_t number, struct event *event)
 	if (event->op == WIRE_OPEN || event->op == WIRE_FDINFO) {
 		memcpy(event->text, slot->text, sizeof(event->text));
 		event->text[sizeof(event->text) - 1] = '\0';
+	} else if (event->op == WIRE_IOCTL) {
+		event->argument_size = at_most(slot->argument_size, WIRE_ARGUMENT_SIZE);
+		event->answer_room = at_most(slot->answer_room, WIRE_ARGUMENT_SIZE);
+		memcpy(event->argument, slot->argument, event->argument_size);
 	}
 }
 

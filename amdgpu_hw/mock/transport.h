@@ -15,7 +15,7 @@ struct transport;
 enum event_kind {
 	EVENT_TIMEOUT,   /* the deadline has passed, or a signal arrived here */
 	EVENT_CONNECT,   /* a client thread opened a channel: channel, pid */
-	EVENT_REQUEST,   /* a system call: channel, op, fd, ino, args, text */
+	EVENT_REQUEST,   /* a system call: channel, op, fd, ino, args, and by op text or argument */
 	EVENT_INTERRUPT, /* a signal arrived at the thread: channel */
 	EVENT_PASSED,    /* the client took a descriptor: channel, result = its number or -errno */
 	EVENT_HANGUP,    /* the thread closed its channel or died: channel */
@@ -34,6 +34,9 @@ struct event {
 	uint64_t ino;
 	uint64_t args[4];
 	char text[1024];
+	uint32_t argument_size;  /* 0: not here, to be read from the client's memory */
+	uint32_t answer_room;    /* 0: an answer is to be written to the client's memory */
+	char argument[256];
 };
 
 struct file_stat {
@@ -67,10 +70,13 @@ void transport_next(struct transport *transport, int64_t deadline, struct event 
 /* Report EVENT_WATCH with `watch` once `fd` is readable, then no more until it is watched again. */
 int transport_watch(struct transport *transport, int fd, uint64_t watch);
 
-/* The three ways a system call ends. The last one's `fd` is mapped or kept by the client. */
+/* The ways a system call ends. */
 void transport_reply(struct transport *transport, uint32_t channel, int64_t result);
+/* With an ioctl's argument as it is afterwards, at most answer_room bytes. */
+void transport_reply_answer(struct transport *transport, uint32_t channel, int64_t result, const char *answer, size_t size);
 void transport_reply_stat(struct transport *transport, uint32_t channel, const struct file_stat *stat);
 void transport_reply_text(struct transport *transport, uint32_t channel, const char *text);
+/* With a descriptor, which the client maps or keeps. */
 int transport_reply_fd(struct transport *transport, uint32_t channel, int64_t result, int fd);
 
 /* Ask the client, in the middle of a call, to take a descriptor; EVENT_PASSED tells its number. */

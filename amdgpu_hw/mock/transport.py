@@ -61,6 +61,8 @@ class Transport:
         if not self.handle:
             raise OSError(ffi.errno, os.strerror(ffi.errno), str(directory))
         self._event = ffi.new("struct event *")
+        self.argument = ffi.buffer(self._event.argument)
+        """Argument of the ioctl that was last taken, where it came with the request."""
         self._channels: dict[int, Channel] = {}
         self._processes: dict[int, Process] = {}
         self._files: dict[int, _OpenFile] = {}
@@ -340,9 +342,17 @@ class Transport:
 
     # ---- system calls ----
 
+    def _reply(self, channel: Channel, result: int) -> None:
+        answer = channel.answer
+        if answer is None:
+            lib.transport_reply(self.handle, channel.number, result)
+        else:
+            channel.answer = None
+            lib.transport_reply_answer(self.handle, channel.number, result, answer, len(answer))
+
     def _fail(self, channel: Channel, error: BaseException) -> None:
         number = self.kernel.errno_of(error)
-        lib.transport_reply(self.handle, channel.number, -(errno.EINTR if number == ERESTARTSYS else number))
+        self._reply(channel, -(errno.EINTR if number == ERESTARTSYS else number))
 
     def _block(self, channel: Channel, open_file: _OpenFile, blocking: Blocking[Any]) -> None:
         """Run a call that may sleep; the reply is posted when it ends."""
@@ -351,7 +361,7 @@ class Transport:
             channel.task = None
             if channel.open:
                 if error is None:
-                    lib.transport_reply(self.handle, channel.number, result or 0)
+                    self._reply(channel, result or 0)
                 else:
                     self._fail(channel, error)
             self._put(open_file)
@@ -379,10 +389,16 @@ class Transport:
     def _ioctl(self, channel: Channel, event: Any) -> None:
         open_file = self._opened(channel, event)
         open_file.flushed = False
-        args = event.args
-        result = open_file.file.ioctl(channel, args[0] & 0xFFFFFFFF, args[1])
+        request, argp, _, _ = event.args
+        channel.argp = argp
+        channel.argument_size = event.argument_size
+        channel.answer_room = event.answer_room
+        try:
+            result = open_file.file.ioctl(channel, request & 0xFFFFFFFF, argp)
+        finally:
+            channel.argument_size = 0
         if isinstance(result, int):
-            lib.transport_reply(self.handle, channel.number, result)
+            self._reply(channel, result)
         else:
             self._block(channel, open_file, result)
 

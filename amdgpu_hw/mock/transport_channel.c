@@ -301,6 +301,17 @@ void transport_reply(struct transport *t, uint32_t number, int64_t result)
 		finish(t, channel, result, false);
 }
 
+void transport_reply_answer(struct transport *t, uint32_t number, int64_t result, const char *answer, size_t size)
+{
+	struct channel *channel = channel_of(t, number);
+
+	if (!channel || size > WIRE_ARGUMENT_SIZE)
+		return;
+	memcpy(channel->slot->argument, answer, size);
+	channel->slot->answer_size = size;
+	transport_reply(t, number, result);
+}
+
 void transport_reply_stat(struct transport *t, uint32_t number, const struct file_stat *stat)
 {
 	struct channel *channel = channel_of(t, number);

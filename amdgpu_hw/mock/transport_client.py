@@ -73,7 +73,21 @@ class Process:
 class Channel:
     """A client thread: the `Caller` of its system calls."""
 
-    __slots__ = ("_passed", "_passed_number", "_transport", "drop", "number", "open", "pid", "process", "task")
+    __slots__ = (
+        "_passed",
+        "_passed_number",
+        "_transport",
+        "answer",
+        "answer_room",
+        "argp",
+        "argument_size",
+        "drop",
+        "number",
+        "open",
+        "pid",
+        "process",
+        "task",
+    )
 
     def __init__(self, transport: Transport, number: int, process: Process) -> None:
         self._transport = transport
@@ -87,6 +101,13 @@ class Channel:
         """The system call that the thread sleeps in."""
         self.drop: Callable[[], None] = _nothing
         """Gives back what that call holds, if it is killed."""
+        self.argp = 0
+        """Where the argument of the ioctl is that runs; `argument_size` bytes of it came with the request."""
+        self.argument_size = 0
+        self.answer_room = 0
+        """How many bytes of it can go with the reply."""
+        self.answer: bytes | None = None
+        """Those bytes."""
         self._passed = WaitQueue()
         self._passed_number: int | None = None
 
@@ -107,6 +128,9 @@ class Channel:
 
     def copy_from_user(self, addr: int, length: int) -> bytes:
         """Read ``length`` bytes of the client's memory; raises EFAULT."""
+        if length <= self.argument_size and addr == self.argp:
+            argument: bytes = self._transport.argument[:length]
+            return argument
         if addr + length > _ADDRESS_END:
             raise KernelError(errno.EFAULT, f"{length} bytes at {addr:#x} wrap around")
         if length <= _BOUNCE_SIZE:
@@ -128,6 +152,13 @@ class Channel:
         error = lib.transport_copy_to(self.pid, addr, ffi.from_buffer(data), len(data))
         if error:
             raise KernelError(errno.EFAULT, f"cannot write {len(data)} bytes at {addr:#x}: {os.strerror(-error)}")
+
+    def copy_argument_to_user(self, argp: int, data: bytes | bytearray) -> None:
+        """Write an ioctl's argument back, with the reply if there is room; raises EFAULT."""
+        if len(data) <= self.answer_room and argp == self.argp:
+            self.answer = bytes(data)
+        else:
+            self.copy_to_user(argp, data)
 
     def grab_mm(self) -> ClientMm:
         """A reference on the memory of the process; raises EPERM."""
@@ -181,6 +212,10 @@ class DepartedProcess:
     def copy_to_user(self, addr: int, data: bytes | bytearray | memoryview) -> None:
         """Fail with EFAULT."""
         raise KernelError(errno.EFAULT, f"process {self.pid} has ended: {len(data)} bytes at {addr:#x}")
+
+    def copy_argument_to_user(self, argp: int, data: bytes | bytearray) -> None:
+        """Fail with EFAULT."""
+        self.copy_to_user(argp, data)
 
     def grab_mm(self) -> ClientMm:
         """Fail with ESRCH."""

@@ -11,7 +11,7 @@
  * SEQPACKET connection, its channel: a doorbell for whoever of the two sleeps, and the way descriptors travel.
  *
  *   client                                          mock kernel
- *   fill the slot, state = WIRE_REQUEST
+ *   fill the slot, state = WIRE_REQUEST             (an ioctl: its argument goes along)
  *   if !server_polls: send WIRE_RING  ----------->  (sleeps in epoll, or polls the slot)
  *                                                   ... runs the system call ...
  *                             [for each descriptor] send WIRE_FD with SCM_RIGHTS, state = WIRE_PASS_FD
@@ -19,6 +19,12 @@
  *   send WIRE_PASSED  ------------------------->
  *                                                   result = ..., state = WIRE_REPLY
  *   (spins on state, or sleeps in recvmsg)  <-----  if client_sleeps: send WIRE_WAKE
+ *   (an ioctl: write the answer back)
+ *
+ * The argument of an ioctl travels in the slot where that saves the mock kernel two accesses to the client's memory,
+ * each of which takes longer than both of the client's own. The client copies it with pwrite() and pread() of the
+ * slot's file, which fail with EFAULT as the mock kernel would; without them (argument_size, answer_room = 0), or for
+ * a larger argument, the mock kernel accesses the client's memory.
  *
  * Nothing in a slot is to be trusted by the mock kernel: it reads each field once.
  */
@@ -29,7 +35,7 @@
 #include <stdint.h>
 
 #define WIRE_MAGIC 0x686d6470u
-#define WIRE_VERSION 1u
+#define WIRE_VERSION 2u
 
 /* Environment of a client: the machine's private directory, which holds the two files below. */
 #define WIRE_ENVIRONMENT "AMDGPU_HW_MOCK"
@@ -41,6 +47,7 @@
 
 #define WIRE_NODES_SIZE 3072
 #define WIRE_TEXT_SIZE 1024
+#define WIRE_ARGUMENT_SIZE 256
 #define WIRE_SLOT_SIZE 4096
 #define WIRE_NO_CPU 0xffffffffu
 
@@ -94,6 +101,10 @@ struct wire_slot {
 	uint32_t has_fd;                 /* the reply carries a descriptor */
 	struct wire_stat stat;
 	char text[WIRE_TEXT_SIZE];
+	uint32_t argument_size;          /* client: bytes of the ioctl's argument that are in `argument` */
+	uint32_t answer_room;            /* client: how many bytes of `argument` it is ready to write back */
+	uint32_t answer_size;            /* mock kernel: how many it has to */
+	char argument[WIRE_ARGUMENT_SIZE];
 };
 
 _Static_assert(sizeof(struct wire_slot) <= WIRE_SLOT_SIZE, "a slot is one page");

@@ -138,7 +138,7 @@ def _drm_ioctl_blocking(
 def _copy_out(plan: IoctlPlan, data: bytearray, caller: Caller, argp: int) -> None:
     size = plan.out_size
     if size:
-        caller.copy_to_user(argp, data if size == len(data) else data[:size])
+        caller.copy_argument_to_user(argp, data if size == len(data) else data[:size])
 
 
 def _drm_ioctl_plan(dev: DrmDevice, request: int) -> IoctlPlan:

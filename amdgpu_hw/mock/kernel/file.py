@@ -85,6 +85,12 @@ class Caller(Protocol):
     def copy_to_user(self, addr: int, data: bytes | bytearray | memoryview) -> None:
         """Write to the client's memory; raises `KernelError` (EFAULT)."""
 
+    def copy_argument_to_user(self, argp: int, data: bytes | bytearray) -> None:
+        """Write an ioctl's argument back, as the last thing before it ends; EFAULT then takes the place of its result.
+
+        Raises it or, where the client's side finds out, lets the call end with it.
+        """
+
     def grab_mm(self) -> UserMm:
         """A reference on the memory of the calling process (`mmgrab`); raises `KernelError` (EPERM)."""
 

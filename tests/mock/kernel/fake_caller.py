@@ -117,6 +117,9 @@ class FakeCaller:
         offset = self._check(addr, len(data))
         self.memory[offset : offset + len(data)] = data
 
+    def copy_argument_to_user(self, argp: int, data: bytes | bytearray) -> None:
+        self.copy_to_user(argp, data)
+
     def grab_mm(self) -> FakeCaller:
         return self
 

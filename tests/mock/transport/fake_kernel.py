@@ -26,6 +26,11 @@ NOTHING, ECHO, BLOCK, BLOCK_UNINTERRUPTIBLE, WAKE, INSTALL, IDENTIFY, SIGNAL, ST
 """Requests: what each does is said in `FakeFile.ioctl`."""
 
 
+def reverse(size: int) -> int:
+    """Number a request as drivers do (_IOWR): it reads so many bytes and writes them back reversed."""
+    return 3 << 30 | size << 16 | ord("F") << 8
+
+
 class FakeFile(File):
     name = NODE
 
@@ -38,6 +43,10 @@ class FakeFile(File):
         os.ftruncate(self.memory, 8192)
 
     def ioctl(self, caller: Caller, request: int, argp: int) -> int | Blocking[int]:
+        size = request >> 16 & 0x3FFF
+        if request == reverse(size):
+            caller.copy_argument_to_user(argp, caller.copy_from_user(argp, size)[::-1])
+            return size
         match request:
             case 0:  # NOTHING: the serial number of the file
                 return self.serial

@@ -16,6 +16,43 @@ say(ioctl(fd, ECHO, ctypes.addressof(word)), word.raw.decode())
     assert output == ["0 hgfedcba"]
 
 
+@pytest.mark.parametrize("limit", ["", "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))"])
+def test_an_ioctls_argument_travels_with_it(rig: Rig, limit: str) -> None:
+    """Whatever its size, with nothing but the argument changed; also in a program that may not write to files."""
+    output = rig.run(f"""
+{limit}
+fd = os.open(NODE, os.O_RDWR)
+for size in (1, 8, 255, 256, 257, 4000):
+    before = bytes(i % 251 for i in range(size + 16))
+    memory = ctypes.create_string_buffer(before, len(before))
+    assert ioctl(fd, reverse(size), ctypes.addressof(memory) + 8) == size
+    assert memory.raw == before[:8] + before[8:-8][::-1] + before[-8:], size
+say("ok")
+""")
+    assert output == ["ok"]
+
+
+def test_no_descriptor_of_the_channel_can_be_closed_by_the_program(rig: Rig) -> None:
+    """A program that closes all numbers, one by one and at once, can still make calls; the numbers are not free."""
+    output = rig.run("""
+fd = os.open(NODE, os.O_RDWR)
+hidden = {int(name) for name in os.listdir("/proc/self/fd")} - {0, 1, 2, fd}
+hidden = {number for number in hidden if os.path.lexists(f"/proc/self/fd/{number}")}
+for number in hidden:
+    try:
+        os.close(number)
+        os.dup2(0, number)
+    except OSError:
+        continue
+    raise SystemExit(f"{number} could be closed")
+os.closerange(3, fd)
+os.closerange(fd + 1, 1 << 20)
+word = ctypes.create_string_buffer(b"abcdefgh", 8)
+say(len(hidden), ioctl(fd, reverse(8), ctypes.addressof(word)), word.raw.decode())
+""")
+    assert output == ["2 8 hgfedcba"]
+
+
 BAD_POINTERS = {
     "null": "0",
     "kernel half": "0xffff_8000_0000_0000",
@@ -26,8 +63,9 @@ BAD_POINTERS = {
 }
 
 
+@pytest.mark.parametrize("request_", ["ECHO", "reverse(8)", "reverse(512)"])
 @pytest.mark.parametrize("which", BAD_POINTERS)
-def test_a_bad_pointer_is_efault(rig: Rig, which: str) -> None:
+def test_a_bad_pointer_is_efault(rig: Rig, which: str, request_: str) -> None:
     """A pointer that cannot be read or written gives EFAULT, and neither the client nor the mock kernel dies of it."""
     output = rig.run(f"""
 libc.mmap.restype = ctypes.c_void_p
@@ -37,7 +75,7 @@ mapped = libc.mmap(None, 2 * 4096, 3, 0x22, -1, 0)
 libc.mprotect(mapped + 4096, 4096, 0)
 readonly = libc.mmap(None, 4096, 1, 0x22, -1, 0)
 fd = os.open(NODE, os.O_RDWR)
-say(errno.errorcode[-ioctl(fd, ECHO, {BAD_POINTERS[which]})], ioctl(fd, NOTHING))
+say(errno.errorcode[-ioctl(fd, {request_}, {BAD_POINTERS[which]})], ioctl(fd, NOTHING))
 """)
     assert output == ["EFAULT 1"]
 
