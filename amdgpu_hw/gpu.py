@@ -165,6 +165,10 @@ class Gpu:
 
     # Questions and raw calls
 
+    def fileno(self) -> int:
+        """The node's descriptor, for calls that the device layer does not make; still owned here."""
+        return self._device.fd
+
     def clock(self) -> int:
         """The GPU's clock counter, in ticks of `GpuIdentity.counter_khz`."""
         return int.from_bytes(self._device.query_info(info.AMDGPU_INFO_TIMESTAMP, 8), "little")
@@ -172,6 +176,21 @@ class Gpu:
     def query_info(self, query: int, size: int) -> bytes:
         """AMDGPU_INFO: up to ``size`` bytes of the answer to AMDGPU_INFO_*, the rest 0."""
         return self._device.query_info(query, size)
+
+    def sensor(self, kind: int) -> int | None:
+        """AMDGPU_INFO_SENSOR_* in its unit (MHz, millidegrees C, %, W, mV); None where the GPU does not tell."""
+        value = bytearray(4)
+        try:
+            self.ioctl(
+                uapi.IOCTL_AMDGPU_INFO, query=info.AMDGPU_INFO_SENSOR, arg0=kind, return_pointer=value, return_size=4
+            )
+        except DrmError:
+            return None
+        return int.from_bytes(value, "little")
+
+    def firmware_version(self, firmware: int) -> tuple[int, int]:
+        """(version, feature) of one of AMDGPU_INFO_FW_*; zeros if there is none. Raises `DrmError`."""
+        return self._device.firmware_version(firmware)
 
     def last_vm_fault(self) -> dict[str, Any] | None:
         """The last VM fault of this address space (addr, status, vmhub); None if there was none.

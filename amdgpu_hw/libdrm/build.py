@@ -40,13 +40,16 @@ def ffibuilder() -> cffi.FFI:
     flags = abi.compile_flags()
     print(abi.check(UAPI_MODULES, flags), file=sys.stderr)
     ffi = cffi.FFI()
-    ffi.cdef((HERE / "cdef.h").read_text())
+    ffi.cdef((HERE / "cdef.h").read_text() + (HERE / "sampling.h").read_text())
     ffi.set_source(
         "amdgpu_hw.libdrm._libdrm",
-        (HERE / "glue.c").read_text(),
+        (HERE / "glue.c").read_text() + '#include "sampling.h"\n',
+        sources=["amdgpu_hw/libdrm/sampling.c"],
+        depends=["amdgpu_hw/libdrm/sampling.h"],
+        include_dirs=["amdgpu_hw/libdrm"],
         libraries=["drm_amdgpu", "drm"],
         library_dirs=library_directories(),
-        extra_compile_args=[*flags, "-Wall", "-Wno-unused-function"],
+        extra_compile_args=[*flags, "-O2", "-Wall", "-Wno-unused-function"],
     )
     return ffi
 
