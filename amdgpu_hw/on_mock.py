@@ -48,7 +48,8 @@ def run_on_mock(
     try:
         planted = [load_bug(name) for name in bugs]
         kernel = kernel or kernel_of(bugs)
-        description = {"gpus": gpus, "kernel": kernel, "bugs": {bug.name: bug.description for bug in planted}}
+        described_bugs = {bug.name: bug.description for bug in planted}
+        description = {"gpus": gpus, "kernel": kernel, "bugs": described_bugs, "gpu_time": gpu_time}
         environment = {ALLOW_FAULTS: "1"} | os.environ | {ENVIRONMENT: json.dumps(description)}
         with Machine(gpus, kernel, bugs=bugs, without=without, gpu_time=gpu_time) as machine:
             status = machine.run(command, environment)

@@ -22,7 +22,7 @@ __all__ = ("ENVIRONMENT", "Machine", "command_line", "package_version", "softwar
 
 ENVIRONMENT = "AMDGPU_HW_MOCK_MACHINE"
 """Set by the launcher of a mock machine: a JSON object with ``gpus`` (names), ``kernel`` (variant), ``bugs``
-(descriptions of the bugs planted in it, by name)."""
+(descriptions of the bugs planted in it, by name) and ``gpu_time``."""
 
 # What the client side of the mock machine's transport needs: whoever has it runs on a mock machine.
 _MOCK_DIRECTORY = "AMDGPU_HW_MOCK"
@@ -39,6 +39,8 @@ class Machine:
     architecture: str
     mock_bugs: Mapping[str, str] = field(default_factory=dict)
     """Bugs planted in the kernel: name and what is wrong."""
+    gpu_time: float = 1.0
+    """Factor on the mock GPUs' modelled time; 1 on a real machine."""
 
     @property
     def words(self) -> str:
@@ -72,6 +74,7 @@ def this_machine() -> Machine:
         mock_bugs={str(name): str(text) for name, text in (mock or {}).get("bugs", {}).items()},
         kernel=f"{uname.release} {uname.version}",
         architecture=uname.machine,
+        gpu_time=float((mock or {}).get("gpu_time", 1.0)),
     )
 
 

@@ -78,8 +78,8 @@ def test_mock_gives_back_the_programs_status() -> None:
 
 def test_mock_tells_the_report_layer_what_it_is() -> None:
     """And only through one variable."""
-    result = run("mock", "--gpu", "mi300x", "--kernel", "base", "--", "printenv", ENVIRONMENT)
-    assert json.loads(result.stdout) == {"gpus": ["mi300x"], "kernel": "base", "bugs": {}}
+    result = run("mock", "--gpu", "mi300x", "--kernel", "base", "--gpu-time", "2", "--", "printenv", ENVIRONMENT)
+    assert json.loads(result.stdout) == {"gpus": ["mi300x"], "kernel": "base", "bugs": {}, "gpu_time": 2}
 
 
 @pytest.mark.parametrize(
