@@ -43,5 +43,5 @@ def sync(request: pytest.FixtureRequest, gpu: Gpu) -> SyncOptions:
     if request.param == "plain":
         return {}
     if not gpu.capabilities.explicit_sync:
-        raise NotTestable(f"needs explicit sync; {gpu.capabilities.explicit_sync.why}")
+        raise NotTestable(f"needs explicit sync; {gpu.capabilities.explicit_sync.why}", missing="explicit_sync")
     return {"explicit_sync": True}
