@@ -15,7 +15,6 @@ from typing import Any
 import pytest
 
 from amdgpu_hw.capabilities import Capabilities
-from amdgpu_hw.mock.gpus import gpu_names
 from amdgpu_hw.verdict.expectation_files import load, subject
 from amdgpu_hw.verdict.expectations import compare, names_of
 from amdgpu_hw.verdict.machine import Machine
@@ -94,7 +93,9 @@ class Result:
 
 
 FIXED = Validation()
-OTHER_GPUS = [gpu for gpu in gpu_names() if gpu != FIXED.gpu]
+OTHER_GPUS = ("mi300x", "navi48", "polaris10", "renoir")
+"""One of each kind that the tests can tell apart: CDNA, GFX12, before GFX9, an APU whose address space is smaller."""
+
 RUNS = (
     FIXED,
     *(Validation(kernel=kernel) for kernel in ("base", "series-v1", "6.18", "6.12")),
