@@ -43,7 +43,7 @@ class HealthWatch:
         self._vram_lost = self._vram_losses()
 
     def troubles(self) -> list[str]:
-        """What went wrong since the watch began, each in a few words; empty if the GPU is well."""
+        """What went wrong since the watch began, each in a few words; empty if the GPU is well. Raises `DrmError`."""
         troubles = []
         fault = vm_fault(self._gpu)
         if fault is not None and fault != self._fault:

@@ -21,7 +21,14 @@ _READ_WRITE = uapi.AMDGPU_VM_PAGE_READABLE | uapi.AMDGPU_VM_PAGE_WRITEABLE
 
 
 def update_call(
-    operation: Operation, va: int, size: int, out: Syncobj, *, buffer: Buffer | None = None, flags: int = 0
+    operation: Operation,
+    va: int,
+    size: int,
+    out: Syncobj,
+    *,
+    buffer: Buffer | None = None,
+    offset: int = 0,
+    flags: int = 0,
 ) -> Call:
     """One GEM_VA. Without ``buffer`` it is about PRT mappings; CLEAR takes neither. ``flags``: more AMDGPU_VM_*."""
     if operation is not Operation.CLEAR:
@@ -32,6 +39,7 @@ def update_call(
         operation=operation.value,
         flags=flags,
         va_address=va,
+        offset_in_bo=offset,
         map_size=size,
         vm_timeline_syncobj_out=out.handle,
     )
@@ -110,3 +118,9 @@ class IbMemory:
         """Give memory and addresses back."""
         self._range.close()
         self._buffer.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.close()

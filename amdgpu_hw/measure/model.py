@@ -125,6 +125,9 @@ class Round:
     load_before: float | None = None
     """Load average over the last minute."""
     load_after: float | None = None
+    in_flight: tuple[float, float] | None = None
+    """Share of the samples in which the load was in flight right before the operation, and right after both fences
+    had been seen signalled; None without load. The second tells what really waited, whatever the times are."""
     flags: tuple[str, ...] = ()
     """Why the round must not be used (``unstable: ...``, ``reset``, ``gate never opened``), or `REPEATED`."""
 

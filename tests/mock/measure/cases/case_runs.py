@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: MIT
+"""Small latency and overlap runs: which arms wait. ``CASE_KERNEL`` names the machine's kernel.
+
+What waited is told by order: whether the load was still in flight when the update had become effective.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from amdgpu_hw import Engine, Gpu, KiB
+from amdgpu_hw.measure.conditions import Clocks, StablePstate, clocks, read_conditions
+from amdgpu_hw.measure.grid import Load, Options
+from amdgpu_hw.measure.latency import Latency
+from amdgpu_hw.measure.model import Conditions
+from amdgpu_hw.measure.overlap import Options as OverlapOptions
+from amdgpu_hw.measure.overlap import Overlap
+from amdgpu_hw.measure.results import load, save
+
+HAS_FLAG = os.environ["CASE_KERNEL"] == "series-fixed"
+
+GRID = Options(
+    loads=(Load(Engine.GFX, 4),),
+    operations=("UNMAP", "REPLACE"),
+    sizes=(64 * KiB,),
+    blocks=1,
+    null_blocks=0,
+    samples=2,
+    warm_up=1,
+    job_ns=5_000_000,
+)
+BACKGROUND_NS = 100_000_000
+SCENE = OverlapOptions(
+    frame_ns=5_000_000,
+    budget_ns=20_000_000,
+    rate_hz=200,
+    background_ns=BACKGROUND_NS,
+    frames=5,
+    blocks=1,
+    null_blocks=0,
+)
+
+
+@pytest.fixture
+def conditions(gpu: Gpu) -> Iterator[Conditions]:
+    """The conditions of a run whose clocks are held."""
+    with StablePstate(gpu, "peak") as held:
+        assert held.name == "peak", held.why_not
+        yield read_conditions(gpu, held.name, None, {})
+
+
+def test_only_explicit_updates_of_prt_and_always_valid_mappings_do_not_wait(
+    gpu: Gpu, conditions: Conditions, tmp_path: Path
+) -> None:
+    """And with an ordinary buffer the flag changes nothing; without the flag, and on base, every update waits."""
+    run = Latency(gpu, GRID, conditions)
+    steps = list(run.measure())
+    result = run.result
+    assert result.complete
+    assert sum(expected for expected, _ in steps) == run.expected_ns
+    assert result.conditions.simulated
+    for cell in result.cells:
+        for arm in ("explicit", "implicit"):
+            rounds = [each for each in result.rounds if (each.cell, each.arm) == (cell, arm) and each.usable]
+            assert rounds, f"no usable round of {cell} {arm}: {[each.flags for each in result.rounds]}"
+            outlasted = float(np.mean([each.in_flight[1] for each in rounds if each.in_flight is not None]))
+            waits = not (HAS_FLAG and arm == "explicit" and cell.mapping != "ordinary")
+            words = f"{cell}, {arm}: the load outlasted {outlasted:.0%} of the updates"
+            assert outlasted == 0 if waits else outlasted > 0.5, words
+    assert any("both arms are the same" in note for note in result.notes) is not HAS_FLAG
+    save(result, tmp_path / "latency.json")
+    again = load(tmp_path / "latency.json")
+    assert again.samples == result.samples
+
+
+def test_frames_wait_for_implicit_updates(gpu: Gpu, conditions: Conditions) -> None:
+    """An implicit update waits for the long jobs of another queue; an explicit one is effective while they run."""
+    run = Overlap(gpu, SCENE, conditions)
+    assert sum(expected for expected, _ in run.measure()) == run.expected_ns
+    result = run.result
+    assert result.complete
+    took = {"explicit": [], "implicit": []}
+    for stretch in result.series:
+        took[stretch.arm].extend(stretch.unmap_effective_ns - stretch.unmap_start_ns)
+        assert (stretch.frame_end_ns > stretch.frame_start_ns).all()
+        assert len(stretch.frame_ns) == SCENE.frames
+    explicit, implicit = (float(np.median(times)) for times in took.values())
+    # Half of a job that is two hundred times as long as an update: no matter of speed.
+    assert implicit > BACKGROUND_NS / 2, f"implicit updates took {implicit / 1e6:.1f} ms"
+    assert (explicit < BACKGROUND_NS / 2) is HAS_FLAG, f"explicit updates took {explicit / 1e6:.1f} ms"
+
+
+def test_the_clocks_are_let_go(gpu: Gpu) -> None:
+    """Held only as long as the block lasts, also when it ends with an error; a second holder is told why not."""
+    before = clocks(gpu)
+    with pytest.raises(ZeroDivisionError):
+        _fail_while_holding(gpu, before)
+    assert clocks(gpu) == before
+
+
+def _fail_while_holding(gpu: Gpu, before: Clocks) -> None:
+    with StablePstate(gpu, "peak"):
+        assert clocks(gpu) != before
+        with StablePstate(gpu, "standard") as second:
+            assert second.name == ""
+            assert "EBUSY" in second.why_not
+        raise ZeroDivisionError
