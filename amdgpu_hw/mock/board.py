@@ -10,6 +10,7 @@ from amdgpu_hw.mock import sysfs
 from amdgpu_hw.mock.gpus import GpuIdentity
 from amdgpu_hw.mock.kernel import amdgpu_drv, sw_sync, vgem_drv
 from amdgpu_hw.mock.kernel.amdgpu_device import AmdgpuDevice
+from amdgpu_hw.mock.kernel.amdgpu_mem_info import amdgpu_mem_info_init
 from amdgpu_hw.mock.kernel.amdgpu_reset import amdgpu_reset_masks
 from amdgpu_hw.mock.kernel.kernel import Kernel
 from amdgpu_hw.mock.kernel.log import LogLine
@@ -78,7 +79,7 @@ class Board:
         self._boot(variant, bugs)
         self.transport = Transport(self.kernel, directory, self.testbed.root)
         self._sysfs = TestbedSysfs(self.testbed, self.transport.watch, self.transport.publish_nodes)
-        self.kernel.sysfs = self._sysfs
+        self._connect_sysfs()
 
     def reboot(self, variant: Variant, bugs: Sequence[PlantedBug] = ()) -> None:
         """Boot another kernel, with these bugs; raises `Busy` while a client has a file open.
@@ -97,9 +98,14 @@ class Board:
             log_file.close()
         self._boot(variant, bugs)
         self.transport.kernel = self.kernel
-        self.kernel.sysfs = self._sysfs
+        self._connect_sysfs()
         self.transport.publish_nodes()
         old.log.listeners.clear()
+
+    def _connect_sysfs(self) -> None:
+        self.kernel.sysfs = self._sysfs
+        for adev in self.adevs:
+            amdgpu_mem_info_init(adev)
 
     def _boot(self, variant: Variant, bugs: Sequence[PlantedBug]) -> None:
         self._lift_bugs()

@@ -19,6 +19,38 @@ _IN_CLOSE_WRITE = 0x8
 _BUFFER_SIZE = 64 * 1024
 
 
+class _LiveAttribute:
+    """A file whose content changes. Whoever opens it meanwhile reads the old content or the new one."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._fd = -1
+        self._size = 0
+
+    def store(self, text: str) -> None:
+        """Change the content; nothing happens when the device is gone."""
+        data = text.encode()
+        if len(data) == self._size:
+            os.pwrite(self._fd, data, 0)
+            return
+        # Two steps (write, truncate) would show readers a mixture.
+        fresh = self._path.with_name(f".{self._path.name}.new")
+        try:
+            fd = os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+        except FileNotFoundError:
+            return
+        os.write(fd, data)
+        fresh.replace(self._path)
+        self.close()
+        self._fd, self._size = fd, len(data)
+
+    def close(self) -> None:
+        """Keep the file as it is."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd, self._size = -1, 0
+
+
 class TestbedSysfs:
     """`amdgpu_hw.mock.kernel.kobject.Sysfs`.
 
@@ -36,6 +68,7 @@ class TestbedSysfs:
         self._nodes_changed = nodes_changed
         self._writers: dict[int, Callable[[], None]] = {}
         """Whom to tell of a write, by inotify's number of the file."""
+        self._live: dict[Path, _LiveAttribute] = {}
         self._libc = ctypes.CDLL(None, use_errno=True)
         self._inotify = -1
 
@@ -59,8 +92,19 @@ class TestbedSysfs:
         """Take a link away, if the device still is there."""
         (self._host(path) / name).unlink(missing_ok=True)
 
+    def live_attribute(self, path: str, name: str) -> Callable[[str], None]:
+        """Make a text attribute of a device whose content changes; returns what is to be called with each new one."""
+        file = self._host(path) / name
+        before = self._live.pop(file, None)
+        if before is not None:
+            before.close()
+        attribute = self._live[file] = _LiveAttribute(file)
+        return attribute.store
+
     def remove_device(self, path: str) -> None:
         """Take a device and its node away."""
+        for file in [file for file in self._live if file.parent == self._host(path)]:
+            self._live.pop(file).close()
         # libumockdev would follow the links and remove what they lead to.
         for entry in self._host(path).iterdir():
             if entry.is_symlink() and entry.name not in ("subsystem", "driver"):

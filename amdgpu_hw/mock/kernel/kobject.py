@@ -33,6 +33,9 @@ class Sysfs(Protocol):
     def remove_link(self, path: str, name: str) -> None:
         """Take a link away."""
 
+    def live_attribute(self, path: str, name: str) -> Callable[[str], None]:
+        """Make a text attribute of a device whose content changes; returns what is to be called with each new one."""
+
     def remove_device(self, path: str) -> None:
         """Take a device and its node away."""
 
@@ -53,6 +56,10 @@ class NoSysfs:
 
     def remove_link(self, path: str, name: str) -> None:
         """Do nothing."""
+
+    def live_attribute(self, path: str, name: str) -> Callable[[str], None]:
+        """Return something that does nothing."""
+        return lambda _text: None
 
     def remove_device(self, path: str) -> None:
         """Do nothing."""

@@ -9,7 +9,7 @@ addresses is whether they are behind the PCI aperture. Where the bytes are is th
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
@@ -55,6 +55,10 @@ does not reach: `fpfn` and `lpfn`, of which amdgpu uses only these values."""
 
 _PRIORITIES = 4  # TTM_MAX_BO_PRIORITY
 _WALK_FIRST = 16
+
+
+def _nobody() -> None:
+    """Nobody wants to know."""
 
 
 class TtmPlace(NamedTuple):
@@ -114,6 +118,8 @@ class TtmResourceManager:
         """Taken by buffers of clients."""
         self.move: DmaFence | None = None
         """The last eviction: memory that was freed by it is only free when it has signalled."""
+        self.on_change: Callable[[], None] = _nobody
+        """Called when the usage has changed."""
         self._lru: tuple[Lru, ...] = tuple(OrderedDict() for _ in range(_PRIORITIES))
 
     @property
@@ -128,11 +134,13 @@ class TtmResourceManager:
         if self.usage + size > self.size and not place.flags & TTM_PL_FLAG_TEMPORARY:
             return None
         self.used += size
+        self.on_change()
         return TtmResource(self.mem_type, size, place.flags)
 
     def free(self, resource: TtmResource) -> None:
         """Give a resource back."""
         self.used -= resource.size
+        self.on_change()
 
     def intersects(self, resource: TtmResource, place: TtmPlace) -> bool:
         """Whether freeing a resource would help to get the place."""
@@ -235,12 +243,13 @@ class VramManager(TtmResourceManager):
             return None
         self.used += size
         self.visible_usage += visible
+        self.on_change()
         return TtmResource(TTM_PL_VRAM, size, place.flags, visible)
 
     def free(self, resource: TtmResource) -> None:
         """Give a resource back."""
-        self.used -= resource.size
         self.visible_usage -= resource.visible
+        super().free(resource)
 
     def intersects(self, resource: TtmResource, place: TtmPlace) -> bool:
         """Whether a resource has a byte in the part that the place allows."""

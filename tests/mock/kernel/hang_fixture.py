@@ -30,6 +30,7 @@ class FakeSysfs:
     def __init__(self) -> None:
         self.devices: dict[str, bytes] = {}
         self.links: dict[tuple[str, str], str] = {}
+        self.attributes: dict[tuple[str, str], str] = {}
         self.removed: list[str] = []
         self.events: list[tuple[str, str, dict[str, str]]] = []
         self.writers: dict[str, Callable[[], None]] = {}
@@ -46,6 +47,9 @@ class FakeSysfs:
 
     def remove_link(self, path: str, name: str) -> None:
         self.links.pop((path, name), None)
+
+    def live_attribute(self, path: str, name: str) -> Callable[[str], None]:
+        return lambda text: self.attributes.update({(path, name): text})
 
     def remove_device(self, path: str) -> None:
         self.devices.pop(path, None)

@@ -253,3 +253,27 @@ def child():
 say(status(in_child(child)))
 """)
     assert output == ["Bad address | Bad address", "Operation not permitted", "True", "0"]
+
+
+def test_sysfs_tells_how_full_the_heaps_are(run: Run) -> None:
+    """The mem_info_*_used files follow what is allocated and freed, to the byte."""
+    output = run("""
+device = "/sys/class/drm/renderD128/device"
+names = ("mem_info_vram_used", "mem_info_vis_vram_used", "mem_info_gtt_used")
+def used():
+    return [int(open(f"{device}/{name}").read()) for name in names]
+def grown():
+    return [now - then for now, then in zip(used(), before)]
+before = used()
+buffers = [create(1 << 30, VRAM), create(3 * PAGE, GTT), create(5 * PAGE, GTT)]
+say(grown())
+close(buffers[1])
+say(grown())
+close(buffers[0]), close(buffers[2])
+deadline = time.monotonic() + 20
+while any(grown()) and time.monotonic() < deadline:
+    time.sleep(0.01)  # VRAM is wiped before it is free
+say(grown())
+say(sorted(name for name in os.listdir(device) if name.startswith(".")))
+""")
+    assert output == [str([1 << 30, 1 << 30, 8 * 4096]), str([1 << 30, 1 << 30, 5 * 4096]), "[0, 0, 0]", "[]"]
