@@ -90,10 +90,12 @@ def _node_name(minor: int) -> str:
 
 def _drm_node(parent: str, minor: int, properties: dict[str, str]) -> str:
     name = _node_name(minor)
+    kind = "render" if minor >= DRM_MINOR_RENDER_BASE else "card"
     own = {
         "SUBSYSTEM": "drm",
         "DEVTYPE": "drm_minor",
         "DEVNAME": f"/dev/dri/{name}",
+        "DEVLINKS": f"/dev/dri/by-path/{properties['ID_PATH']}-{kind}",
         "MAJOR": str(DRM_MAJOR),
         "MINOR": str(minor),
     }

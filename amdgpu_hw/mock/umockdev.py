@@ -19,6 +19,8 @@ PRELOAD = "libumockdev-preload.so.0"
 
 _NODE_MODE = 0o660
 _NODE_LINE = re.compile(r"^N: (\S+)$", re.MULTILINE)
+_PATH_LINE = re.compile(r"^P: (\S+)$", re.MULTILINE)
+_LINKS_LINE = re.compile(r"^E: DEVLINKS=(.*)$", re.MULTILINE)
 
 
 class TestbedError(RuntimeError):
@@ -59,6 +61,8 @@ class Testbed:
         self.root = Path(os.fsdecode(self._ffi.string(root)))
         """What clients see as / below /sys, /dev and /proc."""
         self._lib.g_free(root)
+        self._links: dict[str, list[Path]] = {}
+        """Links below /dev to a device's node, by the device's path below /sys."""
 
     def close(self) -> None:
         """Remove the testbed with all its files."""
@@ -77,6 +81,18 @@ class Testbed:
             node = self.root / "dev" / name
             os.truncate(node, 0)
             node.chmod(_NODE_MODE)
+        for block in description.split("\n\n"):
+            self._add_links(block)
+
+    def _add_links(self, block: str) -> None:
+        """Make the links to one device's node that udev's rules would make."""
+        path, node, names = (line.search(block) for line in (_PATH_LINE, _NODE_LINE, _LINKS_LINE))
+        if path is None or node is None or names is None:
+            return
+        links = self._links[f"/sys{path[1]}"] = [Path(f"{self.root}{name}") for name in names[1].split()]
+        for link in links:
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.symlink_to(os.path.relpath(self.root / "dev" / node[1], link.parent))
 
     def add_file(self, path: str, mode: int = 0o644) -> None:
         """Make an empty file at an absolute path below /sys, /dev or /proc."""
@@ -90,7 +106,9 @@ class Testbed:
         self._lib.umockdev_testbed_set_attribute(self._testbed, syspath.encode(), name.encode(), value.encode())
 
     def remove(self, syspath: str) -> None:
-        """Remove a device and its node."""
+        """Remove a device, its node and the links to that."""
+        for link in self._links.pop(syspath, ()):
+            link.unlink(missing_ok=True)
         self._lib.umockdev_testbed_remove_device(self._testbed, syspath.encode())
 
     def uevent(self, syspath: str, action: str, properties: Mapping[str, str] | None = None) -> None:

@@ -83,6 +83,40 @@ print(name("card0"), name("../dri/card1"), name("card9"))
     ]
 
 
+def test_nodes_are_found_by_their_bus_address(output_of: OutputOf) -> None:
+    """The links that udev's rules make lead to the nodes, for ls and for open(), and udev knows them."""
+    output = output_of("""
+import os, pyudev
+links = "/dev/dri/by-path"
+for name in sorted(os.listdir(links)):
+    fd = os.open(f"{links}/{name}", os.O_RDWR)
+    print(name, os.readlink(f"{links}/{name}"), os.readlink(f"/proc/self/fd/{fd}"))
+device = pyudev.Devices.from_device_file(pyudev.Context(), "/dev/dri/renderD129")
+print(device.properties["DEVLINKS"])
+""")
+    assert output == [
+        "pci-0000:03:00.0-card ../card0 /dev/dri/card0",
+        "pci-0000:03:00.0-render ../renderD128 /dev/dri/renderD128",
+        "pci-0000:07:00.0-card ../card1 /dev/dri/card1",
+        "pci-0000:07:00.0-render ../renderD129 /dev/dri/renderD129",
+        "platform-vgem-card ../card2 /dev/dri/card2",
+        "platform-vgem-render ../renderD130 /dev/dri/renderD130",
+        "/dev/dri/by-path/pci-0000:07:00.0-render",
+    ]
+
+
+def test_links_go_with_their_device(tmp_path: Path) -> None:
+    """Removing a device removes the links to its node, and no others."""
+    testbed = umockdev.Testbed(tmp_path)
+    testbed.add(describe_gpu(load_identity("navi31"), 0, 0, 128))
+    links = testbed.root / "dev/dri/by-path"
+    assert len(list(links.iterdir())) == 2
+    testbed.remove(f"/sys/devices/pci0000:00/0000:00:01.1/{pci_address(0)}/drm/card0")
+    left = [link.name for link in links.iterdir()]
+    testbed.close()
+    assert left == ["pci-0000:03:00.0-render"]
+
+
 def test_ordinary_devices_are_the_hosts(output_of: OutputOf) -> None:
     """/dev/null and its like stay what they are, in any number (umockdev 0.17 alone gives up at 50 at a time)."""
     output = output_of("""
