@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: MIT
+"""Which tests run, and which of them are known not to pass: `programs.toml` and `expectations.toml`."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+from clients.results import Result, Setup, TestCase, TestResult
+
+__all__ = ("Expectation", "Expectations", "load_expectations", "load_sets")
+
+HERE = Path(__file__).parent
+PROGRAMS = HERE / "programs.toml"
+EXPECTATIONS = HERE / "expectations.toml"
+
+Sets = dict[str, dict[str, list[str]]]
+"""Patterns of tests, by set and program."""
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """Tests that do not pass on some machines, how they end instead, and why that is right or cannot be helped.
+
+    ``unless_parameter``: does not hold where this module parameter has been set. ``attempts``: how often a test may be
+    tried that the host's load can make fail.
+    """
+
+    tests: Sequence[str]
+    result: Result
+    why: str
+    gpus: Sequence[str] = ("*",)
+    kernels: Sequence[str] = ("*",)
+    unless_parameter: str = ""
+    attempts: int = 1
+
+    def covers(self, test: TestCase, setup: Setup) -> bool:
+        """Whether it speaks of this test on this machine."""
+        return (
+            _matches([str(test)], self.tests)
+            and _matches(setup.gpus, self.gpus)
+            and _matches([setup.kernel], self.kernels)
+            and self.unless_parameter not in setup.parameters
+        )
+
+
+_PASSES = Expectation(["*"], Result.PASS, "")
+
+
+class Expectations:
+    """All of them; the first that covers a test counts, and a test that none covers is expected to pass."""
+
+    def __init__(self, entries: Sequence[Expectation]) -> None:
+        self.entries = tuple(entries)
+
+    def of(self, test: TestCase, setup: Setup) -> Expectation:
+        """How a test should end on this machine, and why if not well."""
+        return next((entry for entry in self.entries if entry.covers(test, setup)), _PASSES)
+
+    def met(self, result: TestResult, setup: Setup) -> bool:
+        """Whether a test ended as expected."""
+        return self.of(result.test, setup).result is result.result
+
+
+def _matches(names: Sequence[str], patterns: Sequence[str]) -> bool:
+    return any(fnmatchcase(name, pattern) for name in names for pattern in patterns)
+
+
+def load_expectations(path: Path = EXPECTATIONS) -> Expectations:
+    """Read a file of expectations; raises `ValueError` with one sentence."""
+    entries = []
+    for entry in _load(path).get("expected", []):
+        try:
+            entries.append(Expectation(**entry | {"result": Result(entry["result"])}))
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(
+                f"{path}: an [[expected]] has tests, result and why, and may have gpus, kernels, unless_parameter and "
+                f"attempts; wrong here: {error}"
+            ) from None
+    return Expectations(entries)
+
+
+def load_sets(path: Path = PROGRAMS) -> Sets:
+    """Read which tests the sets have; raises `ValueError` with one sentence."""
+    sets: Sets = _load(path)
+    return sets
+
+
+def _load(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ValueError(f"{path} is not TOML: {error}") from None

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: MIT
+"""IGT's test programs: their subtests, and what their exit status and output mean (IGT's lib/igt_core.h)."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from clients.results import Ended, Result, TestCase, TestResult
+
+__all__ = ("command", "list_command", "listed", "understand")
+
+EXIT_SUCCESS, EXIT_SKIP, EXIT_TIMEOUT, EXIT_INVALID, EXIT_FAILURE = 0, 77, 78, 79, 98
+
+_SLASHES = {"amd_queue_reset": "/" * 8}
+"""Makes a program's path longer. amd_queue_reset copies its command line from /proc into an array on the stack, and
+looks for more arguments behind its end: with some lengths it finds what was there before, and its second process fails
+to start."""
+
+_MEANING = {
+    EXIT_SUCCESS: Result.PASS,
+    EXIT_SKIP: Result.SKIP,
+    EXIT_TIMEOUT: Result.TIMEOUT,
+    EXIT_FAILURE: Result.FAIL,
+}
+_REASON = {
+    Result.SKIP: re.compile(r"^Test requirement: (.*)|^(SKIP due to .*)", re.MULTILINE),
+    Result.FAIL: re.compile(r"^.*Failed assertion: (.*)", re.MULTILINE),
+}
+
+
+def list_command(binary: Path) -> list[str | Path]:
+    """Command that prints the names of a program's subtests."""
+    return [binary, "--list-subtests"]
+
+
+def listed(binary: Path, ended: Ended) -> list[TestCase]:
+    """Subtests in what `list_command` printed; a program without any is one test."""
+    names = re.findall(r"^[\w.-]+$", ended.output, re.MULTILINE) if ended.status == EXIT_SUCCESS else []
+    return [TestCase(binary.name, name) for name in names] or [TestCase(binary.name)]
+
+
+def command(binary: Path, test: TestCase) -> list[str | Path]:
+    """Command that runs one subtest."""
+    path = f"{binary.parent}{_SLASHES.get(binary.name, '/')}{binary.name}"
+    return [path, "--run-subtest", test.name] if test.name else [path]
+
+
+def understand(test: TestCase, ended: Ended) -> TestResult:
+    """What came of a test, from the end of its process."""
+    if ended.timed_out:
+        return TestResult(test, Result.TIMEOUT, "did not end in time and was killed", output=ended.output)
+    said = f"Subtest {test.name}:" in ended.output or not test.name
+    if ended.status == EXIT_INVALID or (ended.status == EXIT_SUCCESS and not said):
+        # Some programs declare subtests by what the GPU is, and list more without one.
+        return TestResult(test, Result.SKIP, "the program does not have this subtest on this GPU", output=ended.output)
+    result = _MEANING.get(ended.status, Result.CRASH)
+    if result is Result.CRASH:
+        how = f"signal {-ended.status}" if ended.status < 0 else f"exit status {ended.status}"
+        return TestResult(test, result, f"ended with {how}", output=ended.output)
+    found = _REASON[result].search(ended.output) if result in _REASON else None
+    why = next((group for group in found.groups() if group), "") if found else ""
+    return TestResult(test, result, why, output=ended.output)
