@@ -204,7 +204,7 @@ class Gpu:
         fault = info.INFO_GPUVM_FAULT.as_dict(reply)
         return fault if fault["addr"] or fault["status"] else None
 
-    def ioctl(self, request: Ioctl, *, out: Struct | None = None, **fields: FieldValue) -> dict[str, Any]:
+    def ioctl(self, request: Ioctl, /, *, out: Struct | None = None, **fields: FieldValue) -> dict[str, Any]:
         """Any ioctl on this GPU's node with raw fields; see `amdgpu_hw.libdrm.ioctl.ioctl`. Raises `DrmError`."""
         return ioctl(self._device.fd, request, out=out, **fields)
 

@@ -13,7 +13,7 @@ __all__ = ("FieldValue", "ioctl")
 FieldValue: TypeAlias = int | bytes | bytearray | memoryview
 
 
-def ioctl(fd: int, request: Ioctl, *, out: Struct | None = None, **fields: FieldValue) -> dict[str, Any]:
+def ioctl(fd: int, request: Ioctl, /, *, out: Struct | None = None, **fields: FieldValue) -> dict[str, Any]:
     """Do one ioctl and return the struct as the kernel left it, field name -> int (bytes for arrays).
 
     ``fields`` are those of ``request.struct``; the rest is 0. A ``bytearray`` (or other buffer) given for an
