@@ -19,7 +19,7 @@
 
 #define SPIN_NS 100000   /* how long after the last request the slots are polled before sleeping */
 #define SPINS_PER_EPOLL 16
-#define PATIENCE_MAX 65536  /* calls on one CPU with the client before leaving it: doubled each time up to this */
+#define PATIENCE_MAX 65536  /* patience is doubled each time up to this, and forgotten after as many calls apart */
 
 _Static_assert(sizeof(((struct event *)0)->text) == WIRE_TEXT_SIZE, "event.text holds what a slot holds");
 _Static_assert(sizeof(((struct event *)0)->argument) == WIRE_ARGUMENT_SIZE, "event.argument holds what a slot holds");
@@ -245,12 +245,14 @@ static void publish_cpu(struct transport *t, uint32_t cpu)
 
 /*
  * Host kernels like to keep two processes that wake each other on one CPU, where each call costs two context switches
- * and nobody can spin. When that lasts, leave the client's CPU once; ever more rarely if we are brought back.
+ * and nobody can spin. When that lasts, leave the client's CPU once; ever more rarely if we are brought back, until
+ * the two have been apart for as long as it took.
  */
 static void leave_cpu_of_client(struct transport *t, uint32_t cpu)
 {
 	cpu_set_t allowed, others;
 
+	t->calls_apart = 0;
 	if (++t->calls_on_shared_cpu < t->patience)
 		return;
 	t->calls_on_shared_cpu = 0;
@@ -278,6 +280,9 @@ static bool spin(struct transport *t, int64_t deadline)
 		cpu = sched_getcpu();
 		if (cpu == t->last_client_cpu)
 			return false;
+	} else if (++t->calls_apart >= t->patience) {
+		t->calls_apart = t->calls_on_shared_cpu = 0;
+		t->patience = PATIENCE_FIRST;
 	}
 	publish_cpu(t, cpu);
 	for (;;) {

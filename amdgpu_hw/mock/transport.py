@@ -55,7 +55,6 @@ class Transport:
 
     def __init__(self, kernel: Kernel, directory: Path, root: Path) -> None:
         self.kernel = kernel
-        self.bounce = ffi.new("char[]", 64 * 1024)
         self._root = root
         self.handle = lib.transport_new(os.fsencode(directory))
         if not self.handle:
@@ -366,11 +365,16 @@ class Transport:
                     self._fail(channel, error)
             self._put(open_file)
 
+        try:
+            sleep = next(blocking)
+        except StopIteration as end:
+            self._reply(channel, end.value or 0)
+            return
         open_file.calls += 1
         channel.drop = partial(self._put, open_file)
         task = channel.task = Task(blocking, self.kernel.timers, self.kernel.work, done)
-        task.start()
-        if not task.finished and self.kernel.faults.interrupts(channel.pid):
+        task.start_asleep(sleep)
+        if self.kernel.faults.interrupts(channel.pid):
             task.interrupt()
 
     def _open(self, channel: Channel, event: Any) -> None:
@@ -390,17 +394,15 @@ class Transport:
         open_file = self._opened(channel, event)
         open_file.flushed = False
         request, argp, _, _ = event.args
-        channel.argp = argp
-        channel.argument_size = event.argument_size
-        channel.answer_room = event.answer_room
+        channel.begin_ioctl(argp, event.argument_size, event.answer_room)
         try:
             result = open_file.file.ioctl(channel, request & 0xFFFFFFFF, argp)
+            if isinstance(result, int):
+                self._reply(channel, result)
+            else:
+                self._block(channel, open_file, result)
         finally:
-            channel.argument_size = 0
-        if isinstance(result, int):
-            self._reply(channel, result)
-        else:
-            self._block(channel, open_file, result)
+            channel.argument_size = channel.read_ahead = 0
 
     def _mmap(self, channel: Channel, event: Any) -> None:
         open_file = self._opened(channel, event)

@@ -99,7 +99,7 @@ struct transport *transport_new(const char *directory)
 		return NULL;
 	t->listener = t->epoll = t->spare = t->board_fd = -1;
 	t->last_client_cpu = WIRE_NO_CPU;
-	t->patience = 32;
+	t->patience = PATIENCE_FIRST;
 	dir = open(directory, O_DIRECTORY | O_CLOEXEC);
 	if (dir >= 0) {
 		has_board = make_board(t, dir);

@@ -20,7 +20,11 @@ if TYPE_CHECKING:
 
 __all__ = ("Channel", "DepartedProcess", "Process", "check_memory_access")
 
-_BOUNCE_SIZE = 64 * 1024
+_PAGE_SIZE = os.sysconf("SC_PAGE_SIZE")
+_READ_AHEAD = 512
+_bounce = ffi.new("char[]", 64 * 1024)
+_bounced = ffi.buffer(_bounce)
+"""For copies from clients; there is one thread."""
 _COPY_MAX = 64 * 1024 * 1024
 """More than any array of an ioctl: a client must not make the mock kernel allocate what it likes."""
 _ADDRESS_END = 1 << 64
@@ -74,18 +78,21 @@ class Channel:
     """A client thread: the `Caller` of its system calls."""
 
     __slots__ = (
+        "_answer_room",
+        "_argp",
+        "_copied",
+        "_copied_from",
         "_passed",
         "_passed_number",
         "_transport",
         "answer",
-        "answer_room",
-        "argp",
         "argument_size",
         "drop",
         "number",
         "open",
         "pid",
         "process",
+        "read_ahead",
         "task",
     )
 
@@ -101,13 +108,22 @@ class Channel:
         """The system call that the thread sleeps in."""
         self.drop: Callable[[], None] = _nothing
         """Gives back what that call holds, if it is killed."""
-        self.argp = 0
-        """Where the argument of the ioctl is that runs; `argument_size` bytes of it came with the request."""
+        self._argp = 0
+        """Where the argument of the ioctl is that runs."""
         self.argument_size = 0
-        self.answer_room = 0
+        """How many bytes of it came with the request; 0 once the ioctl has slept."""
+        self._answer_room = 0
         """How many bytes of it can go with the reply."""
         self.answer: bytes | None = None
         """Those bytes."""
+        self.read_ahead = 0
+        """How many bytes to copy where fewer are asked for; 0 outside ioctls and once one has slept.
+
+        What an ioctl points to often lies together, on the stack of a function of libdrm or Mesa. Until something else
+        can happen, a copy takes along what follows on the page, and the next one may find there what it wants.
+        """
+        self._copied_from = self._copied = 0
+        """What was copied last (address, bytes)."""
         self._passed = WaitQueue()
         self._passed_number: int | None = None
 
@@ -126,36 +142,56 @@ class Channel:
         """Thread id, as the client says."""
         return int(lib.transport_tid(self._transport.handle, self.number))
 
+    def begin_ioctl(self, argp: int, argument_size: int, answer_room: int) -> None:
+        """Note where the argument is, and how many bytes of it came with the request and can go with the reply."""
+        self._argp = argp
+        self.argument_size = argument_size
+        self._answer_room = answer_room
+        self.read_ahead = _READ_AHEAD
+        self._copied = 0
+
     def copy_from_user(self, addr: int, length: int) -> bytes:
         """Read ``length`` bytes of the client's memory; raises EFAULT."""
-        if length <= self.argument_size and addr == self.argp:
-            argument: bytes = self._transport.argument[:length]
-            return argument
+        data: bytes
+        if length <= self.argument_size and addr == self._argp:
+            data = self._transport.argument[:length]
+            return data
+        ahead = self.read_ahead
+        if ahead:
+            at = addr - self._copied_from
+            if 0 <= at <= self._copied - length:
+                data = _bounced[at : at + length]
+                return data
         if addr + length > _ADDRESS_END:
             raise KernelError(errno.EFAULT, f"{length} bytes at {addr:#x} wrap around")
-        if length <= _BOUNCE_SIZE:
-            buffer = self._transport.bounce
+        # Not beyond the page, which is there as a whole or not at all.
+        count = max(length, min(ahead, _PAGE_SIZE - addr % _PAGE_SIZE))
+        if count <= len(_bounce):
+            buffer, content = _bounce, _bounced
         elif length <= _COPY_MAX:
             buffer = ffi.new("char[]", length)
+            content = ffi.buffer(buffer)
         else:
             raise KernelError(errno.ENOMEM, f"{length} bytes are more than a system call may bring")
-        error = lib.transport_copy_from(self.pid, buffer, addr, length)
+        error = lib.transport_copy_from(self.pid, buffer, addr, count)
         if error:
             raise KernelError(errno.EFAULT, f"cannot read {length} bytes at {addr:#x}: {os.strerror(-error)}")
-        data: bytes = ffi.buffer(buffer, length)[:]
+        self._copied_from, self._copied = addr, count if buffer is _bounce else 0
+        data = content[:length]
         return data
 
     def copy_to_user(self, addr: int, data: bytes | bytearray | memoryview) -> None:
         """Write to the client's memory; raises EFAULT."""
         if addr + len(data) > _ADDRESS_END:
             raise KernelError(errno.EFAULT, f"{len(data)} bytes at {addr:#x} wrap around")
+        self._copied = 0
         error = lib.transport_copy_to(self.pid, addr, ffi.from_buffer(data), len(data))
         if error:
             raise KernelError(errno.EFAULT, f"cannot write {len(data)} bytes at {addr:#x}: {os.strerror(-error)}")
 
     def copy_argument_to_user(self, argp: int, data: bytes | bytearray) -> None:
         """Write an ioctl's argument back, with the reply if there is room; raises EFAULT."""
-        if len(data) <= self.answer_room and argp == self.argp:
+        if len(data) <= self._answer_room and argp == self._argp:
             self.answer = bytes(data)
         else:
             self.copy_to_user(argp, data)

@@ -15,6 +15,7 @@
 
 #define POLLED_MAX 32    /* slots polled at a time; the others ring */
 #define EVENTS_MAX 128
+#define PATIENCE_FIRST 32 /* calls on one CPU with the client before leaving it */
 
 enum tag { TAG_LISTENER, TAG_CHANNEL, TAG_WATCH, TAG_FILE };
 
@@ -45,7 +46,7 @@ struct transport {
 	bool polled_first;       /* whose turn it is: the slots that are polled, or those whose doorbell rang */
 	bool interrupted;        /* a signal of our own arrived: Python wants to run its handler */
 	uint32_t last_client_cpu;
-	uint32_t calls_on_shared_cpu, patience;
+	uint32_t calls_on_shared_cpu, calls_apart, patience;
 	int64_t last_request;
 };
 

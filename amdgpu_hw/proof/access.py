@@ -40,6 +40,11 @@ class GpuView:
         """The queue that copies run on."""
         return self._gpu.sdma
 
+    @property
+    def somewhere(self) -> int:
+        """An address where memory is mapped that no test looks at: the landing buffer's."""
+        return self._range.va
+
     def require_prt_access(self) -> None:
         """Raise `NotTestable` where the copy engine must not touch PRT ranges."""
         version = self._gpu.identity.sdma_version

@@ -11,11 +11,12 @@ def test_explicit_prt_unmap_takes_effect_while_work_is_in_flight(gpu, shut_gate,
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Protocol
 
 import pytest
 
+from amdgpu_hw.gate import shut_gates
 from amdgpu_hw.gpu import Gpu, open_gpu
 from amdgpu_hw.health import HealthWatch
 from amdgpu_hw.memory import Buffer
@@ -90,7 +91,7 @@ def shut_gate(gpu: Gpu, record: Record, _run: Run) -> Callable[..., AbstractCont
     def shut(
         queue: Queue, ib: Sequence[int] | Sequence[Ib] | None = None, *, buffers: Sequence[Buffer] = ()
     ) -> Iterator[HeldJob]:
-        drain(gpu)
+        _idle_first(gpu)
         with _run.shut(f"a job on {queue}") as gate:
             record.held_by(gate.name)
             submission = queue.submit(ib or queue.packets.nop(), buffers=buffers, wait=[gate.fence(gpu)])
@@ -107,21 +108,34 @@ def shut_gate(gpu: Gpu, record: Record, _run: Run) -> Callable[..., AbstractCont
 
 
 @pytest.fixture
-def shut_fence(gpu: Gpu, record: Record, _run: Run) -> Callable[[], AbstractContextManager[HeldFence]]:
-    """Holds a fence unsignalled; see `ShutFence`."""
+def shut_fence(gpu: Gpu, record: Record, _run: Run) -> Iterator[Callable[[], AbstractContextManager[HeldFence]]]:
+    """Holds a fence unsignalled; see `ShutFence`.
+
+    The syncobj lives until the end of the test: a kernel that waits for one input fence after the other looks the
+    next one up only when the gate of the first has opened.
+    """
+    gates = ExitStack()
 
     @contextmanager
     def shut() -> Iterator[HeldFence]:
-        with _run.shut("an input fence") as gate:
-            record.held_by(gate.name)
-            fence = HeldFence(gate.fence(gpu), gate)
-            require_pending(fence)
-            try:
-                yield fence
-            finally:
-                gate.open()
+        _idle_first(gpu)
+        gate = gates.enter_context(_run.shut("an input fence"))
+        record.held_by(gate.name)
+        fence = HeldFence(gate.fence(gpu), gate)
+        require_pending(fence)
+        try:
+            yield fence
+        finally:
+            gate.open()
 
-    return shut
+    with gates:
+        yield shut
+
+
+def _idle_first(gpu: Gpu) -> None:
+    """Drain before the first gate of a test is shut; under one, draining would wait for what that gate holds."""
+    if not shut_gates():
+        drain(gpu)
 
 
 def drain(gpu: Gpu) -> None:

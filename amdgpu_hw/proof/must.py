@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from amdgpu_hw.address_space import Mapping, Update
 from amdgpu_hw.errors import DrmError, errno_name
@@ -22,10 +23,13 @@ from amdgpu_hw.proof.words import update_words
 from amdgpu_hw.submit import Submission
 from amdgpu_hw.sync import BackgroundCall
 
-__all__ = ("Must", "Subject")
+__all__ = ("Call", "Must", "Subject")
 
-Subject = Update | Submission | BackgroundCall[Update] | BackgroundCall[Mapping]
-"""What can be waited for: an update's fence, a job, or a GEM_VA that may itself block."""
+Call = BackgroundCall[Update] | BackgroundCall[Mapping] | BackgroundCall[Submission]
+"""A call that may itself block: GEM_VA, or a submission that comes after one."""
+
+Subject = Update | Submission | Call
+"""What can be waited for: an update's fence, a job, or what a call that may block has returned."""
 
 # Left of a gate's time when a wait under it must end, so that the gate is still shut when it is asked.
 _MARGIN_NS = ms(50)
@@ -37,11 +41,30 @@ _AFTER_OPENING_NS = ms(2000)
 class _Watched:
     """A subject in words, and how to wait for it."""
 
-    action: Callable[[], str]
-    """What was done; a call that is still blocked can tell less about it than one that has returned."""
-    noun: str
+    subject: Subject
     wait: Callable[[int], bool]
     ioctl_ns: int = 0
+
+    @property
+    def _done(self) -> Update | Submission | None:
+        """What was done; unknown as long as the call that does it is blocked."""
+        if not isinstance(self.subject, BackgroundCall):
+            return self.subject
+        return self.subject.result(0) if self.subject.done() else None
+
+    @property
+    def action(self) -> str:
+        """What was done, in words."""
+        done = self._done
+        if isinstance(done, Submission):
+            return f"CS of {done}"
+        return update_words(done) if done is not None else "GEM_VA"
+
+    @property
+    def noun(self) -> str:
+        """What signals when it is done."""
+        done = self._done
+        return str(done) if isinstance(done, Submission) else "update fence"
 
 
 class Must:
@@ -80,7 +103,7 @@ class Must:
         moment = "the gate had opened" if after is not None else "GEM_VA had returned"
         if not signalled:
             raise Broken(
-                f"{watched.action()}: {watched.noun} still unsignalled {took} after {moment}, although nothing is "
+                f"{watched.action}: {watched.noun} still unsignalled {took} after {moment}, although nothing is "
                 "left that it may wait for."
             )
         noun = "" if after is not None else f"{watched.noun} "
@@ -102,23 +125,23 @@ class Must:
         require_pending(held)
         if signalled:
             raise Broken(
-                f"{watched.action()} did not wait for {held.words}: {watched.noun} signalled after {duration(took)} "
+                f"{watched.action} did not wait for {held.words}: {watched.noun} signalled after {duration(took)} "
                 f"with the gate ({held.gate.name}) still shut."
             )
         seen = "the ioctl still blocked" if _blocked(subject) else f"{watched.noun} unsignalled"
         self._record.saw("fence", f"{seen} after {duration(took)} with the gate shut", waited_ns=took)
 
     def come_back(
-        self, call: BackgroundCall[Update] | BackgroundCall[Mapping], *, within: int = ms(500), while_pending: Held
+        self, call: BackgroundCall[Any], *, what: str = "GEM_VA", within: int = ms(500), while_pending: Held
     ) -> None:
-        """A GEM_VA must return within so many nanoseconds although ``while_pending`` is pending."""
+        """A call must return, or be refused, within so many nanoseconds although ``while_pending`` is pending."""
         held = while_pending
         started = time.monotonic_ns()
         returned = call.wait(min(within, self._time_left(held)))
         took = time.monotonic_ns() - started
         require_pending(held)
         if not returned:
-            raise Broken(f"GEM_VA blocked in the ioctl for {duration(took)}, with {held.words} pending.")
+            raise Broken(f"{what} blocked in the ioctl for {duration(took)}, with {held.words} pending.")
         self._record.saw("fence", f"the ioctl returned after {duration(took)} with the gate shut", returned_ns=took)
 
     def _signal_while(self, subject: Subject, within: int, held: Held) -> None:
@@ -129,7 +152,7 @@ class Must:
         if not held.is_pending():
             if _waited_in_ioctl(watched, held):
                 raise Broken(
-                    f"{watched.action()} waited for {held.words} inside the ioctl, for {duration(watched.ioctl_ns)}: "
+                    f"{watched.action} waited for {held.words} inside the ioctl, for {duration(watched.ioctl_ns)}: "
                     f"until the watchdog opened the gate ({held.gate.name})."
                 )
             raise Inconclusive(f"{held.words} is not pending any more: {held.gate.why_open}")
@@ -146,11 +169,11 @@ class Must:
         opened = time.monotonic_ns()
         if watched.wait(_AFTER_OPENING_NS):
             return (
-                f"{watched.action()} waited for {held.words}: {shut}, "
+                f"{watched.action} waited for {held.words}: {shut}, "
                 f"signalled {duration(time.monotonic_ns() - opened)} after it opened."
             )
         return (
-            f"{watched.action()} waited: {shut}, and still unsignalled {duration(time.monotonic_ns() - opened)} after "
+            f"{watched.action} waited: {shut}, and still unsignalled {duration(time.monotonic_ns() - opened)} after "
             f"it opened, so not for {held.words} alone."
         )
 
@@ -162,13 +185,12 @@ class Must:
         return left
 
     def _watch(self, subject: Subject) -> _Watched:
-        if isinstance(subject, Submission):
-            return _Watched(lambda: f"CS of {subject}", str(subject), subject.wait)
+        if isinstance(subject, BackgroundCall):
+            return _Watched(subject, lambda timeout: _wait_call(subject, timeout))
         if isinstance(subject, Update):
-            words = update_words(subject)
-            self._record.did(words)
-            return _Watched(lambda: words, "update fence", subject.wait, subject.ioctl_ns)
-        return _Watched(lambda: _call_words(subject), "update fence", lambda timeout: _wait_call(subject, timeout))
+            self._record.did(update_words(subject))
+            return _Watched(subject, subject.wait, subject.ioctl_ns)
+        return _Watched(subject, subject.wait)
 
     # -- answers and memory -----------------------------------------------------------------------------------
 
@@ -234,11 +256,7 @@ def _blocked(subject: Subject) -> bool:
     return isinstance(subject, BackgroundCall) and not subject.done()
 
 
-def _call_words(call: BackgroundCall[Update] | BackgroundCall[Mapping]) -> str:
-    return update_words(call.result(0)) if call.done() else "GEM_VA"
-
-
-def _wait_call(call: BackgroundCall[Update] | BackgroundCall[Mapping], timeout_ns: int) -> bool:
+def _wait_call(call: Call, timeout_ns: int) -> bool:
     end = time.monotonic_ns() + timeout_ns
     return call.wait(timeout_ns) and call.result(0).wait(max(0, end - time.monotonic_ns()))
 

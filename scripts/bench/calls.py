@@ -84,33 +84,32 @@ class Calls:
             amdgpu_drm.IOCTL_AMDGPU_CTX, out=amdgpu_drm.CTX_ALLOC_OUT, op=amdgpu_drm.AMDGPU_CTX_OP_ALLOC_CTX
         )["ctx_id"]
 
-        entry = bytearray(amdgpu_drm.BO_LIST_ENTRY.pack(bo_handle=ib))
-        chunks = (
-            (
-                amdgpu_drm.AMDGPU_CHUNK_ID_IB,
-                bytearray(amdgpu_drm.CS_CHUNK_IB.pack(va_start=IB_ADDRESS, ib_bytes=4 * IB_DWORDS, ip_type=engine)),
-            ),
-            (
-                amdgpu_drm.AMDGPU_CHUNK_ID_BO_HANDLES,
-                bytearray(
-                    amdgpu_drm.BO_LIST_IN.pack(
-                        operation=0xFFFFFFFF,
-                        list_handle=0xFFFFFFFF,
-                        bo_number=1,
-                        bo_info_size=len(entry),
-                        bo_info_ptr=address_of(entry),
-                    )
-                ),
-            ),
-        )
-        headers = bytearray()
-        for chunk_id, data in chunks:
-            headers += amdgpu_drm.CS_CHUNK.pack(
-                chunk_id=chunk_id, length_dw=len(data) // 4, chunk_data=address_of(data)
+        # All in one piece, as libdrm and Mesa have it on the stack; in this order.
+        header, ib_chunk = amdgpu_drm.CS_CHUNK, amdgpu_drm.CS_CHUNK_IB
+        bo_chunk, bo_entry = amdgpu_drm.BO_LIST_IN, amdgpu_drm.BO_LIST_ENTRY
+        memory = bytearray(16 + 2 * header.size + ib_chunk.size + bo_chunk.size + bo_entry.size)
+        pointers = address_of(memory)
+        headers = pointers + 16
+        ib_data = headers + 2 * header.size
+        bo_data = ib_data + ib_chunk.size
+        entries = bo_data + bo_chunk.size
+        memory[:] = (
+            struct.pack("<2Q", headers, headers + header.size)
+            + header.pack(chunk_id=amdgpu_drm.AMDGPU_CHUNK_ID_IB, length_dw=ib_chunk.size // 4, chunk_data=ib_data)
+            + header.pack(
+                chunk_id=amdgpu_drm.AMDGPU_CHUNK_ID_BO_HANDLES, length_dw=bo_chunk.size // 4, chunk_data=bo_data
             )
-        first = address_of(headers)
-        pointers = bytearray(struct.pack("<2Q", first, first + amdgpu_drm.CS_CHUNK.size))
-        submit = amdgpu_drm.CS_IN.pack(ctx_id=context, num_chunks=len(chunks), chunks=address_of(pointers))
+            + ib_chunk.pack(va_start=IB_ADDRESS, ib_bytes=4 * IB_DWORDS, ip_type=engine)
+            + bo_chunk.pack(
+                operation=0xFFFFFFFF,
+                list_handle=0xFFFFFFFF,
+                bo_number=1,
+                bo_info_size=bo_entry.size,
+                bo_info_ptr=entries,
+            )
+            + bo_entry.pack(bo_handle=ib)
+        )
+        submit = amdgpu_drm.CS_IN.pack(ctx_id=context, num_chunks=2, chunks=pointers)
 
         def submit_and_wait() -> tuple[float, float, float]:
             argument = bytearray(submit)

@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import pytest
 
+from amdgpu_hw.address_space import SyncOptions
 from amdgpu_hw.gpu import Gpu
 from amdgpu_hw.memory import Buffer, KiB
 from amdgpu_hw.proof.access import GpuView
+from amdgpu_hw.proof.record import NotTestable
 
 TILE = 64 * KiB
 """The tile of Vulkan and D3D12 sparse resources."""
@@ -33,3 +35,13 @@ def ordinary(gpu: Gpu) -> Buffer:
 def gpu_view(gpu: Gpu) -> GpuView:
     """What the GPU sees at an address."""
     return GpuView(gpu)
+
+
+@pytest.fixture(params=["plain", "explicit"])
+def sync(request: pytest.FixtureRequest, gpu: Gpu) -> SyncOptions:
+    """For tests that must end the same with AMDGPU_VM_EXPLICIT_SYNC and without, on kernels that know the flag."""
+    if request.param == "plain":
+        return {}
+    if not gpu.capabilities.explicit_sync:
+        raise NotTestable(f"needs explicit sync; {gpu.capabilities.explicit_sync.why}", missing="explicit_sync")
+    return {"explicit_sync": True}

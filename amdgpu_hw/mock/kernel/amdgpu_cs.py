@@ -61,7 +61,8 @@ def amdgpu_cs_ioctl(dev: DrmDevice, data: bytearray, filp: DrmFile, caller: Call
         locked = yield from amdgpu_cs_lock(p, p.bo_list)
         try:
             # The memory of the page-table jobs is allocated with everything locked, uninterruptibly (E15).
-            yield from adev.mman.ib_pool.wait()
+            if adev.mman.ib_pool.exhausted:
+                yield from adev.mman.ib_pool.wait()
             yield from amdgpu_cs_parser_bos(p, p.bo_list)
             amdgpu_cs_vm_handling(p, p.bo_list, locked)
             # With 32 unfinished jobs in front this sleeps, and everybody who needs one of the locks with it.

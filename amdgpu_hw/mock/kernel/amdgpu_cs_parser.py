@@ -6,7 +6,6 @@ The first pass finds out which rings are used and so how many jobs there are; th
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import struct
 from collections.abc import Iterable, Iterator
@@ -175,9 +174,10 @@ def _copy_chunk_headers(caller: Caller, num_chunks: int, address: int) -> Iterab
     first = pointers[0]
     if pointers == tuple(range(first, first + num_chunks * size, size)):
         # libdrm keeps them in one array: one copy does for all.
-        # If not all of them are there, the loop below finds out which.
-        with contextlib.suppress(KernelError):
-            return struct.iter_unpack("<IIQ", caller.copy_from_user(first, num_chunks * size))
+        try:
+            return _CHUNK.iter_unpack(caller.copy_from_user(first, num_chunks * size))
+        except KernelError:
+            pass  # Not all of them are there: the loop below finds out which.
     return (_CHUNK.unpack(caller.copy_from_user(pointer, size)) for pointer in pointers)
 
 

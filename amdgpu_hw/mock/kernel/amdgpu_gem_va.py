@@ -122,9 +122,9 @@ class GemVa:
             self.input_fence_syncobj_handles,
         ) = GEM_VA.unpack_from(data)
         # Older kernels end the struct behind map_size: nobody reads what newer user space puts there.
-        if variant.out_fence is OutFence.IGNORED:
+        if self.vm_timeline_syncobj_out and variant.out_fence is OutFence.IGNORED:
             self.vm_timeline_syncobj_out = 0
-        if variant.input_fences is InputFences.IGNORED:
+        if self.num_syncobj_handles and variant.input_fences is InputFences.IGNORED:
             self.num_syncobj_handles = 0
 
 

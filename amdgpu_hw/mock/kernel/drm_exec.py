@@ -25,12 +25,21 @@ def drm_exec_lock(resvs: Iterable[DmaResv], interruptible: bool) -> Blocking[tup
     """
     wanted = tuple(dict.fromkeys(resvs))
     ticket = next(_tickets)
-    while (contended := next((resv for resv in wanted if resv.locked), None)) is not None:
+    while not _trylock_all(wanted, ticket):
+        contended = next(resv for resv in wanted if resv.locked)
         yield from contended.lock(interruptible)
         contended.unlock()
+    return wanted
+
+
+def _trylock_all(wanted: tuple[DmaResv, ...], ticket: int) -> bool:
+    """Take all locks, or none if one of them is taken."""
+    for resv in wanted:
+        if resv.locked:
+            return False
     for resv in wanted:
         resv.trylock(ticket)
-    return wanted
+    return True
 
 
 def drm_exec_fini(locked: Iterable[DmaResv]) -> None:

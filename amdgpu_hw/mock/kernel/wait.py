@@ -182,6 +182,10 @@ class Task(Generic[T]):
         """Run until the first sleep or the end."""
         self._resume(None)
 
+    def start_asleep(self, sleep: Sleep) -> None:
+        """Take over a generator that has been run to its first ``sleep``; one that has none needs no task."""
+        self._enter_queues(sleep)
+
     def wake(self, reason: Wake) -> None:
         """Make the task runnable; the first reason counts."""
         if self._pending is None and self._sleep is not None:

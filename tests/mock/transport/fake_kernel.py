@@ -20,9 +20,21 @@ from amdgpu_hw.mock.transport import Transport
 
 NODE = "/dev/fake/node0"
 
-NOTHING, ECHO, BLOCK, BLOCK_UNINTERRUPTIBLE, WAKE, INSTALL, IDENTIFY, SIGNAL, STEAL, OOPS, CALLER, SLOW_FLUSH = range(
-    12
-)
+(
+    NOTHING,
+    ECHO,
+    BLOCK,
+    BLOCK_UNINTERRUPTIBLE,
+    WAKE,
+    INSTALL,
+    IDENTIFY,
+    SIGNAL,
+    STEAL,
+    OOPS,
+    CALLER,
+    SLOW_FLUSH,
+    REREAD,
+) = range(13)
 """Requests: what each does is said in `FakeFile.ioctl`."""
 
 
@@ -79,7 +91,19 @@ class FakeFile(File):
             case 11:  # SLOW_FLUSH: from now on flush sleeps until WAKE
                 self.slow_flush = True
                 return 0
+            case 12:  # REREAD: see `_reread`
+                return self._reread(caller, argp)
         raise KernelError(errno.ENOTTY)
+
+    def _reread(self, caller: Caller, argp: int) -> Blocking[int]:
+        """Read the 8 bytes behind argp, change them, sleep until WAKE: tells what it read after each in the log."""
+        found = [caller.copy_from_user(argp, 8), caller.copy_from_user(argp + 8, 8)]
+        caller.copy_to_user(argp + 8, b"kernel's")
+        found.append(caller.copy_from_user(argp + 8, 8))
+        yield from self._block(interruptible=True)
+        found.append(caller.copy_from_user(argp + 8, 8))
+        self.machine.note(b" ".join(found).decode())
+        return 0
 
     def _block(self, *, interruptible: bool) -> Blocking[int]:
         self.machine.note(f"sleeps {self.serial}")

@@ -56,6 +56,13 @@ def test_every_case_of_a_control_must_hold() -> None:
     assert cases[2].outcome is Outcome.INCONCLUSIVE
 
 
+def test_a_control_counts_where_it_can_be_shown() -> None:
+    """A GPU without a graphics ring has the case of the control that is about compute rings."""
+    cases = [case("B05", Outcome.NOT_TESTABLE), case("B05", Outcome.HOLDS), case("B06", Outcome.HOLDS, "B05")]
+    apply_controls(cases)
+    assert cases[2].outcome is Outcome.HOLDS
+
+
 def test_what_holds_is_inconclusive_without_its_control() -> None:
     """The control must run in the same process."""
     cases = [case("B06", Outcome.HOLDS, "B05")]

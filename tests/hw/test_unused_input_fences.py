@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: MIT
+"""Input fences of updates that have no page-table work of their own, or leave it to others.
+
+With the series input fences are dependencies of page-table jobs. Where there is no job, somebody else has to keep what
+was promised: nobody who waits for the update may go on before its input fences have signalled (F4 in docs/findings.md).
+"""
+
+from __future__ import annotations
+
+from amdgpu_hw.gpu import Gpu
+from amdgpu_hw.memory import Buffer, KiB
+from amdgpu_hw.packets import Engine
+from amdgpu_hw.proof.behaviour import behaviour
+from amdgpu_hw.proof.fixtures import ShutFence
+from amdgpu_hw.proof.must import Must
+from amdgpu_hw.proof.units import ms
+from amdgpu_hw.submit import Submission
+from amdgpu_hw.sync import BackgroundCall
+
+TILE = 64 * KiB
+FENCES = ("input_fence", "update_fence")
+RULE = "Who waits for the update fence must be able to rely on the input fence too, as on every kernel before."
+F4 = (
+    "F4: input fences are only dependencies of page-table jobs, so without a job they are dropped (patch 1, "
+    "amdgpu_gem_add_input_fence)."
+)
+
+
+@behaviour(
+    "B30",
+    "the update fence of a CLEAR of an empty range still covers its input fence",
+    control="B23",
+    needs=FENCES,
+    rule=RULE,
+    finding=F4,
+)
+def test_clear_of_nothing_still_waits_for_its_input_fence(gpu: Gpu, shut_fence: ShutFence, must: Must) -> None:
+    """It has nothing to do, but it has been told what to wait for."""
+    empty = gpu.reserve(TILE)
+    with shut_fence() as fence:
+        call = BackgroundCall(lambda: empty.clear(inputs=[fence.syncobj]))
+        must.did("CLEAR of an empty range with a pending input fence")
+        must.not_signal(call, for_=ms(100), while_pending=fence)
+    must.signal(call, after=fence)
+
+
+@behaviour(
+    "B30",
+    "the update fence of an UNMAP of what was never written still covers its input fence",
+    control="B23",
+    needs=FENCES,
+    rule=RULE,
+    finding=F4,
+)
+def test_unmap_of_the_unwritten_still_waits_for_its_input_fence(
+    gpu: Gpu, shut_fence: ShutFence, must: Must, always_valid: Buffer
+) -> None:
+    """A delayed MAP is only in the mapping tree; taking it away again is no page-table work."""
+    tile = gpu.reserve(TILE)
+    with shut_fence() as fence:
+        tile.map(always_valid, delay=True)
+        call = BackgroundCall(lambda: tile.unmap(always_valid, inputs=[fence.syncobj]))
+        must.did("delayed MAP, then UNMAP of it with a pending input fence")
+        must.not_signal(call, for_=ms(100), while_pending=fence)
+    must.signal(call, after=fence)
+
+
+@behaviour(
+    "B31",
+    "a submission that carries out a delayed REPLACE waits for the input fence of that",
+    control="B23",
+    needs=FENCES,
+    rule="The submission sees the new mapping, which must not be there before the input fence.",
+    finding=F4,
+)
+def test_submission_waits_for_the_input_fence_of_a_delayed_replace(
+    gpu: Gpu, shut_fence: ShutFence, must: Must, always_valid: Buffer
+) -> None:
+    """A thread binds, then draws: before the series the first blocks, with it the second has to wait."""
+    tile = gpu.reserve(TILE)
+    tile.map(always_valid)
+    queue = gpu.new_context().queue(Engine.COMPUTE)
+
+    def bind_and_draw() -> Submission:
+        tile.replace_prt(delay=True, inputs=[fence.syncobj])
+        return queue.submit(queue.packets.nop())
+
+    with shut_fence() as fence:
+        call = BackgroundCall(bind_and_draw)
+        must.did("delayed REPLACE by PRT with a pending input fence, then a submission")
+        must.not_signal(call, for_=ms(100), while_pending=fence)
+    must.signal(call, after=fence)
