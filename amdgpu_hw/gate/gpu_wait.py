@@ -9,13 +9,12 @@ address space of its own and on a compute ring of its own, where it holds up not
 
 from __future__ import annotations
 
+import contextlib
 import itertools
-import socket
-import subprocess
-import sys
 
 from amdgpu_hw.errors import GateError
 from amdgpu_hw.gate.base import Gate, GateMaker
+from amdgpu_hw.helper_process import HelperProcess
 from amdgpu_hw.sync import SyncFile
 
 __all__ = ("GpuWaitGateMaker",)
@@ -43,66 +42,37 @@ class GpuWaitGate(Gate):
 
 
 class _Process:
-    """The process that owns the waiting jobs, and the socket to it."""
+    """The process that owns the waiting jobs."""
 
     def __init__(self, selector: str) -> None:
-        self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with theirs:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "amdgpu_hw.gate.gpu_wait_process", str(theirs.fileno()), selector],
-                pass_fds=(theirs.fileno(),),
-                stdin=subprocess.DEVNULL,
-                process_group=0,  # Ctrl-C is for the tests; this process ends when its socket does
-            )
-        answer, _ = self._receive(_START_S)
-        self.trouble = None if answer == "ready" else answer
+        self._process = HelperProcess("amdgpu_hw.gate.gpu_wait_process", selector, start_s=_START_S)
+        self.trouble = self._process.trouble
 
     def shut(self, number: int, hold_ns: int) -> SyncFile:
         """Have a job wait; raises `GateError`."""
-        self._send(f"shut {number} {hold_ns}")
-        answer, fds = self._receive(_REPLY_S)
+        try:
+            self._process.send(f"shut {number} {hold_ns}")
+        except OSError as error:
+            raise GateError(f"the process that holds gpu-wait gates is gone: {error.strerror}") from error
+        answer, fds = self._process.receive(_REPLY_S)
         if not fds:
             raise GateError(f"no gpu-wait gate: {answer}")
         return SyncFile(fds[0])
 
     def open(self, number: int) -> None:
         """Let the job go. If the process is gone, so is whoever could hold the job back."""
-        try:
-            self._send(f"open {number}")
-        except GateError:
-            return
+        with contextlib.suppress(OSError):
+            self._process.send(f"open {number}")
 
     def close(self) -> None:
         """End the process: it lets all jobs go first."""
-        self._socket.close()
-        try:
-            self._process.wait(_REPLY_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-
-    def _send(self, message: str) -> None:
-        try:
-            self._socket.send(message.encode())
-        except OSError as error:
-            raise GateError(f"the process that holds gpu-wait gates is gone: {error.strerror}") from error
-
-    def _receive(self, timeout_s: float) -> tuple[str, list[int]]:
-        self._socket.settimeout(timeout_s)
-        try:
-            message, fds, _, _ = socket.recv_fds(self._socket, 4096, 1)
-        except TimeoutError:
-            return f"the other process does not answer within {timeout_s:g} s", []
-        except OSError as error:
-            return f"the other process is gone: {error.strerror}", []
-        return message.decode() or "the other process ended", fds
+        self._process.close()
 
 
 class GpuWaitGateMaker(GateMaker):
     """Gates made of jobs that wait on the GPU. ``selector`` names the GPU, as for `open_gpu`.
 
-    Starts its process when first asked, which has to be before anything is gated: a new process closes its copies
-    of our descriptors, and that blocks while work is gated (KERNEL.md 4.8).
+    Starts its process when first asked, which has to be before anything is gated (`HelperProcess`).
     """
 
     name = GpuWaitGate.name

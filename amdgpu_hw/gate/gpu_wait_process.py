@@ -11,16 +11,18 @@ import select
 import socket
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from amdgpu_hw.errors import AmdgpuHwError, GateError
 from amdgpu_hw.gpu import Gpu, open_gpu
+from amdgpu_hw.helper_process import READY, run_helper
 from amdgpu_hw.memory import PAGE_SIZE, Buffer
 from amdgpu_hw.packets import Engine, Pm4
 from amdgpu_hw.submit import Queue, Submission
 from amdgpu_hw.sync import SyncFile
 
-__all__ = ("main",)
+__all__ = ()
 
 # One cache line per flag.
 _STRIDE = 64
@@ -90,25 +92,16 @@ class _Jobs:
         return max(0.0, (min(deadlines) - time.monotonic_ns()) / 1e9) if deadlines else None
 
 
-def main(arguments: list[str]) -> int:
+def _work(channel: socket.socket, arguments: Sequence[str]) -> None:
     """Serve until the socket closes."""
-    with socket.socket(fileno=int(arguments[0])) as channel:
+    with open_gpu(arguments[0]) as gpu:
+        jobs = _Jobs(gpu)
+        channel.send(READY)
         try:
-            with open_gpu(arguments[1]) as gpu:
-                jobs = _Jobs(gpu)
-                channel.send(b"ready")
-                try:
-                    while _serve(channel, jobs):
-                        jobs.open_due()
-                finally:
-                    jobs.open_all()
-        except (AmdgpuHwError, OSError) as error:
-            try:
-                channel.send(str(error).encode())
-            except OSError:
-                return 1  # nobody listens any more
-            return 1
-    return 0
+            while _serve(channel, jobs):
+                jobs.open_due()
+        finally:
+            jobs.open_all()
 
 
 def _serve(channel: socket.socket, jobs: _Jobs) -> bool:
@@ -132,4 +125,4 @@ def _serve(channel: socket.socket, jobs: _Jobs) -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(run_helper(sys.argv[1:], _work))

@@ -22,12 +22,24 @@ from amdgpu_hw.health import HealthWatch
 from amdgpu_hw.memory import Buffer
 from amdgpu_hw.proof.held import HeldFence, HeldJob, require_pending
 from amdgpu_hw.proof.must import Must
+from amdgpu_hw.proof.neighbour import HeldForeignJob, Neighbour
 from amdgpu_hw.proof.record import Broken, Record
 from amdgpu_hw.proof.run import RECORD, RUN, Run
 from amdgpu_hw.proof.units import duration, ms
 from amdgpu_hw.submit import Ib, Queue
 
-__all__ = ("ShutFence", "ShutGate", "drain", "gpu", "must", "record", "shut_fence", "shut_gate")
+__all__ = (
+    "ShutFence",
+    "ShutGate",
+    "ShutGateElsewhere",
+    "drain",
+    "gpu",
+    "must",
+    "record",
+    "shut_fence",
+    "shut_gate",
+    "shut_gate_elsewhere",
+)
 
 # How long a job may take after its gate has opened, and page-table work to drain: with runtime PM in between, long.
 _COMPLETE_NS = ms(5000)
@@ -44,6 +56,13 @@ class ShutGate(Protocol):
         buffers: Sequence[Buffer] = (),
     ) -> AbstractContextManager[HeldJob]:
         """A job on ``queue`` (a NOP, or ``ib``) that stays in flight inside the ``with`` block."""
+
+
+class ShutGateElsewhere(Protocol):
+    """What the fixture `shut_gate_elsewhere` is."""
+
+    def __call__(self) -> AbstractContextManager[HeldForeignJob]:
+        """A job in another process's address space that stays in flight inside the ``with`` block."""
 
 
 class ShutFence(Protocol):
@@ -105,6 +124,31 @@ def shut_gate(gpu: Gpu, record: Record, _run: Run) -> Callable[..., AbstractCont
                     raise Broken(f"{submission} has not completed {duration(_COMPLETE_NS)} after its gate opened")
 
     return shut
+
+
+@pytest.fixture
+def shut_gate_elsewhere(
+    gpu: Gpu, record: Record, _run: Run
+) -> Iterator[Callable[[], AbstractContextManager[HeldForeignJob]]]:
+    """Holds a job of another process in flight; see `ShutGateElsewhere`."""
+
+    @contextmanager
+    def shut() -> Iterator[HeldForeignJob]:
+        _idle_first(gpu)
+        with _run.shut("a job of another process") as gate:
+            record.held_by(gate.name)
+            job = neighbour.submit(gate, gpu)
+            with job.fence:
+                require_pending(job)
+                try:
+                    yield job
+                finally:
+                    gate.open()
+                    if not job.fence.wait(_COMPLETE_NS):
+                        raise Broken(f"{job.words} has not completed {duration(_COMPLETE_NS)} after its gate opened")
+
+    with Neighbour(_run.gpu_node) as neighbour:
+        yield shut
 
 
 @pytest.fixture

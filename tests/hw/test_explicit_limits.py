@@ -8,9 +8,9 @@ from collections.abc import Callable
 
 import pytest
 
-from amdgpu_hw.address_space import Update
+from amdgpu_hw.address_space import Mapping, Range, Update
 from amdgpu_hw.gpu import Gpu
-from amdgpu_hw.memory import Buffer, KiB
+from amdgpu_hw.memory import PAGE_SIZE, Buffer, KiB
 from amdgpu_hw.proof.behaviour import behaviour
 from amdgpu_hw.proof.fixtures import ShutGate
 from amdgpu_hw.proof.must import Must
@@ -27,9 +27,15 @@ NEVER_FREE_UNDER_THE_GPU = (
 @pytest.mark.parametrize(
     "take_away",
     [
-        pytest.param(lambda tile, buffer: tile.replace_prt(explicit_sync=True), id="REPLACE by PRT"),
-        pytest.param(lambda tile, buffer: tile.clear(explicit_sync=True), id="CLEAR"),
-        pytest.param(lambda tile, buffer: tile.unmap(buffer, explicit_sync=True), id="UNMAP"),
+        pytest.param(lambda tile, buffer, other: tile.replace_prt(explicit_sync=True), id="REPLACE by PRT"),
+        pytest.param(
+            lambda tile, buffer, other: tile.replace(other, explicit_sync=True), id="REPLACE by an always-valid BO"
+        ),
+        pytest.param(lambda tile, buffer, other: tile.clear(explicit_sync=True), id="CLEAR"),
+        pytest.param(
+            lambda tile, buffer, other: tile.part(0, PAGE_SIZE).clear(explicit_sync=True), id="CLEAR of one page"
+        ),
+        pytest.param(lambda tile, buffer, other: tile.unmap(buffer, explicit_sync=True), id="UNMAP"),
     ],
 )
 @behaviour(
@@ -40,13 +46,44 @@ NEVER_FREE_UNDER_THE_GPU = (
     rule=NEVER_FREE_UNDER_THE_GPU,
 )
 def test_explicit_unmap_of_ordinary_memory_waits_for_work_in_flight(
-    gpu: Gpu, shut_gate: ShutGate, must: Must, ordinary: Buffer, take_away: Callable[..., Update]
+    gpu: Gpu,
+    shut_gate: ShutGate,
+    must: Must,
+    ordinary: Buffer,
+    always_valid: Buffer,
+    take_away: Callable[[Range, Buffer, Buffer], Update],
 ) -> None:
     """A process must not reach freed memory by lying about what its jobs still use."""
     tile = gpu.reserve(TILE)
     tile.map(ordinary)
     with shut_gate(gpu.compute) as job:
-        update = take_away(tile, ordinary)
+        update = take_away(tile, ordinary, always_valid)
+        must.not_signal(update, for_=ms(100), while_pending=job)
+    must.signal(update, after=job)
+
+
+@pytest.mark.parametrize(
+    "map_memory",
+    [
+        pytest.param(lambda gpu, tile: tile.map(gpu.alloc(TILE, domain="vram")), id="in VRAM"),
+        pytest.param(lambda gpu, tile: tile.map(gpu.alloc(TILE, explicit_sync=True)), id="created with EXPLICIT_SYNC"),
+        pytest.param(lambda gpu, tile: tile.map(gpu.alloc(TILE), executable=True), id="mapped executable"),
+    ],
+)
+@behaviour(
+    "B10",
+    "taking away an ordinary BO explicitly waits, wherever its memory is and whatever its flags are",
+    control=("B06", "B07"),
+    needs=EXPLICIT,
+    rule=NEVER_FREE_UNDER_THE_GPU,
+)
+def test_explicit_unmap_waits_whatever_the_memory_is(
+    gpu: Gpu, shut_gate: ShutGate, must: Must, map_memory: Callable[[Gpu, Range], Mapping]
+) -> None:
+    """EXPLICIT_SYNC of a buffer is about submissions; "executable" has the number of PRT among a page's own flags."""
+    mapping = map_memory(gpu, gpu.reserve(TILE))
+    with shut_gate(gpu.compute) as job:
+        update = mapping.unmap(explicit_sync=True)
         must.not_signal(update, for_=ms(100), while_pending=job)
     must.signal(update, after=job)
 
@@ -83,6 +120,72 @@ def test_one_ordinary_buffer_makes_the_whole_clear_wait(
         tile.map(buffer)
     with shut_gate(gpu.compute) as job:
         update = tiles.clear(explicit_sync=True)
+        must.not_signal(update, for_=ms(100), while_pending=job)
+    must.signal(update, after=job)
+
+
+@pytest.mark.parametrize(
+    "take_away",
+    [
+        pytest.param(lambda tiles: tiles.clear(explicit_sync=True), id="CLEAR"),
+        pytest.param(lambda tiles: tiles.replace_prt(explicit_sync=True), id="REPLACE by PRT"),
+    ],
+)
+@pytest.mark.parametrize(
+    "layout",
+    [
+        pytest.param("v o v", id="between two always-valid BOs"),
+        pytest.param("p o p", id="between two PRT mappings"),
+        pytest.param("v p o", id="behind an always-valid BO and PRT"),
+    ],
+)
+@behaviour(
+    "B11",
+    "one ordinary BO among others makes the whole explicit update wait",
+    control=("B06", "B12"),
+    needs=EXPLICIT,
+    rule=NEVER_FREE_UNDER_THE_GPU,
+)
+def test_one_ordinary_buffer_among_others_makes_the_whole_update_wait(
+    gpu: Gpu,
+    shut_gate: ShutGate,
+    must: Must,
+    always_valid: Buffer,
+    ordinary: Buffer,
+    layout: str,
+    take_away: Callable[[Range], Update],
+) -> None:
+    """All of them have to agree: not the first one, not the last one, not most."""
+    kinds = layout.split()
+    tiles = gpu.reserve(len(kinds) * TILE)
+    for number, kind in enumerate(kinds):
+        tile = tiles.part(number * TILE, TILE)
+        if kind == "p":
+            tile.map_prt()
+        else:
+            tile.map(ordinary if kind == "o" else always_valid)
+    with shut_gate(gpu.compute) as job:
+        update = take_away(tiles)
+        must.not_signal(update, for_=ms(100), while_pending=job)
+    must.signal(update, after=job)
+
+
+@behaviour(
+    "B11",
+    "the last page of an ordinary BO in the range makes the whole explicit CLEAR wait",
+    control="B12",
+    needs=EXPLICIT,
+    rule=NEVER_FREE_UNDER_THE_GPU,
+)
+def test_one_page_of_an_ordinary_buffer_makes_the_whole_clear_wait(
+    gpu: Gpu, shut_gate: ShutGate, must: Must, always_valid: Buffer, ordinary: Buffer
+) -> None:
+    """The rest of it stays: a mapping that is cut counts as one that goes."""
+    tiles = gpu.reserve(2 * TILE)
+    tiles.part(0, TILE).map(ordinary)
+    tiles.part(TILE, TILE).map(always_valid)
+    with shut_gate(gpu.compute) as job:
+        update = tiles.part(TILE - PAGE_SIZE, PAGE_SIZE + TILE).clear(explicit_sync=True)
         must.not_signal(update, for_=ms(100), while_pending=job)
     must.signal(update, after=job)
 

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: MIT
+"""The second process on a GPU."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from amdgpu_hw.errors import HarnessError
+from amdgpu_hw.mock.machine import Machine
+from amdgpu_hw.proof.neighbour import Neighbour
+
+ROOT = Path(__file__).parents[3]
+
+# A job of the neighbour is pending under the gate, done once it is open, and the neighbour ends with its user.
+HELD = """
+from amdgpu_hw.gate import choose
+from amdgpu_hw.gpu import open_gpu
+from amdgpu_hw.proof.neighbour import Neighbour
+maker = choose("128").maker
+with open_gpu("128") as gpu, Neighbour("128") as neighbour:
+    with maker.shut("a job", 5_000_000_000) as gate, neighbour.submit(gate, gpu).fence as fence:
+        assert not fence.wait(20_000_000)
+        gate.open()
+        assert fence.wait(5_000_000_000)
+print("held")
+"""
+
+
+def test_a_job_of_the_neighbour_waits_for_the_gate() -> None:
+    """And for nothing else: it is done when the gate is open."""
+    with Machine() as machine:
+        command = [sys.executable, "-c", HELD]
+        result = subprocess.run(command, env=machine.environ(), cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert (result.stdout, result.returncode) == ("held\n", 0), result.stderr
+
+
+def test_a_neighbour_without_a_gpu_says_why() -> None:
+    """In the words of the process that could not open it."""
+    with pytest.raises(HarnessError, match="no second process on the GPU: this machine has no amdgpu GPU"):
+        Neighbour("no-such-gpu")
