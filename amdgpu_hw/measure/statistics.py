@@ -13,7 +13,7 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -57,7 +57,7 @@ Floats = NDArray[np.float64]
 Item = TypeVar("Item", bound=Round | Frames)
 
 
-class Verdict(Enum):
+class Verdict(StrEnum):
     """What may be said of B beside A."""
 
     FASTER = "faster"
@@ -308,7 +308,10 @@ def _judge(interval: Interval, floor: float, n: int, unusable: int, margin: floa
     if interval.reach <= margin:
         return Verdict.NO_DIFFERENCE, f"the whole interval lies within {percent(margin)}"
     if interval.low <= 0 <= interval.high:
-        return Verdict.INCONCLUSIVE, f"the interval holds no difference as well as more than {percent(margin)}"
+        return (
+            Verdict.INCONCLUSIVE,
+            f"the interval holds none as well as more than {percent(margin)}, more blocks would tell",
+        )
     return Verdict.INCONCLUSIVE, f"the interval reaches into the noise floor of {percent(floor)}"
 
 

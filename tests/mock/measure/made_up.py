@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from amdgpu_hw.measure.analysis import ARMS, NULL_ARMS
 from amdgpu_hw.measure.results import Arm, Cell, Conditions, Frames, LatencyResult, OverlapResult, Round, Samples
 
 CELL = Cell("gfx x1", "UNMAP", "PRT", 65536)
@@ -111,6 +112,6 @@ def overlap(stalled_ns: int = 12_000_000, blocks: int = 8, **changes: Any) -> Ov
     series: list[Frames] = []
     for index in range(blocks):
         for order, which in enumerate((0, 1, 1, 0)):
-            arm: Arm = ("implicit", "explicit")[which]  # type: ignore[assignment] # a literal picked by number
-            series.append(frames(arm, index, order, 0 if which else stalled_ns))
+            series.append(frames(ARMS[which], index, order, 0 if which else stalled_ns))
+            series.append(frames(NULL_ARMS[which], index, order, stalled_ns))
     return OverlapResult(conditions=conditions(**changes), series=tuple(series), complete=True)

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: MIT
+"""How figures are spelled in tables and pictures: three digits, the same words everywhere."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import groupby
+
+from amdgpu_hw.measure.model import Cell, Conditions
+from amdgpu_hw.measure.statistics import Effect, Verdict
+from amdgpu_hw.proof.units import size
+
+__all__ = (
+    "cell_words",
+    "conditions_words",
+    "effect_words",
+    "interval_words",
+    "ratio_words",
+    "time_words",
+    "verdict_summary",
+)
+
+_FACTOR_FROM = 2.0
+"""Ratios from here on are told as factors, smaller ones as percentages."""
+
+
+def time_words(ns: float) -> str:
+    """``31.2 us``, ``4.01 ms``; ``not seen`` for what never happened, ``-`` for no sample."""
+    if math.isnan(ns):
+        return "-"
+    if math.isinf(ns):
+        return "not seen"
+    for unit, name in ((1e9, "s"), (1e6, "ms"), (1e3, "us")):
+        if ns >= unit * 0.9995:
+            return f"{_digits(ns / unit)} {name}"
+    return f"{ns:.0f} ns"
+
+
+def _digits(number: float) -> str:
+    """Three digits without an exponent."""
+    return f"{number:.0f}" if number >= 99.95 else f"{number:.1f}" if number >= 9.995 else f"{number:.2f}"
+
+
+def ratio_words(ratio: float) -> str:
+    """B's time over A's: ``130x faster``, ``3.1 % slower``, ``equal``."""
+    if math.isnan(ratio):
+        return "-"
+    side = "faster" if ratio < 1 else "slower"
+    factor = max(ratio, 1 / ratio) if ratio else math.inf
+    if factor >= _FACTOR_FROM:
+        return f"{_digits(factor)}x {side}"
+    percent = 100 * abs(1 - ratio)
+    return "equal" if percent < 0.05 else f"{percent:.1f} % {side}"
+
+
+def interval_words(effect: Effect) -> str:
+    """The interval of an effect: ``-1.2 .. +0.8 %`` or ``125x .. 133x``."""
+    low, high = effect.low, effect.high
+    if math.isnan(low):
+        return "-"
+    if max(1 / low, high) < _FACTOR_FROM:
+        return f"{100 * (low - 1):+.1f} .. {100 * (high - 1):+.1f} %"
+    if high < 1:
+        return f"{_digits(1 / high)}x .. {_digits(1 / low)}x"
+    if low > 1:
+        return f"{_digits(low)}x .. {_digits(high)}x"
+    return f"{_digits(1 / low)}x faster .. {_digits(high)}x slower"
+
+
+def effect_words(effect: Effect) -> str:
+    """The verdict with its size where it has one: ``130x faster``, ``no difference``, ``inconclusive``."""
+    if effect.verdict in (Verdict.FASTER, Verdict.SLOWER):
+        return ratio_words(effect.ratio)
+    return effect.verdict.value
+
+
+def verdict_summary(effects: Sequence[Effect]) -> str:
+    """Several effects in a few words: ``95x to 130x faster``, ``no difference``, ``faster in 3 of 4``."""
+    if len(effects) == 1:
+        return effect_words(effects[0])
+    verdicts = {each.verdict for each in effects}
+    if len(verdicts) == 1:
+        (verdict,) = verdicts
+        if verdict in (Verdict.NO_DIFFERENCE, Verdict.INCONCLUSIVE):
+            return verdict.value
+        ends = sorted((each.ratio for each in effects), key=lambda ratio: abs(math.log(ratio)))
+        first, last = ratio_words(ends[0]), ratio_words(ends[-1])
+        return first if first == last else f"{first.rsplit(' ', 1)[0]} to {last}"
+    ordered = sorted((each.verdict.value for each in effects), key=[each.value for each in Verdict].index)
+    return ", ".join(f"{verdict} in {len([*group])} of {len(effects)}" for verdict, group in groupby(ordered))
+
+
+def cell_words(cell: Cell) -> str:
+    """``gfx x4: UNMAP of 64 KiB PRT``."""
+    return f"{cell.load}: {cell.operation} of {size(cell.size)} {cell.mapping}"
+
+
+def conditions_words(conditions: Conditions) -> str:
+    """Where figures come from, in a line that no table and no picture goes without."""
+    gpu, kernel = conditions.gpu_name, conditions.kernel
+    if conditions.simulated:
+        return f"SIMULATED: mock {gpu}, mock kernel {kernel}, modelled GPU time x{conditions.gpu_time:g}"
+    return f"{gpu}, Linux {kernel}"

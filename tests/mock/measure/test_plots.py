@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: MIT
+"""The pictures: that they contain what they must. How they look was looked at."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from matplotlib.image import imread
+
+from amdgpu_hw.measure import plots
+from amdgpu_hw.measure.analysis import analyse_latency, analyse_overlap
+from amdgpu_hw.measure.plot_style import EXPLICIT, IMPLICIT
+from amdgpu_hw.measure.results import NOT_SEEN, Cell
+from measure.made_up import CELL, LONG_NS, SHORT_NS, latency, overlap
+
+GRID = [Cell(load, "UNMAP", mapping, 65536) for load in ("idle", "gfx x4") for mapping in ("PRT", "ordinary")]
+
+
+def words_in(drawn: Figure) -> str:
+    """All text of a figure that belongs to no axis."""
+    return "\n".join(
+        text.get_text() for text in (*drawn.texts, *(each for each in (drawn._suptitle, drawn._supxlabel) if each))
+    )
+
+
+def test_the_ecdf_has_a_panel_per_load_and_mapping_with_both_arms() -> None:
+    """A logarithmic time axis in seconds, shares up to 100 %, both arms at their medians, the finding in each title."""
+    result = latency(GRID)
+    with plots.ecdf_figure(analyse_latency(result), result.conditions) as drawn:
+        assert len(drawn.axes) == 4
+        for axes in drawn.axes:
+            assert axes.get_xscale() == "log"
+            lines = {line.get_color(): line for line in axes.lines if len(line.get_xdata()) > 1}  # type: ignore[arg-type]
+            assert set(lines) == {IMPLICIT.colour, EXPLICIT.colour}
+            implicit, explicit = lines[IMPLICIT.colour], lines[EXPLICIT.colour]
+            assert np.median(implicit.get_xdata()) == pytest.approx(LONG_NS / 1e9, rel=0.01)
+            assert np.median(explicit.get_xdata()) == pytest.approx(SHORT_NS / 1e9, rel=0.01)
+            assert max(explicit.get_ydata()) == 100
+            assert {text.get_text() for text in axes.texts} == {"implicit\n4.00 ms", "explicit\n30.0 us"}
+            assert axes.get_title(loc="left").endswith(": 133x faster")
+        assert drawn.axes[2].get_xlabel() == "time until the update is effective"
+        assert drawn.axes[0].get_ylabel() == "samples (%)"
+
+
+def test_what_was_not_seen_keeps_the_ecdf_below_100_percent() -> None:
+    """It took longer than anything that was seen."""
+    result = latency()
+    lost = [replace(each, fence_ns=np.where(np.arange(20) < 5, NOT_SEEN, each.fence_ns)) for each in result.rounds]
+    with plots.ecdf_figure(analyse_latency(replace(result, rounds=tuple(lost))), result.conditions) as drawn:
+        assert max(max(line.get_ydata()) for line in drawn.axes[0].lines) == 75
+
+
+def test_the_ratio_strip_has_a_dot_per_block_and_a_verdict_per_cell() -> None:
+    """With interval, noise floor and a line where the arms are equal."""
+    result = latency(GRID, blocks=7)
+    with plots.ratio_figure(analyse_latency(result), result.conditions) as drawn:
+        axes = drawn.axes[0]
+        dots, floors = (
+            [each for each in axes.collections if type(each).__name__ == name]
+            for name in ("PathCollection", "FillBetweenPolyCollection")
+        )
+        assert [len(each.get_offsets()) for each in dots] == [7] * 4  # type: ignore[arg-type]
+        assert len(floors) == 4
+        assert axes.get_yticklabels()[0].get_text() == "idle: UNMAP of 64 KiB PRT"
+        assert {label.get_text() for label in axes.child_axes[0].get_yticklabels()} == {"133x faster"}
+        assert axes.get_xscale() == "log"
+        assert "equal" in [label.get_text() for label in axes.get_xticklabels()]
+
+
+def test_the_timeline_marks_frames_over_budget_and_every_unmap() -> None:
+    """A lane per arm; the bars of late frames stand out; a mark per unmap."""
+    result = overlap()
+    (kind,) = analyse_overlap(result)
+    with plots.timeline_figure(kind, result.conditions) as drawn:
+        implicit, explicit = drawn.axes
+        assert [axes.get_ylabel() for axes in drawn.axes] == ["frame time (ms)"] * 2
+        assert explicit.get_xlabel() == "time (ms)"
+        shown = int(re.search(r"(\d+) of (\d+) frames", implicit.get_title(loc="left")).group(2))  # type: ignore[union-attr]
+        late = [bar for bar in implicit.patches if bar.get_facecolor()[0] > 0.8]
+        assert len(late) == pytest.approx(shown / 10, abs=1)
+        assert len(explicit.containers[1].patches) == 0  # type: ignore[attr-defined]
+        marks = next(line for line in explicit.lines if line.get_marker() == "^")
+        assert len(marks.get_xdata()) >= 6  # type: ignore[arg-type]
+
+
+def test_frame_times_stand_beside_their_budget() -> None:
+    """Both arms, the budget as a line, and the blocks' ratios below."""
+    result = overlap()
+    with plots.frame_figure(analyse_overlap(result), result.conditions) as drawn:
+        upper, lower = drawn.axes
+        assert any(np.allclose(line.get_xdata(), 0.0167) for line in upper.lines)
+        assert "budget 16.7 ms" in {text.get_text() for text in upper.texts}
+        assert [label.get_text() for label in lower.get_yticklabels()] == ["mean frame", "unmap"]
+
+
+@pytest.mark.parametrize("simulated", [True, False])
+def test_a_picture_says_what_it_found_and_whether_that_is_simulated(simulated: bool) -> None:
+    """In its title and at its foot; a real one never has the word."""
+    result = latency(simulated=simulated)
+    with plots.ratio_figure(analyse_latency(result), result.conditions) as drawn:
+        words = words_in(drawn)
+    assert "PRT 133x faster" in words.replace("\n", " ")
+    assert ("SIMULATED: mock AMD Radeon RX 7900 XTX" in words) is simulated
+    assert ("(simulated)" in words.replace("\n", " ")) is simulated
+
+
+def test_png_and_svg_are_written_beside_the_result(tmp_path: Path) -> None:
+    """One pair per operation, one for the ratios; text in the SVG stays text; the same data gives the same file."""
+    cells = [CELL, replace(CELL, operation="CLEAR")]
+    written = plots.save_latency(latency(cells), tmp_path / "run")
+    names = [path.name for path in written]
+    assert names == [
+        f"run-{name}.{suffix}" for name in ("ecdf-unmap", "ecdf-clear", "ratios") for suffix in ("png", "svg")
+    ]
+    assert imread(written[0]).shape[2] == 4
+    first = written[-1].read_bytes()
+    assert b"95 % interval" in first
+    plots.save_latency(latency(cells), tmp_path / "run")
+    assert written[-1].read_bytes() == first
+
+
+def test_pictures_of_a_partial_result_are_drawn_all_the_same(tmp_path: Path) -> None:
+    """One block, one arm, nothing usable: no picture fails for it."""
+    whole = latency(blocks=1)
+    for rounds in (whole.rounds, whole.rounds[:1], tuple(replace(each, flags=("reset",)) for each in whole.rounds)):
+        assert len(plots.save_latency(replace(whole, rounds=rounds), tmp_path / "run")) == 4
+    frames = overlap(blocks=1)
+    for series in (frames.series, frames.series[:1], tuple(replace(each, flags=("reset",)) for each in frames.series)):
+        assert len(plots.save_overlap(replace(frames, series=series), tmp_path / "run")) == 4
