@@ -52,6 +52,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help=f"also run tests that may make the GPU fault or hang, or hold up others on it (or set {ALLOW_FAULTS}=1)",
     )
     group.addoption(
+        "--amdgpu-stress",
+        action="store_true",
+        help="do what is done many times for long: 10000 cycles, thousands of drawn programs; minutes per test",
+    )
+    group.addoption(
         "--amdgpu-results", metavar="FILE", action="append", default=[], help="write the results here, as JSON"
     )
     group.addoption(

@@ -32,6 +32,9 @@ __all__ = ("Collector",)
 _CASE = pytest.StashKey[Case]()
 _BEHAVIOUR = pytest.StashKey[Behaviour]()
 
+_STRESS_FACTOR = 60
+"""How much longer a test may take that goes on for long: 20 minutes instead of 20 s."""
+
 _WORTH_ANOTHER_TRY = (Inconclusive, GateError)
 
 
@@ -71,6 +74,7 @@ class Collector:
                     option.amdgpu_gpu,
                     gate=option.amdgpu_gate,
                     allow_faults=option.amdgpu_allow_faults,
+                    stress=option.amdgpu_stress,
                     files=[Path(name) for name in option.amdgpu_results],
                     expectations=option.amdgpu_expectations,
                     drafts=option.amdgpu_write_expectations,
@@ -123,7 +127,7 @@ class Collector:
         if self._run is None or behaviour_of(item) is None:
             return (yield)
         # Long enough for the watchdog of the test itself to come first, twice.
-        seconds = 3 * self._config.option.amdgpu_timeout
+        seconds = 3 * self._seconds
         with TestWatchdog(
             seconds, lambda report: self._give_up(item.stash[_CASE], report), "the test and its fixtures"
         ):
@@ -142,10 +146,17 @@ class Collector:
             self._try(pyfuncitem, case)
         return True
 
+    @property
+    def _seconds(self) -> float:
+        """What a test may take."""
+        option = self._config.option
+        seconds: float = option.amdgpu_timeout
+        return _STRESS_FACTOR * seconds if option.amdgpu_stress else seconds
+
     def _try(self, item: pytest.Function, case: Case) -> None:
         arguments = {name: item.funcargs[name] for name in inspect.signature(item.obj).parameters}
         case.attempts += 1
-        with TestWatchdog(self._config.option.amdgpu_timeout, lambda report: self._give_up(case, report)) as watchdog:
+        with TestWatchdog(self._seconds, lambda report: self._give_up(case, report)) as watchdog:
             try:
                 item.obj(**arguments)
             finally:

@@ -29,9 +29,11 @@ from amdgpu_hw.proof.units import duration, ms
 from amdgpu_hw.submit import Ib, Queue
 
 __all__ = (
+    "Amount",
     "ShutFence",
     "ShutGate",
     "ShutGateElsewhere",
+    "amount",
     "drain",
     "gpu",
     "must",
@@ -43,6 +45,13 @@ __all__ = (
 
 # How long a job may take after its gate has opened, and page-table work to drain: with runtime PM in between, long.
 _COMPLETE_NS = ms(5000)
+
+
+class Amount(Protocol):
+    """What the fixture `amount` is."""
+
+    def __call__(self, usual: int, stress: int) -> int:
+        """How often to do something: ``usual``, or ``stress`` with ``--amdgpu-stress``."""
 
 
 class ShutGate(Protocol):
@@ -70,6 +79,12 @@ class ShutFence(Protocol):
 
     def __call__(self) -> AbstractContextManager[HeldFence]:
         """A fence that stays unsignalled inside the ``with`` block."""
+
+
+@pytest.fixture
+def amount(_run: Run) -> Amount:
+    """How much a test that could go on for ever does; see `Amount`."""
+    return lambda usual, stress: stress if _run.stress else usual
 
 
 @pytest.fixture

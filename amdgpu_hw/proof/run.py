@@ -35,8 +35,8 @@ class Run:
     """A run, opened on the GPU that ``selector`` names; raises what `open_gpu` and `choose` raise.
 
     ``gate`` forces a kind of gate; ``allow_faults`` lets tests run that may make the GPU fault or hang, or hold up
-    other programs on it; ``expectations`` is the directory with those that the run goes by, ``drafts`` where new ones
-    are written.
+    other programs on it; ``stress`` has tests go on for long that do a thing many times; ``expectations`` is the
+    directory with those that the run goes by, ``drafts`` where new ones are written.
     """
 
     def __init__(
@@ -45,11 +45,13 @@ class Run:
         *,
         gate: str | None = None,
         allow_faults: bool = False,
+        stress: bool = False,
         files: list[Path] | None = None,
         expectations: Path | None = None,
         drafts: Path | None = None,
     ) -> None:
         self.allow_faults = allow_faults
+        self.stress = stress
         self.results = Results(this_machine(), command_line(), software_versions())
         self.files = [ResultFile(path) for path in files or []]
         with open_gpu(selector) as gpu:

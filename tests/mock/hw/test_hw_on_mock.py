@@ -27,6 +27,7 @@ TESTS = ROOT / "tests" / "hw"
 NEEDS_THE_FLAG = {"B01", "B02", "B06", "B07", "B08", "B09", "B10", "B11", "B12", "B14", "B15", "B17", "B20", "B22"} | {
     "B23a",
     "B24",
+    "P02",
 }
 NEEDS_UPDATE_FENCES = {"B05", "B07c", "B08c", "B09c", "B12c", "B16", "B21", "B23", "B25", "B30", "T10", "O1", "O2"}
 

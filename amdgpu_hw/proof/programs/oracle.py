@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: MIT
+"""What GEM_VA must leave behind, page by page: a dict, and KERNEL.md 3.4 read as a user reads it.
+
+It shares nothing with the model of the mock kernel: no intervals, no lists, no jobs. All that it knows is what is
+mapped at a page, and where the mapping that this belongs to begins, because UNMAP goes by that.
+"""
+
+from __future__ import annotations
+
+import errno
+from dataclasses import dataclass, replace
+
+__all__ = ("PRT", "Cell", "Extent", "Oracle")
+
+PRT = "PRT"
+"""The owner of pages without memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """What is mapped at one page: page ``index`` of ``owner``, by a mapping whose first page is ``first``."""
+
+    owner: str
+    index: int
+    first: int
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Extent:
+    """One mapping, in pages: where it begins, how long it is, at which page of its buffer."""
+
+    first: int
+    count: int
+    index: int
+
+
+class Oracle:
+    """The pages of one window; operations return the errno that the kernel must give (0: done).
+
+    ``sizes`` are the pages that each buffer has, by its name; PRT has as many as one likes.
+    """
+
+    def __init__(self, sizes: dict[str, int]) -> None:
+        self.sizes = sizes
+        self.pages: dict[int, Cell] = {}
+
+    def map(self, first: int, count: int, owner: str, index: int) -> int:
+        """MAP: refused over anything, or beyond the buffer's end."""
+        if not self._is_inside(count, owner, index) or any(page in self.pages for page in range(first, first + count)):
+            return errno.EINVAL
+        for page in range(count):
+            self.pages[first + page] = Cell(owner, index + page, first)
+        return 0
+
+    def unmap(self, first: int, owner: str) -> int:
+        """UNMAP: the whole mapping of that owner that begins there, or ENOENT."""
+        cell = self.pages.get(first)
+        if cell is None or cell.owner != owner or cell.first != first:
+            return errno.ENOENT
+        self.pages = {page: one for page, one in self.pages.items() if one.first != first}
+        return 0
+
+    def clear(self, first: int, count: int) -> int:
+        """CLEAR: nothing is left in there; what reaches beyond its end begins behind it now."""
+        if not count:
+            return errno.EINVAL
+        end = first + count
+        self.pages = {
+            page: replace(cell, first=end) if page >= end > cell.first else cell
+            for page, cell in self.pages.items()
+            if not first <= page < end
+        }
+        return 0
+
+    def replace(self, first: int, count: int, owner: str, index: int) -> int:
+        """REPLACE: CLEAR and MAP, or nothing at all."""
+        if not self._is_inside(count, owner, index):
+            return errno.EINVAL
+        return self.clear(first, count) or self.map(first, count, owner, index)
+
+    def close(self, owner: str) -> None:
+        """GEM_CLOSE: all mappings of the buffer go."""
+        self.pages = {page: cell for page, cell in self.pages.items() if cell.owner != owner}
+
+    def span(self, pick: int) -> tuple[int, int]:
+        """First page of one of the mappings and how many it has; any number picks one."""
+        firsts = sorted({cell.first for cell in self.pages.values()})
+        first = firsts[pick % len(firsts)]
+        return first, sum(cell.first == first for cell in self.pages.values())
+
+    def extents(self, owner: str) -> list[Extent]:
+        """The mappings of one owner."""
+        by_first: dict[int, int] = {}
+        for cell in self.pages.values():
+            if cell.owner == owner:
+                by_first[cell.first] = by_first.get(cell.first, 0) + 1
+        return sorted(Extent(first, count, self.pages[first].index) for first, count in by_first.items())
+
+    def _is_inside(self, count: int, owner: str, index: int) -> bool:
+        return count > 0 and (owner == PRT or index + count <= self.sizes[owner])
