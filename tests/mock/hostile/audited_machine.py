@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import mmap
 import os
 import resource
 import signal
@@ -15,8 +17,10 @@ from pathlib import Path
 
 from amdgpu_hw.mock.console import Console
 from amdgpu_hw.mock.machine import Machine
+from amdgpu_hw.uapi import amdgpu_drm as drm
 
-from .wire_client import PATIENCE_S, WireClient
+from .gpu_client import RENDER
+from .wire_client import PATIENCE_S, WireClient, closing_fds
 
 LOCKUP_MS = 300
 """A job that hangs is ended after this, so that tests need not wait for the seconds of a real kernel."""
@@ -37,12 +41,21 @@ class AuditedMachine:
         self.console = console
         self.directory = Path(machine.environ()["AMDGPU_HW_MOCK"])
         console.parameter("lockup_timeout", LOCKUP_MS)
-        # The test's own process is a client for as long as it lives.
-        self.client().close()
-        while console.audit()["threads"]:
-            time.sleep(0.001)
+        self._become_client()
         self.at_rest = console.audit()
         self.descriptors_at_rest = self.descriptors()
+
+    def _become_client(self) -> None:
+        """Let the kernel know the test's own process, and open its memory: it keeps both for as long as that lives."""
+        page = mmap.mmap(-1, mmap.PAGESIZE)
+        with self.client() as client, closing_fds(client.open(RENDER)) as (fd,):
+            address = ctypes.addressof(ctypes.c_char.from_buffer(page))
+            flags = drm.AMDGPU_GEM_USERPTR_ANONONLY | drm.AMDGPU_GEM_USERPTR_REGISTER
+            client.ioctl(fd, drm.IOCTL_AMDGPU_GEM_USERPTR, addr=address, size=mmap.PAGESIZE, flags=flags)
+        deadline = time.monotonic() + PATIENCE_S
+        while any(left := {name: self.console.audit()[name] for name in ("threads", "open files")}.values()):
+            assert time.monotonic() < deadline, f"the test's own client has ended, and there still are {left}"
+            time.sleep(0.001)
 
     def descriptors(self) -> int:
         """How many descriptors the mock kernel's process has, apart from those that watch /sys for core dumps."""

@@ -55,6 +55,49 @@ gpu.bo(PAGE)
     assert output == ["True"]
 
 
+def test_two_programs_share_a_descriptor(machine: AuditedMachine) -> None:
+    """What one of them makes is the other's as well, and stays when its maker is killed in the middle of a wait."""
+    output = machine.run("""
+import socket, subprocess
+calls = Libc()
+gpu = GpuClient(calls)
+program = '''
+import socket, sys
+sys.path[:0] = {path!r}
+from hostile.preloaded import *
+calls = Libc()
+_, (fd,), _, _ = socket.recv_fds(socket.socket(fileno=int(sys.argv[1])), 1, 1)
+bo = calls.ioctl(fd, drm.IOCTL_AMDGPU_GEM_CREATE, bo_size=PAGE, domains=2)["bo_size"] & 0xFFFFFFFF
+syncobj = calls.ioctl(fd, core.IOCTL_SYNCOBJ_CREATE)["handle"]
+say(bo, syncobj)
+handles = ctypes.c_uint32(syncobj)
+calls.ioctl(
+    fd,
+    core.IOCTL_SYNCOBJ_WAIT,
+    handles=ctypes.addressof(handles),
+    count_handles=1,
+    timeout_nsec=(1 << 63) - 1,
+    flags=core.DRM_SYNCOBJ_WAIT_FLAGS_WAIT_FOR_SUBMIT,
+)
+'''.format(path=sys.path)
+here, there = socket.socketpair()
+other = subprocess.Popen(
+    [sys.executable, "-c", program, str(there.fileno())],
+    pass_fds=[there.fileno()],
+    stdout=subprocess.PIPE,
+    text=True,
+)
+socket.send_fds(here, [b"x"], [gpu.fd])
+bo, syncobj = map(int, other.stdout.readline().split())
+calls.ioctl(gpu.fd, core.IOCTL_GEM_CLOSE, handle=bo)
+other.kill()
+other.wait()
+calls.ioctl(gpu.fd, core.IOCTL_SYNCOBJ_DESTROY, handle=syncobj)
+say(gpu.submit(SDMA, gpu.packets(SDMA).pad(gpu.packets(SDMA).nop())))
+""")
+    assert output == ["0"]
+
+
 def test_thousands_of_duplicates(machine: AuditedMachine) -> None:
     """dup() and fork() cost the mock kernel nothing, and the last close is the one that counts."""
     output = machine.run(f"""

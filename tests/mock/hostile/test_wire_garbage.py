@@ -24,7 +24,7 @@ from amdgpu_hw.uapi import drm as core
 from .audited_machine import AuditedMachine, audited_machine
 from .conftest import examples
 from .gpu_client import RENDER
-from .wire_client import FD, INTERRUPT, PASSED, REQUEST, RING, WAKE, closing_fds
+from .wire_client import ARGUMENT_MAX, FD, INTERRUPT, PASSED, REQUEST, RING, WAKE, closing_fds
 
 U64_MAX = (1 << 64) - 1
 
@@ -88,6 +88,16 @@ def test_any_slots_and_messages(machine: AuditedMachine, what: list[tuple]) -> N
                     number, seq, size = details
                     rude.socket.send((struct.pack("<II", number, seq) + bytes(4000))[:size])
     machine.expect_sound()
+
+
+@pytest.mark.parametrize("size", [1, 15, 16, ARGUMENT_MAX, ARGUMENT_MAX + 1, 0xFFFFFFFF])
+def test_an_argument_of_any_size(machine: AuditedMachine, size: int) -> None:
+    """What is too small to be the argument is read from memory, where there is none; what is too large is cut."""
+    with machine.client() as rude, closing_fds(rude.open(RENDER)) as (fd,):
+        capability = struct.pack("<QQ", core.DRM_CAP_PRIME, 0)
+        rude.lie_about_argument(capability, size, size)
+        result = rude.raw_ioctl(fd, core.IOCTL_GET_CAP.request, 0)
+        assert result == (0 if size >= len(capability) else -errno.EFAULT)
 
 
 def test_unknown_operations_are_enosys(machine: AuditedMachine) -> None:

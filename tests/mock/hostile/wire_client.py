@@ -29,9 +29,15 @@ IDLE, REQUEST, PASS_FD, REPLY = range(4)
 RING, INTERRUPT, PASSED, WAKE, FD = range(1, 6)
 
 _STATE, _CLIENT_SLEEPS, _SEQ, _OP, _RESULT, _PASSED, _HAS_FD, _TEXT = 0, 4, 20, 24, 72, 80, 88, 144
+_ARGUMENT_SIZE, _ANSWER_ROOM, _ANSWER_SIZE, _ARGUMENT = (_TEXT + 1024 + 4 * index for index in range(4))
+ARGUMENT_MAX = 256
 _CALL = struct.Struct("<IIiQ4Q")
 """From seq on: seq, op, fd, (padding is none), inode, arguments."""
 _PR_SET_PTRACER = 0x59616D61
+
+_libc = ctypes.CDLL(None)
+for _copy in (_libc.pread, _libc.pwrite):
+    _copy.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_long]
 
 
 @dataclass
@@ -55,9 +61,8 @@ class WireClient:
         while not self.received:
             if self._receive() is None:
                 raise ConnectionRefusedError("the mock kernel hung up before it gave a slot")
-        slot = self.received.pop()
-        self.slot = mmap.mmap(slot, 4096)
-        os.close(slot)
+        self._slot_fd = self.received.pop()
+        self.slot = mmap.mmap(self._slot_fd, 4096)
         self.seq = 0
 
     def close(self) -> None:
@@ -68,6 +73,7 @@ class WireClient:
         self.received.clear()
         if not self.slot.closed:
             self.slot.close()
+            os.close(self._slot_fd)
 
     def __enter__(self) -> WireClient:
         return self
@@ -104,6 +110,17 @@ class WireClient:
                 self._receive(deadline)
         fds, self.received = self.received, []
         return Reply(struct.unpack_from("<q", self.slot, _RESULT)[0], fds)
+
+    def send_argument(self, argument: int, size: int) -> None:
+        """Have the argument of the next ioctl travel with it, as far as it is there."""
+        copied = _libc.pwrite(self._slot_fd, argument, size, _ARGUMENT) if size <= ARGUMENT_MAX else 0
+        struct.pack_into("<II", self.slot, _ARGUMENT_SIZE, copied if copied == size else 0, size)
+
+    def receive_answer(self, argument: int) -> bool:
+        """Take what the last ioctl has made of its argument; False where it cannot be written."""
+        size = self._load(_ANSWER_SIZE)
+        struct.pack_into("<II", self.slot, _ARGUMENT_SIZE, 0, 0)
+        return not size or _libc.pread(self._slot_fd, argument, size, _ARGUMENT) == size
 
     def call(self, op: int, fd: int = -1, ino: int = 0, args: tuple[int, ...] = (), text: bytes = b"") -> Reply:
         """Make a call."""
@@ -162,9 +179,16 @@ class WireClient:
         """Overwrite the slot's beginning, the state too."""
         self.slot[: len(content)] = content
 
+    def lie_about_argument(self, content: bytes, size: int, room: int) -> None:
+        """Say of the next ioctl's argument what need not be so."""
+        struct.pack_into("<II", self.slot, _ARGUMENT_SIZE, size, room)
+        self.slot[_ARGUMENT : _ARGUMENT + len(content)] = content
+
     def lie_about_descriptor(self, number: int) -> int:
         """Take the descriptor a call brings, close it, and say that it has another number; the call's result."""
+        deadline = time.monotonic() + PATIENCE_S
         while self._load(_STATE) != PASS_FD:
+            assert time.monotonic() < deadline, f"call {self.seq} brings no descriptor"
             time.sleep(0.001)
         while not self.received:
             self._receive()

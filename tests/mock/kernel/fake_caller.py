@@ -18,11 +18,20 @@ from amdgpu_hw.uapi.layout import Ioctl
 
 MEMORY_BASE = 0x7000_0000_0000
 MEMORY_SIZE = 1 << 20
+PATIENCE_S = 30.0
+"""Longer than anything takes that has an end, however busy the host is."""
 
 
 def boot(variant: str = "base") -> Kernel:
     """A kernel of the named variant, without any driver."""
     return Kernel(VARIANTS[variant])
+
+
+def settle(kernel: Kernel) -> None:
+    """Run a kernel's timers that are due and all queued work."""
+    give_up = time.monotonic() + PATIENCE_S
+    while kernel.run_pending() == 0:
+        assert time.monotonic() < give_up, f"the kernel has not come to rest in {PATIENCE_S:g} s"
 
 
 class IoctlError(OSError):
@@ -65,7 +74,7 @@ class Call:
         self.caller.settle()
         return self
 
-    def wait(self, limit_s: float = 30.0) -> Call:
+    def wait(self, limit_s: float = PATIENCE_S) -> Call:
         """Run the kernel, and let real time pass, until the call has ended."""
         give_up = time.monotonic() + limit_s
         while not self.done:
@@ -263,8 +272,7 @@ class FakeCaller:
 
     def settle(self) -> None:
         """Run the kernel's timers that are due and all queued work."""
-        while self.kernel.run_pending() == 0:
-            pass
+        settle(self.kernel)
 
 
 def _references(file: File) -> int:

@@ -157,8 +157,10 @@ def test_a_second_reset_during_the_first_does_nothing() -> None:
     client = Client(adev)
     reset_by_user(adev)
     reset_by_user(adev)
+    deadline = adev.kernel.now() + 30_000_000_000
     while adev.in_reset:
         adev.kernel.run_pending()
+        assert adev.kernel.now() < deadline, "the reset does not end"
     assert client.log().count("GPU reset begin!") == client.log().count("succeeded!") == 1
 
 

@@ -8,7 +8,7 @@ import time
 from typing import Any
 
 import pytest
-from fake_caller import Call, FakeCaller, boot
+from fake_caller import Call, FakeCaller, boot, settle
 
 from amdgpu_hw.mock.kernel.dma_fence import DmaFence, dma_fence_context_alloc
 from amdgpu_hw.mock.kernel.errno_ import KernelError
@@ -73,8 +73,7 @@ class Bench:
         return job
 
     def run(self) -> None:
-        while self.kernel.run_pending() == 0:
-            pass
+        settle(self.kernel)
 
     def end(self, job: DrmSchedJob, error: int = 0) -> None:
         """The hardware finishes a job."""

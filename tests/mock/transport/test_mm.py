@@ -16,6 +16,8 @@ import pytest
 from amdgpu_hw.mock.kernel.errno_ import KernelError
 from amdgpu_hw.mock.transport_mm import ClientMm, read_vmas
 
+from .conftest import PATIENCE_S
+
 PAGE = 4096
 SCRIPT = """
 import ctypes, mmap, os, sys
@@ -44,7 +46,9 @@ class Process:
         assert self.popen.stdin is not None
         self.popen.stdin.write("\n")
         self.popen.stdin.flush()
+        deadline = time.monotonic() + PATIENCE_S
         while "sleep" not in Path(f"/proc/{self.popen.pid}/comm").read_text(encoding="utf-8"):
+            assert time.monotonic() < deadline, "the process does not run another program"
             time.sleep(0.01)
 
 
