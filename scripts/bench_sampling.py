@@ -44,12 +44,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     taken: dict[str, list[float]] = json.loads(result.stdout)
     title = f"{options.repetitions} x {options.samples} samples of 7 ioctls, mock {options.gpu}, {options.kernel}"
     table = Table(title=title, title_justify="left")
-    for index, column in enumerate(("way", "us per sample", "ratio", "quartiles", "fastest tenth", "its ratio")):
-        table.add_column(column, justify="right" if index else "left")
-    undisturbed = {name: statistics.quantiles(times, n=10)[0] for name, times in taken.items()}
+    for index, column in enumerate(("way", "us per sample", "ratio", "quartiles", "fastest tenth", "ratio")):
+        table.add_column(column, justify="right" if index else "left", no_wrap=True)
+    undisturbed = {name: statistics.quantiles(times, n=10, method="inclusive")[0] for name, times in taken.items()}
     for name, times in taken.items():
         ratios = [time / bare for time, bare in zip(times, taken[BARE], strict=True)]
-        low, middle, high = statistics.quantiles(ratios, n=4)
+        low, middle, high = statistics.quantiles(ratios, n=4, method="inclusive")
         table.add_row(
             name,
             f"{statistics.median(times) / 1000:.1f}",
@@ -58,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             f"{undisturbed[name] / 1000:.1f}",
             f"{undisturbed[name] / undisturbed[BARE]:.3f}",
         )
-    console = Console()
+    console = Console(width=110)
     console.print(table)
     load = os.getloadavg()[0]
     console.print(f"{len(os.sched_getaffinity(0))} CPUs, load {load:.1f}, Linux {os.uname().release}")

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""The command line: ``amdgpu-hw list | info | validate | mock | bugs | console``; ``python -m amdgpu_hw`` is the same.
+"""The command line: ``amdgpu-hw list | info | validate | latency | overlap | mock | bugs | console``.
+
+``python -m amdgpu_hw`` is the same.
 
 Exit status: 0 if nothing is broken and something was proven, 1 if something is broken, 2 if the environment allows no
 verdict. Whatever goes wrong is told in one sentence.
@@ -11,7 +13,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from amdgpu_hw.cli import bugs, console, gpus, mock, validate
+from amdgpu_hw.cli import bugs, console, gpus, latency, mock, overlap, validate
 from amdgpu_hw.errors import AmdgpuHwError
 from amdgpu_hw.on_mock import UNUSABLE
 from amdgpu_hw.verdict.machine import package_version
@@ -48,6 +50,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=package_version())
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for module in (gpus, validate, mock, bugs, console):
+    for module in (gpus, validate, latency, overlap, mock, bugs, console):
         module.add_commands(commands)
     return parser

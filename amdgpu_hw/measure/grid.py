@@ -110,7 +110,7 @@ QUICK = Options(
     sizes=(64 * KiB,),
     blocks=6,
     null_blocks=6,
-    samples=4,
+    samples=3,
     warm_up=2,
 )
 """A first look, in a few seconds."""

@@ -31,7 +31,7 @@ PIECES = 64
 # Calibration: how often to try, how near is near enough, and of how many jobs the shortest counts.
 _TRIALS = 6
 _TOLERANCE = 0.15
-_TRIAL_JOBS = 3
+_TRIAL_JOBS = 5
 _FIRST_BYTES = 512 * KiB
 _IB_MULTIPLE = 16
 

@@ -84,8 +84,8 @@ class Options:
         return {name: getattr(self, name) for name in names}
 
 
-QUICK = Options(frames=6, null_blocks=0)
-"""A first look, in a few seconds; too short for an A/A run."""
+QUICK = Options(frames=4)
+"""A first look, in a few seconds."""
 
 
 @dataclass(frozen=True, slots=True)

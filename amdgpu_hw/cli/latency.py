@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: MIT
+"""``amdgpu-hw latency``: how long an unmap takes to become effective, with the flag and without."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from amdgpu_hw.cli.measuring import add_measuring_options, carry_out, measure_here_or_on_mock, require_packages, words
+from amdgpu_hw.errors import HarnessError
+
+if TYPE_CHECKING:
+    from amdgpu_hw.measure.grid import Options
+
+__all__ = ("add_commands",)
+
+_OWN = ("loads", "operations", "mappings", "sizes", "blocks", "null-blocks", "samples", "job-ms", "timeout")
+
+
+def add_commands(commands: Any) -> None:
+    """Declare the command."""
+    parser = commands.add_parser(
+        "latency",
+        help="measure how long unmaps take to become effective",
+        description=(
+            "Measures, for each cell of a grid (load x operation x mapping x size), how long the ioctl, its update "
+            "fence and an unrelated submission right after it take, with AMDGPU_VM_EXPLICIT_SYNC and without, in "
+            "interleaved rounds, beside an A/A run. Prints a table, writes the result file and plots."
+        ),
+        allow_abbrev=False,
+    )
+    add_measuring_options(parser)
+    parser.add_argument(
+        "--loads",
+        metavar="LIST",
+        help="of idle and engines with jobs in flight (default: idle, gfx x4, compute x4, sdma x4)",
+    )
+    parser.add_argument("--operations", metavar="LIST", help="of UNMAP, CLEAR, REPLACE (default: all)")
+    parser.add_argument("--mappings", metavar="LIST", help="of PRT, always-valid, ordinary (default: all)")
+    parser.add_argument("--sizes", metavar="LIST", help="bytes, K, M or G (default: 4K,64K,2M,1G)")
+    parser.add_argument(
+        "--blocks", metavar="N", type=int, help="of four interleaved rounds per cell; 6 or more to judge (default: 8)"
+    )
+    parser.add_argument(
+        "--null-blocks", metavar="N", type=int, help="blocks of the A/A run per cell; 6 or more to judge (default: 6)"
+    )
+    parser.add_argument("--samples", metavar="N", type=int, help="of each round (default: 20)")
+    parser.add_argument("--job-ms", metavar="MS", type=float, help="how long a job of the load lasts (default: 1)")
+    parser.add_argument("--timeout", metavar="S", type=float, help="bound of each wait (default: 5)")
+    parser.set_defaults(run=run_latency, takes_rest=False)
+
+
+def run_latency(options: argparse.Namespace, _rest: Sequence[str]) -> int:
+    """Measure on the GPU that is asked for, or on a mock one."""
+    require_packages()
+    given = {name: getattr(options, name.replace("-", "_")) for name in _OWN}
+    wanted = _options(options)
+    return measure_here_or_on_mock("latency", options, given, lambda output: _measure(options, wanted, output))
+
+
+def _measure(options: argparse.Namespace, wanted: Options, output: Path) -> int:
+    from amdgpu_hw.measure import plots, report
+    from amdgpu_hw.measure.latency import Latency
+
+    return carry_out(
+        options,
+        output,
+        lambda gpu, conditions: Latency(gpu, wanted, conditions),
+        wanted.shape,
+        report.latency_report,
+        plots.save_latency,
+    )
+
+
+def _options(options: argparse.Namespace) -> Options:
+    """The grid that was asked for. Raises `HarnessError`."""
+    from amdgpu_hw.measure.grid import MAPPINGS, OPERATIONS, QUICK, Options, parse_load, parse_size
+
+    changes: dict[str, Any] = {
+        "loads": options.loads and tuple(map(parse_load, words(options.loads))),
+        "operations": options.operations and _choice("operations", options.operations, OPERATIONS),
+        "mappings": options.mappings and _choice("mappings", options.mappings, MAPPINGS),
+        "sizes": options.sizes and tuple(map(parse_size, words(options.sizes))),
+        "blocks": options.blocks,
+        "null_blocks": options.null_blocks,
+        "samples": options.samples,
+        "job_ns": options.job_ms and round(options.job_ms * 1e6),
+        "timeout_ns": options.timeout and round(options.timeout * 1e9),
+    }
+    start = QUICK if options.quick else Options()
+    return replace(start, **{name: value for name, value in changes.items() if value is not None})
+
+
+def _choice(name: str, text: str, known: Sequence[str]) -> tuple[str, ...]:
+    by_name = {each.lower(): each for each in known}
+    try:
+        return tuple(by_name[word.lower()] for word in words(text))
+    except KeyError as error:
+        raise HarnessError(
+            f"there is nothing called {error} among the {name}: choose from {', '.join(known)}"
+        ) from None

@@ -1,0 +1,240 @@
+# SPDX-License-Identifier: MIT
+"""What ``amdgpu-hw latency`` and ``overlap`` share: where to measure, the conditions, progress, keeping the result."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from rich.console import Console, RenderableType
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from amdgpu_hw.cli.bugs import add_bug_option
+from amdgpu_hw.discovery import list_gpus
+from amdgpu_hw.errors import AmdgpuHwError, HarnessError
+from amdgpu_hw.mock.machine import DEFAULT_GPU
+from amdgpu_hw.mock.planting import kernel_of
+from amdgpu_hw.on_mock import UNUSABLE, run_on_mock
+from amdgpu_hw.verdict.table import render
+
+if TYPE_CHECKING:
+    from amdgpu_hw.gpu import Gpu
+    from amdgpu_hw.measure.model import Conditions, Result, Scalar
+
+__all__ = ("Run", "add_measuring_options", "carry_out", "measure_here_or_on_mock", "require_packages", "words")
+
+MOCK_GPU_TIME = 32.0
+"""Factor on a mock GPU's modelled time: with less the mock needs longer for the load's work than the GPU would, and
+nothing would be in flight when it should be."""
+
+PSTATE_NAMES = ("peak", "standard", "min-sclk", "min-mclk", "none")
+SAVE_EVERY_S = 2.0
+_REFRESH_EVERY_S = 0.25
+_WIDE = 160
+"""Columns when the output is no terminal."""
+
+
+class Run(Protocol):
+    """A measurement that is carried out step by step."""
+
+    notes: list[str]
+
+    @property
+    def result(self) -> Result:
+        """What there is so far."""
+
+    @property
+    def expected_ns(self) -> int:
+        """About how long it takes: the sum of what the steps say."""
+
+    def measure(self) -> Iterator[tuple[int, str]]:
+        """Do it; each step yields about how long it was expected to take (ns), and what it was."""
+
+
+def add_measuring_options(parser: argparse.ArgumentParser) -> None:
+    """Declare the options that both commands have."""
+    parser.add_argument("--gpu", metavar="GPU", help="PCI address, render node or name (default: the first GPU)")
+    parser.add_argument(
+        "--mock", metavar="NAME", nargs="?", const=DEFAULT_GPU, help=f"on a mock machine with this GPU ({DEFAULT_GPU})"
+    )
+    parser.add_argument("--kernel", metavar="VARIANT", help="the mock machine's kernel (implies --mock)")
+    add_bug_option(parser, " (implies --mock)")
+    parser.add_argument(
+        "--gpu-time",
+        metavar="FACTOR",
+        type=float,
+        default=MOCK_GPU_TIME,
+        help=f"how much slower than modelled a mock GPU is (default: {MOCK_GPU_TIME:g}, slower than the mock itself)",
+    )
+    parser.add_argument("--quick", action="store_true", help="a first look, in less than ten seconds")
+    parser.add_argument("--output", metavar="FILE", help="the result file (default: one in results/)")
+    parser.add_argument("--no-plots", action="store_true", help="write no pictures beside the result file")
+    parser.add_argument(
+        "--pstate", choices=PSTATE_NAMES, default="peak", help="the clocks' stable power state (default: peak)"
+    )
+    parser.add_argument(
+        "--cpu", metavar="N", help="the CPU to measure on, or 'any' (default: latency the last one, overlap any)"
+    )
+
+
+def measure_here_or_on_mock(
+    command: str, options: argparse.Namespace, given: Mapping[str, object], here: Callable[[Path], int]
+) -> int:
+    """Measure on this machine's GPU, or do the same again on a mock machine; returns the exit status.
+
+    ``given`` are the command's own options as they were given, by name; ``here`` gets the result file.
+    """
+    _cpu(options.cpu)  # a wrong one is told before a machine is started
+    if options.mock is None and options.kernel is None and not options.bug:
+        if options.gpu is not None or list_gpus():
+            return here(_output(command, options, (options.gpu or "gpu").replace("/", "-").strip("-")))
+        print(f"There is no amdgpu GPU here: measuring a MOCK {DEFAULT_GPU}, all times are simulated.", file=sys.stderr)
+    if not 0 < options.gpu_time <= 1e6:
+        raise HarnessError(f"--gpu-time is a factor of more than 0 and at most 1e6, not {options.gpu_time:g}")
+    gpu, kernel = options.mock or DEFAULT_GPU, options.kernel or kernel_of(options.bug)
+    output = _output(command, options, "-".join((gpu, kernel, *options.bug)))
+    shared = {"gpu": options.gpu, "output": str(output), "pstate": options.pstate, "cpu": options.cpu}
+    switches = {"quick": options.quick, "no-plots": options.no_plots}
+    arguments = [sys.executable, "-m", "amdgpu_hw", command]
+    for name, value in (shared | switches | dict(given)).items():
+        if value is True:
+            arguments.append(f"--{name}")
+        elif value not in (None, False):
+            arguments.append(f"--{name}={value}")
+    return run_on_mock(arguments, [gpu], kernel, gpu_time=options.gpu_time, bugs=options.bug)
+
+
+def carry_out(
+    options: argparse.Namespace,
+    output: Path,
+    prepare: Callable[[Gpu, Conditions], Run],
+    shape: Mapping[str, Scalar],
+    show: Callable[[Any], RenderableType],
+    plot: Callable[[Any, Path], list[Path]],
+) -> int:
+    """Open the GPU, hold its conditions, carry out what ``prepare`` returns, keep the result, show it.
+
+    Whatever ends the run, what was measured until then is saved.
+    """
+    from amdgpu_hw.gpu import open_gpu
+    from amdgpu_hw.measure.conditions import PinnedCpu, StablePstate, read_conditions
+
+    run = None
+    status = UNUSABLE
+    try:
+        with ExitStack() as held:
+            gpu = held.enter_context(open_gpu(options.gpu))
+            pstate = held.enter_context(StablePstate(gpu, options.pstate))
+            pinned = held.enter_context(PinnedCpu(_cpu(options.cpu)))
+            run = prepare(gpu, read_conditions(gpu, pstate.name, pinned.cpu, shape))
+            if pstate.why_not:
+                run.notes.append(f"the clocks were not held: {pstate.why_not}")
+            status = _take_steps(run, output)
+    except AmdgpuHwError as error:
+        if run is None:
+            raise
+        # Closing what is hung or gone fails, too; that must not cost what was measured before.
+        print(f"amdgpu-hw: when closing: {error}", file=sys.stderr)
+    if not run.result.samples:
+        print("amdgpu-hw: no sample was taken, so nothing is saved", file=sys.stderr)
+        return UNUSABLE
+    colour = sys.stdout.isatty()
+    width = shutil.get_terminal_size().columns if colour else _WIDE
+    print(render(show(run.result), width, colour), end="")
+    pictures = [] if options.no_plots else plot(run.result, output.with_suffix(""))
+    print("\n".join(str(path) for path in (output, *pictures)))
+    return status
+
+
+def _take_steps(run: Run, output: Path) -> int:
+    """Carry the run out, saving what there is every few seconds and at the end; returns the exit status."""
+    status, saved, shown = 0, 0.0, 0.0
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
+    with Progress(
+        *columns,
+        TextColumn("left"),
+        TimeRemainingColumn(elapsed_when_finished=False),
+        console=console,
+        auto_refresh=False,  # a thread that draws would take the CPU from the one that measures
+        transient=True,
+        disable=not console.is_terminal,
+    ) as progress:
+        task = progress.add_task("measuring", total=run.expected_ns)
+        try:
+            for expected, what in run.measure():
+                now = time.monotonic()
+                progress.update(task, advance=expected, description=what, refresh=now - shown > _REFRESH_EVERY_S)
+                shown = now if now - shown > _REFRESH_EVERY_S else shown
+                if now - saved > SAVE_EVERY_S:
+                    _save(run, output)
+                    saved = time.monotonic()
+        except KeyboardInterrupt:
+            run.notes.append("interrupted by the user")
+            print("amdgpu-hw: interrupted; what was measured is kept", file=sys.stderr)
+            status = UNUSABLE
+        except AmdgpuHwError as error:
+            first = _first(error)
+            run.notes.append(f"ended early: {first}")
+            print(f"amdgpu-hw: {first}", file=sys.stderr)
+            status = UNUSABLE
+        finally:
+            _save(run, output)
+    return status
+
+
+def _first(error: BaseException) -> BaseException:
+    """What went wrong first: giving things back on a hung or lost GPU fails, too, and is not worth telling."""
+    while isinstance(error.__context__, AmdgpuHwError):
+        error = error.__context__
+    return error
+
+
+def _save(run: Run, output: Path) -> None:
+    from amdgpu_hw.measure.results import save
+
+    if run.result.samples:
+        save(run.result, output)
+
+
+def _cpu(wanted: str | None) -> int | None:
+    """The CPU to be pinned to; None for any."""
+    allowed = os.sched_getaffinity(0)
+    if wanted == "any":
+        return None
+    if wanted is None:
+        return max(allowed)
+    if not wanted.isdigit() or int(wanted) not in allowed:
+        numbers = ", ".join(map(str, sorted(allowed)))
+        raise HarnessError(f"this process may not run on CPU '{wanted}': choose one of {numbers}, or 'any'")
+    return int(wanted)
+
+
+def require_packages() -> None:
+    """Raise `HarnessError` where what measuring needs is not installed: validating works without."""
+    missing = [name for name in ("numpy", "scipy", "matplotlib") if find_spec(name) is None]
+    if missing:
+        raise HarnessError(f"measuring needs {', '.join(missing)}: install them with pip install -e '.[measure]'")
+
+
+def words(text: str) -> list[str]:
+    """The members of a list that was given on the command line. Raises `HarnessError` for an empty one."""
+    found = [word.strip() for word in text.split(",") if word.strip()]
+    if not found:
+        raise HarnessError(f"a list such as 'one,two' is needed, not '{text}'")
+    return found
+
+
+def _output(command: str, options: argparse.Namespace, subject: str) -> Path:
+    if options.output is not None:
+        return Path(options.output).with_suffix(".json")
+    return Path("results") / f"{command}-{subject}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.json"

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: MIT
+"""``amdgpu-hw overlap``: what sparse binding does to frames that overlap with it, with the flag and without."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from amdgpu_hw.cli.measuring import add_measuring_options, carry_out, measure_here_or_on_mock, require_packages
+
+if TYPE_CHECKING:
+    from amdgpu_hw.measure.overlap import Options
+
+__all__ = ("add_commands",)
+
+_OWN = ("frame-ms", "budget-ms", "rate", "background-ms", "frames", "blocks", "null-blocks", "timeout")
+
+
+def add_commands(commands: Any) -> None:
+    """Declare the command."""
+    parser = commands.add_parser(
+        "overlap",
+        help="measure what sparse binding does to frames",
+        description=(
+            "Renders frames of a given GPU length at a frame budget while another thread binds and unbinds tiles of "
+            "the same address space, with AMDGPU_VM_EXPLICIT_SYNC and without, in interleaved stretches. Prints a "
+            "table, writes the result file and plots."
+        ),
+        allow_abbrev=False,
+    )
+    add_measuring_options(parser)
+    parser.add_argument("--frame-ms", metavar="MS", type=float, help="GPU time of an undisturbed frame (default: 8)")
+    parser.add_argument("--budget-ms", metavar="MS", type=float, help="from frame to frame (default: 16.7)")
+    parser.add_argument("--rate", metavar="HZ", type=float, help="binds and unbinds per second (default: 120)")
+    parser.add_argument(
+        "--background-ms",
+        metavar="MS",
+        type=float,
+        help="length of the jobs on another queue, 0 for none (default: 25)",
+    )
+    parser.add_argument("--frames", metavar="N", type=int, help="of each stretch (default: 60)")
+    parser.add_argument("--blocks", metavar="N", type=int, help="of four interleaved stretches; 6 or more to judge")
+    parser.add_argument("--null-blocks", metavar="N", type=int, help="blocks of the A/A run")
+    parser.add_argument("--timeout", metavar="S", type=float, help="bound of each wait (default: 5)")
+    # Three threads: on one CPU they would wait for each other.
+    parser.set_defaults(run=run_overlap, takes_rest=False, cpu="any")
+
+
+def run_overlap(options: argparse.Namespace, _rest: Sequence[str]) -> int:
+    """Measure on the GPU that is asked for, or on a mock one."""
+    require_packages()
+    given = {name: getattr(options, name.replace("-", "_")) for name in _OWN}
+    wanted = _options(options)
+    return measure_here_or_on_mock("overlap", options, given, lambda output: _measure(options, wanted, output))
+
+
+def _measure(options: argparse.Namespace, wanted: Options, output: Path) -> int:
+    from amdgpu_hw.measure import plots, report
+    from amdgpu_hw.measure.overlap import Overlap
+
+    return carry_out(
+        options,
+        output,
+        lambda gpu, conditions: Overlap(gpu, wanted, conditions),
+        wanted.shape,
+        report.overlap_report,
+        plots.save_overlap,
+    )
+
+
+def _options(options: argparse.Namespace) -> Options:
+    """The run that was asked for. Raises `HarnessError`."""
+    from amdgpu_hw.measure.overlap import QUICK, Options
+
+    changes: dict[str, Any] = {
+        "frame_ns": _scaled(options.frame_ms, 1e6),
+        "budget_ns": _scaled(options.budget_ms, 1e6),
+        "rate_hz": options.rate,
+        "background_ns": _scaled(options.background_ms, 1e6),
+        "frames": options.frames,
+        "blocks": options.blocks,
+        "null_blocks": options.null_blocks,
+        "timeout_ns": _scaled(options.timeout, 1e9),
+    }
+    start = QUICK if options.quick else Options()
+    return replace(start, **{name: value for name, value in changes.items() if value is not None})
+
+
+def _scaled(value: float | None, factor: float) -> int | None:
+    return None if value is None else round(value * factor)

@@ -1,0 +1,12 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""What sparse binding does to frames that overlap with it, with the flag and without: `amdgpu-hw overlap`."""
+
+from __future__ import annotations
+
+import sys
+
+from amdgpu_hw.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main(["overlap", *sys.argv[1:]]))

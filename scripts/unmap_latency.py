@@ -1,0 +1,12 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""How long an unmap takes to become effective, with the flag and without: `amdgpu-hw latency`."""
+
+from __future__ import annotations
+
+import sys
+
+from amdgpu_hw.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main(["latency", *sys.argv[1:]]))
