@@ -2,8 +2,8 @@
 """Closing a buffer while an update waits for its input fence: how long the memory stays.
 
 Closing queues the clearing of the buffer's mappings behind that update, and the memory cannot go before (O7). What is
-seen of the memory is noted, not judged: other processes allocate and free as well. Nothing else may run on the GPU
-meanwhile, because the wiping of freed VRAM is one queue of the device (KERNEL.md E2).
+seen of the memory is noted, not judged: other processes allocate and free as well. The wiping of freed VRAM is one
+queue of the whole device, so others who allocate VRAM meanwhile wait with it (KERNEL.md E2).
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ SIZE = 16 * MiB
     "closing a buffer returns at once although an update waits for its input fence",
     needs=("explicit_sync", "update_fence", "input_fence"),
     rule="GEM_CLOSE queues page-table work, it does not wait for it (KERNEL.md 3.8).",
+    stalls=True,
 )
 def test_closing_a_buffer_does_not_wait_for_an_input_fence(
     gpu: Gpu, shut_fence: ShutFence, must: Must, always_valid: Buffer
