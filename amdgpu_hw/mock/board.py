@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from functools import partial
 from pathlib import Path
 
 from amdgpu_hw.mock import sysfs
@@ -16,12 +17,17 @@ from amdgpu_hw.mock.kernel.kernel import Kernel
 from amdgpu_hw.mock.kernel.log import LogLine
 from amdgpu_hw.mock.planting import PlantedBug, plant, with_bugs
 from amdgpu_hw.mock.testbed_sysfs import TestbedSysfs
-from amdgpu_hw.mock.transport import Transport
+from amdgpu_hw.mock.transport import HEARD_MODE, Transport
 from amdgpu_hw.mock.umockdev import Testbed
 from amdgpu_hw.mock.variants import Variant
 from amdgpu_hw.uapi.drm import DRM_MINOR_RENDER_BASE
 
 __all__ = ("Board", "Busy")
+
+
+_RESCAN = "/sys/bus/pci/rescan"
+_HEARD = HEARD_MODE | 0o600
+"""Root alone may write such files; here the machine belongs to its user, and the mock kernel has to read them."""
 
 
 class Busy(Exception):
@@ -74,11 +80,14 @@ class Board:
         self._without = tuple(without)
         self._log_paths = tuple(log_files)
         self._log_files: list[_LogFile] = []
+        self._removed: list[AmdgpuDevice] = []
+        """Devices whose GPU has been found again since; files may still be open on them."""
         self._lift_bugs: Callable[[], None] = plant(())
         self.testbed = Testbed(directory)
         self._boot(variant, bugs)
         self.transport = Transport(self.kernel, directory, self.testbed.root)
         self._sysfs = TestbedSysfs(self.testbed, self.transport.watch, self.transport.publish_nodes)
+        self.transport.on_settle = self._sysfs.handle_writes
         self._connect_sysfs()
 
     def reboot(self, variant: Variant, bugs: Sequence[PlantedBug] = ()) -> None:
@@ -92,8 +101,9 @@ class Board:
             raise Busy(f"clients of this machine have {files} files open, which a reboot would take away")
         old = self.kernel
         old.coredumps.clear(old)
-        for adev in self.adevs:
+        for adev in (*self.adevs, *self._removed):
             adev.gpu.close()
+        self._removed.clear()
         for log_file in self._log_files:
             log_file.close()
         self._boot(variant, bugs)
@@ -102,10 +112,44 @@ class Board:
         self.transport.publish_nodes()
         old.log.listeners.clear()
 
+    def rescan(self) -> None:
+        """Find GPUs again that were unplugged (`pci_rescan_bus`); files that were open before stay dead.
+
+        The new device has the minors of the old one, also while that is still open somewhere.
+        """
+        for index, adev in enumerate(self.adevs):
+            if adev.ddev.unplugged:
+                self._removed.append(adev)
+                self.adevs[index] = self._probe(index)
+                self._connect_gpu(self.adevs[index])
+                self.transport.publish_nodes()
+                self.adevs[index].ddev.announce()
+
     def _connect_sysfs(self) -> None:
         self.kernel.sysfs = self._sysfs
         for adev in self.adevs:
-            amdgpu_mem_info_init(adev)
+            self._connect_gpu(adev)
+        self.testbed.add_file(_RESCAN, _HEARD)
+        self._when_set(_RESCAN, self.rescan)
+
+    def _connect_gpu(self, adev: AmdgpuDevice) -> None:
+        """Show what changes of a GPU, and listen to what user space writes."""
+        amdgpu_mem_info_init(adev)
+        remove = f"{adev.syspath}/remove"
+        self.testbed.add_file(remove, _HEARD)
+        self._when_set(remove, partial(amdgpu_drv.remove, adev))
+
+    def _when_set(self, path: str, action: Callable[[], None]) -> None:
+        """Do something whenever a number that is not 0 is written to a file in /sys."""
+        file = self._host(path)
+
+        def written() -> None:
+            if file.read_text(encoding="ascii", errors="replace").strip("0 \n"):
+                action()
+            if file.exists():
+                self._sysfs.tell_of_write(path, written)
+
+        self._sysfs.tell_of_write(path, written)
 
     def _boot(self, variant: Variant, bugs: Sequence[PlantedBug]) -> None:
         self._lift_bugs()
@@ -116,14 +160,7 @@ class Board:
         kernel.log.info(f"Linux mock kernel '{variant.name}': {variant.summary}")
         for bug in bugs:
             kernel.log.warn(f"planted bug {bug.name}: {bug.description}")
-        self.adevs = [amdgpu_drv.probe(kernel, identity, index) for index, identity in enumerate(self.gpus)]
-        for adev in self.adevs:
-            index = adev.index
-            self._plug(adev.syspath, sysfs.describe_gpu(adev.identity, index, index, _render_minor(index)))
-            for name in ("gfx_reset_mask", "compute_reset_mask", "sdma_reset_mask"):
-                (self._host(adev.syspath) / name).unlink(missing_ok=True)
-            for name, text in amdgpu_reset_masks(adev).items():
-                self.testbed.set_attribute(adev.syspath, name, text)
+        self.adevs = [self._probe(index) for index in range(len(self.gpus))]
         if "vgem" not in self._without:
             index = len(self.gpus)
             vgem_drv.probe(kernel, index)
@@ -133,6 +170,15 @@ class Board:
         for node in kernel.nodes.values():
             if not node.major:
                 self.testbed.add_file(node.path)
+
+    def _probe(self, index: int) -> AmdgpuDevice:
+        adev = amdgpu_drv.probe(self.kernel, self.gpus[index], index)
+        self._plug(adev.syspath, sysfs.describe_gpu(adev.identity, index, index, _render_minor(index)))
+        for name in ("gfx_reset_mask", "compute_reset_mask", "sdma_reset_mask"):
+            (self._host(adev.syspath) / name).unlink(missing_ok=True)
+        for name, text in amdgpu_reset_masks(adev).items():
+            self.testbed.set_attribute(adev.syspath, name, text)
+        return adev
 
     def _plug(self, syspath: str, description: str) -> None:
         """Show a device in /sys, unless it is there already."""

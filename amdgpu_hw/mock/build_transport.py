@@ -14,6 +14,7 @@ enum wire_op {
     WIRE_OPEN, WIRE_IOCTL, WIRE_MMAP, WIRE_FLUSH, WIRE_FSTAT, WIRE_LSEEK, WIRE_NAME, WIRE_FDINFO, WIRE_SETTLE, ...
 };
 static char *const WIRE_ENVIRONMENT;
+#define WIRE_HEARD_MODE ...
 """
 """What Python needs of wire.h; the compiler fills in the values."""
 

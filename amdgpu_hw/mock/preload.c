@@ -189,9 +189,15 @@ static void settle(void)
 	errno = error;
 }
 
+/* Whether the kernel hears of it when an ordinary file, one below /sys, has been written to and is closed. */
+static bool is_heard(const struct stat *st)
+{
+	return S_ISREG(st->st_mode) && st->st_mode & WIRE_HEARD_MODE;
+}
+
 EXPORT int close(int fd)
 {
-	struct stat st;
+	struct stat st = { 0 };
 	int64_t result;
 
 	if (!on_machine())
@@ -200,8 +206,12 @@ EXPORT int close(int fd)
 		errno = EBADF;
 		return -1;
 	}
-	if (!is_mock_file(fd, &st))
-		return NEXT(close)(fd);
+	if (!is_mock_file(fd, &st)) {
+		result = NEXT(close)(fd);
+		if (is_heard(&st))
+			settle();
+		return result;
+	}
 	result = flush(fd, &st);
 	if (syscall(SYS_close, fd))
 		return -1;
@@ -210,36 +220,52 @@ EXPORT int close(int fd)
 	return result == -ENODEV ? 0 : to_errno(result);
 }
 
-/* What dup2() onto `fd` does to it first. False when the number is one of ours. */
-static bool prepare_replacement(int old, int fd)
+/* What dup2() onto `fd` does to it first. False when the number is one of ours; `*heard`: settle() afterwards. */
+static bool prepare_replacement(int old, int fd, bool *heard)
 {
-	struct stat st;
+	struct stat st = { 0 };
 
+	*heard = false;
 	if (!on_machine() || old == fd)
 		return true;
 	if (is_channel_fd(fd))
 		return false;
-	if (fcntl(old, F_GETFD) >= 0 && is_mock_file(fd, &st))
+	if (fcntl(old, F_GETFD) < 0)
+		return true;
+	if (is_mock_file(fd, &st))
 		flush(fd, &st);
+	*heard = is_heard(&st);
 	return true;
 }
 
 EXPORT int dup2(int old, int fd)
 {
-	if (!prepare_replacement(old, fd)) {
+	bool heard;
+	int result;
+
+	if (!prepare_replacement(old, fd, &heard)) {
 		errno = EBUSY;
 		return -1;
 	}
-	return NEXT(dup2)(old, fd);
+	result = NEXT(dup2)(old, fd);
+	if (heard)
+		settle();
+	return result;
 }
 
 EXPORT int dup3(int old, int fd, int flags)
 {
-	if (!prepare_replacement(old, fd)) {
+	bool heard;
+	int result;
+
+	if (!prepare_replacement(old, fd, &heard)) {
 		errno = EBUSY;
 		return -1;
 	}
-	return NEXT(dup3)(old, fd, flags);
+	result = NEXT(dup3)(old, fd, flags);
+	if (heard)
+		settle();
+	return result;
 }
 
 static void flush_range(unsigned int first, unsigned int last)

@@ -77,11 +77,10 @@ class TestbedSysfs:
     ) -> None:
         """Show a device of a class with one attribute, ``data``, that only its owner can read."""
         self._testbed.add(sysfs.describe_class_device(path, subsystem, data))
-        file = self._host(path) / "data"
-        file.chmod(0o600)
+        (self._host(path) / "data").chmod(0o600)
         for name, target in links.items():
             self.add_link(path, name, target)
-        self._tell_of_writes(file, on_write)
+        self.tell_of_write(f"{path}/data", on_write)
 
     def add_link(self, path: str, name: str, target: str) -> None:
         """Make a link in the directory of a device to another one."""
@@ -121,12 +120,17 @@ class TestbedSysfs:
 
     # -- writes to attributes -------------------------------------------------------------------------------------
 
-    def _tell_of_writes(self, file: Path, on_write: Callable[[], None]) -> None:
+    def tell_of_write(self, path: str, on_write: Callable[[], None]) -> None:
+        """Call back, once, when user space has written to a file and closed it.
+
+        The kernel handles a write inside the system call. Here it is handled before the client returns from closing
+        a file with `transport.HEARD_MODE`, and soon after that in other cases.
+        """
         if self._inotify < 0:
             self._inotify = self._libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
             self._check(self._inotify)
-            self._watch(self._inotify, self._read_events)
-        number = self._libc.inotify_add_watch(self._inotify, os.fsencode(file), _IN_CLOSE_WRITE)
+            self._watch(self._inotify, self._events_came)
+        number = self._libc.inotify_add_watch(self._inotify, os.fsencode(self._host(path)), _IN_CLOSE_WRITE)
         self._check(number)
         self._writers[number] = on_write
 
@@ -136,11 +140,18 @@ class TestbedSysfs:
             number = ctypes.get_errno()
             raise OSError(number, os.strerror(number), "inotify")
 
-    def _read_events(self) -> None:
+    def _events_came(self) -> None:
+        self.handle_writes()
+        self._watch(self._inotify, self._events_came)
+
+    def handle_writes(self) -> None:
+        """Do what writes that are over ask for."""
+        if self._inotify < 0:
+            return
         try:
             events = os.read(self._inotify, _BUFFER_SIZE)
         except BlockingIOError:
-            events = b""
+            return
         at = 0
         while at < len(events):
             number, mask, _cookie, length = _EVENT.unpack_from(events, at)
@@ -149,4 +160,3 @@ class TestbedSysfs:
             if mask & _IN_CLOSE_WRITE and on_write is not None:
                 del self._writers[number]
                 on_write()
-        self._watch(self._inotify, self._read_events)

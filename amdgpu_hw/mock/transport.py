@@ -22,10 +22,13 @@ from amdgpu_hw.mock.kernel.wait import Blocking, Task
 from amdgpu_hw.mock.transport_client import Channel, DepartedProcess, Process
 from amdgpu_hw.mock.transport_proc import file_stat, open_fdinfo
 
-__all__ = ("ENVIRONMENT", "Transport")
+__all__ = ("ENVIRONMENT", "HEARD_MODE", "Transport")
 
 ENVIRONMENT: str = ffi.string(lib.WIRE_ENVIRONMENT).decode()
 """Environment variable that tells the preload library the machine's directory."""
+
+HEARD_MODE: int = lib.WIRE_HEARD_MODE
+"""Mode bit of a file of the host: who writes to it and closes it goes on when `Transport.on_settle` has been called."""
 
 _PAGE_MASK = os.sysconf("SC_PAGE_SIZE") - 1
 
@@ -68,6 +71,8 @@ class Transport:
         self._open_files: dict[File, _OpenFile] = {}
         self._server_ends: dict[int, tuple[_OpenFile, int]] = {}
         """The file and the client's inode by our end."""
+        self.on_settle: Callable[[], None] = lambda: None
+        """Called before a client goes on that has closed a file."""
         self._watches: dict[int, Callable[[], None]] = {}
         self._last_watch = 0
         self._dying: list[tuple[Task[Any], Callable[[], None]]] = []
@@ -451,5 +456,6 @@ class Transport:
         os.close(fd)
 
     def _settle(self, channel: Channel, _event: Any) -> None:
-        """Nothing: what was closed before a request has been released when the request is looked at."""
+        """Deal with files of the host that were closed; those of ours are released when a request is looked at."""
+        self.on_settle()
         lib.transport_reply(self.handle, channel.number, 0)

@@ -45,6 +45,12 @@
 /* S_IFSOCK and permission bits that nobody gives a socket. */
 #define WIRE_FILE_MODE 0147531u
 
+/*
+ * The sticky bit, which no ordinary file in /sys has: the mock kernel hears of writes to the file (inotify), and who
+ * has closed it goes on when they have been dealt with (WIRE_SETTLE).
+ */
+#define WIRE_HEARD_MODE 01000u
+
 #define WIRE_NODES_SIZE 3072
 #define WIRE_TEXT_SIZE 1024
 #define WIRE_ARGUMENT_SIZE 256

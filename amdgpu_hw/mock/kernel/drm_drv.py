@@ -18,7 +18,7 @@ from amdgpu_hw.mock.kernel.drm_ioctl import (
     IoctlPlan,
 )
 from amdgpu_hw.mock.kernel.idr import Idr
-from amdgpu_hw.mock.kernel.kobject import KOBJ_CHANGE, KOBJ_REMOVE
+from amdgpu_hw.mock.kernel.kobject import KOBJ_ADD, KOBJ_CHANGE, KOBJ_REMOVE
 from amdgpu_hw.mock.kernel.wait import Blocking
 from amdgpu_hw.uapi.drm import DRM_MAJOR
 
@@ -151,6 +151,11 @@ class DrmDevice:
         if self.primary_minor is None:
             raise AssertionError(f"{self!r} has no primary node")
         return self.primary_minor
+
+    def announce(self) -> None:
+        """Tell udev of the nodes of a device that came while the machine ran (`drm_minor_register`)."""
+        for minor_type in self.nodes:
+            self.kernel.sysfs.uevent(self.node_syspath(minor_type), KOBJ_ADD, {})
 
     def unplug(self) -> None:
         """`drm_dev_unplug`: the nodes go away, open files answer ENODEV from now on."""
