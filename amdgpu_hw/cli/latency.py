@@ -56,23 +56,14 @@ def add_commands(commands: Any) -> None:
 def run_latency(options: argparse.Namespace, _rest: Sequence[str]) -> int:
     """Measure on the GPU that is asked for, or on a mock one."""
     require_packages()
-    given = {name: getattr(options, name.replace("-", "_")) for name in _OWN}
-    wanted = _options(options)
-    return measure_here_or_on_mock("latency", options, given, lambda output: _measure(options, wanted, output))
-
-
-def _measure(options: argparse.Namespace, wanted: Options, output: Path) -> int:
-    from amdgpu_hw.measure import plots, report
     from amdgpu_hw.measure.latency import Latency
 
-    return carry_out(
-        options,
-        output,
-        lambda gpu, conditions: Latency(gpu, wanted, conditions),
-        wanted.shape,
-        report.latency_report,
-        plots.save_latency,
-    )
+    wanted = _options(options)
+
+    def here(output: Path) -> int:
+        return carry_out(options, output, lambda gpu, conditions: Latency(gpu, wanted, conditions), wanted.shape)
+
+    return measure_here_or_on_mock("latency", options, _OWN, here)
 
 
 def _options(options: argparse.Namespace) -> Options:

@@ -8,17 +8,17 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from rich.console import Console, RenderableType
+from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from amdgpu_hw.cli.bugs import add_bug_option
+from amdgpu_hw.cli.machine_options import add_machine_options
 from amdgpu_hw.discovery import list_gpus
 from amdgpu_hw.errors import AmdgpuHwError, HarnessError
 from amdgpu_hw.mock.machine import DEFAULT_GPU
@@ -38,6 +38,10 @@ nothing would be in flight when it should be."""
 
 PSTATE_NAMES = ("peak", "standard", "min-sclk", "min-mclk", "none")
 SAVE_EVERY_S = 2.0
+SAVING_SHARE = 0.05
+"""Of the time at most, in long runs."""
+_HANDED_ON = ("gpu", "pstate", "cpu", "quick", "no-plots")
+"""Shared options that a run on a mock machine gets, too."""
 _REFRESH_EVERY_S = 0.25
 _WIDE = 160
 """Columns when the output is no terminal."""
@@ -62,12 +66,7 @@ class Run(Protocol):
 
 def add_measuring_options(parser: argparse.ArgumentParser) -> None:
     """Declare the options that both commands have."""
-    parser.add_argument("--gpu", metavar="GPU", help="PCI address, render node or name (default: the first GPU)")
-    parser.add_argument(
-        "--mock", metavar="NAME", nargs="?", const=DEFAULT_GPU, help=f"on a mock machine with this GPU ({DEFAULT_GPU})"
-    )
-    parser.add_argument("--kernel", metavar="VARIANT", help="the mock machine's kernel (implies --mock)")
-    add_bug_option(parser, " (implies --mock)")
+    add_machine_options(parser)
     parser.add_argument(
         "--gpu-time",
         metavar="FACTOR",
@@ -87,11 +86,11 @@ def add_measuring_options(parser: argparse.ArgumentParser) -> None:
 
 
 def measure_here_or_on_mock(
-    command: str, options: argparse.Namespace, given: Mapping[str, object], here: Callable[[Path], int]
+    command: str, options: argparse.Namespace, own: Sequence[str], here: Callable[[Path], int]
 ) -> int:
     """Measure on this machine's GPU, or do the same again on a mock machine; returns the exit status.
 
-    ``given`` are the command's own options as they were given, by name; ``here`` gets the result file.
+    ``own`` are the names of the command's own options, which are handed on; ``here`` gets the result file.
     """
     _cpu(options.cpu)  # a wrong one is told before a machine is started
     if options.mock is None and options.kernel is None and not options.bug:
@@ -102,13 +101,12 @@ def measure_here_or_on_mock(
         raise HarnessError(f"--gpu-time is a factor of more than 0 and at most 1e6, not {options.gpu_time:g}")
     gpu, kernel = options.mock or DEFAULT_GPU, options.kernel or kernel_of(options.bug)
     output = _output(command, options, "-".join((gpu, kernel, *options.bug)))
-    shared = {"gpu": options.gpu, "output": str(output), "pstate": options.pstate, "cpu": options.cpu}
-    switches = {"quick": options.quick, "no-plots": options.no_plots}
-    arguments = [sys.executable, "-m", "amdgpu_hw", command]
-    for name, value in (shared | switches | dict(given)).items():
+    arguments = [sys.executable, "-m", "amdgpu_hw", command, f"--output={output}"]
+    for name in (*_HANDED_ON, *own):
+        value = getattr(options, name.replace("-", "_"))
         if value is True:
             arguments.append(f"--{name}")
-        elif value not in (None, False):
+        elif value is not None and value is not False:
             arguments.append(f"--{name}={value}")
     return run_on_mock(arguments, [gpu], kernel, gpu_time=options.gpu_time, bugs=options.bug)
 
@@ -118,8 +116,6 @@ def carry_out(
     output: Path,
     prepare: Callable[[Gpu, Conditions], Run],
     shape: Mapping[str, Scalar],
-    show: Callable[[Any], RenderableType],
-    plot: Callable[[Any, Path], list[Path]],
 ) -> int:
     """Open the GPU, hold its conditions, carry out what ``prepare`` returns, keep the result, show it.
 
@@ -147,21 +143,36 @@ def carry_out(
     if not run.result.samples:
         print("amdgpu-hw: no sample was taken, so nothing is saved", file=sys.stderr)
         return UNUSABLE
-    colour = sys.stdout.isatty()
-    width = shutil.get_terminal_size().columns if colour else _WIDE
-    print(render(show(run.result), width, colour), end="")
-    pictures = [] if options.no_plots else plot(run.result, output.with_suffix(""))
-    print("\n".join(str(path) for path in (output, *pictures)))
+    _show(run.result, output, with_plots=not options.no_plots)
     return status
+
+
+def _show(result: Result, output: Path, *, with_plots: bool) -> None:
+    """Print the report of a result and the names of its files; draw the pictures."""
+    from amdgpu_hw.measure import plots, report
+    from amdgpu_hw.measure.model import LatencyResult
+
+    stem = output.with_suffix("")
+    if isinstance(result, LatencyResult):
+        shown = report.latency_report(result)
+        pictures = plots.save_latency(result, stem) if with_plots else []
+    else:
+        shown = report.overlap_report(result)
+        pictures = plots.save_overlap(result, stem) if with_plots else []
+    colour = sys.stdout.isatty()
+    print(render(shown, shutil.get_terminal_size().columns if colour else _WIDE, colour), end="")
+    print("\n".join(str(path) for path in (output, *pictures)))
 
 
 def _take_steps(run: Run, output: Path) -> int:
     """Carry the run out, saving what there is every few seconds and at the end; returns the exit status."""
-    status, saved, shown = 0, 0.0, 0.0
+    status, save_at, show_at = 0, 0.0, 0.0
     console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
     with Progress(
-        *columns,
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeElapsedColumn(),
         TextColumn("left"),
         TimeRemainingColumn(elapsed_when_finished=False),
         console=console,
@@ -173,11 +184,12 @@ def _take_steps(run: Run, output: Path) -> int:
         try:
             for expected, what in run.measure():
                 now = time.monotonic()
-                progress.update(task, advance=expected, description=what, refresh=now - shown > _REFRESH_EVERY_S)
-                shown = now if now - shown > _REFRESH_EVERY_S else shown
-                if now - saved > SAVE_EVERY_S:
+                progress.update(task, advance=expected, description=what, refresh=now >= show_at)
+                show_at = now + _REFRESH_EVERY_S if now >= show_at else show_at
+                if now >= save_at:
                     _save(run, output)
                     saved = time.monotonic()
+                    save_at = saved + max(SAVE_EVERY_S, (saved - now) / SAVING_SHARE)
         except KeyboardInterrupt:
             run.notes.append("interrupted by the user")
             print("amdgpu-hw: interrupted; what was measured is kept", file=sys.stderr)
@@ -236,5 +248,5 @@ def words(text: str) -> list[str]:
 
 def _output(command: str, options: argparse.Namespace, subject: str) -> Path:
     if options.output is not None:
-        return Path(options.output).with_suffix(".json")
+        return Path(options.output if options.output.endswith(".json") else f"{options.output}.json")
     return Path("results") / f"{command}-{subject}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.json"

@@ -52,23 +52,14 @@ def add_commands(commands: Any) -> None:
 def run_overlap(options: argparse.Namespace, _rest: Sequence[str]) -> int:
     """Measure on the GPU that is asked for, or on a mock one."""
     require_packages()
-    given = {name: getattr(options, name.replace("-", "_")) for name in _OWN}
-    wanted = _options(options)
-    return measure_here_or_on_mock("overlap", options, given, lambda output: _measure(options, wanted, output))
-
-
-def _measure(options: argparse.Namespace, wanted: Options, output: Path) -> int:
-    from amdgpu_hw.measure import plots, report
     from amdgpu_hw.measure.overlap import Overlap
 
-    return carry_out(
-        options,
-        output,
-        lambda gpu, conditions: Overlap(gpu, wanted, conditions),
-        wanted.shape,
-        report.overlap_report,
-        plots.save_overlap,
-    )
+    wanted = _options(options)
+
+    def here(output: Path) -> int:
+        return carry_out(options, output, lambda gpu, conditions: Overlap(gpu, wanted, conditions), wanted.shape)
+
+    return measure_here_or_on_mock("overlap", options, _OWN, here)
 
 
 def _options(options: argparse.Namespace) -> Options:

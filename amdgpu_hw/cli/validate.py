@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import amdgpu_hw
-from amdgpu_hw.cli.bugs import add_bug_option
+from amdgpu_hw.cli.machine_options import add_machine_options
 from amdgpu_hw.discovery import list_gpus, open_node, select_gpu
 from amdgpu_hw.errors import HarnessError
 from amdgpu_hw.gate import GATE_NAMES
@@ -49,12 +49,7 @@ def add_commands(commands: Any) -> None:
         "[PYTEST ARGS]",
         allow_abbrev=False,
     )
-    parser.add_argument("--gpu", metavar="GPU", help="PCI address, render node or name (default: the first GPU)")
-    parser.add_argument(
-        "--mock", metavar="NAME", nargs="?", const=DEFAULT_GPU, help=f"on a mock machine with this GPU ({DEFAULT_GPU})"
-    )
-    parser.add_argument("--kernel", metavar="VARIANT", help="the mock machine's kernel (implies --mock)")
-    add_bug_option(parser, " (implies --mock)")
+    add_machine_options(parser)
     parser.add_argument(
         "--without",
         choices=OPTIONAL_DEVICES,
