@@ -7,6 +7,7 @@ import errno
 import time
 import weakref
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Self
 
 from amdgpu_hw.address_space import AddressSpace, Range
@@ -203,6 +204,10 @@ class Gpu:
             raise FeatureMissing(f"the kernel does not tell about VM faults: {error}") from error
         fault = info.INFO_GPUVM_FAULT.as_dict(reply)
         return fault if fault["addr"] or fault["status"] else None
+
+    def fdinfo(self) -> str:
+        """What the kernel tells about this open node: /proc/self/fdinfo, ``drm-memory-vram:  4 KiB`` and the like."""
+        return Path(f"/proc/self/fdinfo/{self._device.fd}").read_text(encoding="utf-8")
 
     def ioctl(self, request: Ioctl, /, *, out: Struct | None = None, **fields: FieldValue) -> dict[str, Any]:
         """Any ioctl on this GPU's node with raw fields; see `amdgpu_hw.libdrm.ioctl.ioctl`. Raises `DrmError`."""

@@ -74,6 +74,15 @@ class HelperProcess:
             return f"the other process is gone: {error.strerror}", []
         return message.decode() or "the other process ended", fds
 
+    def kill(self, timeout_s: float) -> bool:
+        """Send SIGKILL; whether it is gone within so many seconds. One more call waits on."""
+        self._process.kill()
+        try:
+            self._process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
     def close(self) -> None:
         """End it: by closing the socket, or by force if that does not help."""
         self._socket.close()

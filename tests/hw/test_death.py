@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: MIT
+"""Processes that die in the middle of updates: the kernel takes back what they had, and others go on.
+
+The process that dies is one of our own; its gate is ours, so that the kernel is never left with work that waits.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from amdgpu_hw.address_space import SyncOptions
+from amdgpu_hw.errors import HarnessError
+from amdgpu_hw.gpu import Gpu
+from amdgpu_hw.helper_process import HelperProcess
+from amdgpu_hw.memory import PAGE_SIZE, Buffer, MiB
+from amdgpu_hw.proof.access import GpuView
+from amdgpu_hw.proof.behaviour import behaviour
+from amdgpu_hw.proof.doomed_process import DONE
+from amdgpu_hw.proof.fixtures import ShutFence
+from amdgpu_hw.proof.must import Must
+from amdgpu_hw.proof.units import size
+from amdgpu_hw.uapi import amdgpu_info as info
+
+MUCH = 32 * MiB
+"""So much more than what other programs may allocate and free meanwhile, that the usage of all tells ours."""
+
+GONE_S = 5.0
+"""A killed process waits for its page-table jobs in the kernel, those for the gate (KERNEL.md E16)."""
+
+
+def memory_usage(gpu: Gpu) -> int:
+    """System memory that all programs use on the GPU, in bytes."""
+    return int.from_bytes(gpu.query_info(info.AMDGPU_INFO_GTT_USAGE, 8), "little")
+
+
+@pytest.fixture
+def doomed(gpu: Gpu) -> Iterator[HelperProcess]:
+    """A process with `MUCH` memory mapped, which waits for the word to take it out again."""
+    process = HelperProcess("amdgpu_hw.proof.doomed_process", gpu.identity.node, str(MUCH), start_s=10)
+    try:
+        if process.trouble:
+            raise HarnessError(f"no second process on the GPU: {process.trouble}")
+        yield process
+    finally:
+        process.close()
+
+
+@behaviour(
+    "D01",
+    "a process killed with updates and work in flight leaves nothing behind, and others go on",
+    needs="prt",
+    rule="Closing the file flushes the entities and takes the address space down (amdgpu_flush, amdgpu_vm_fini).",
+)
+def test_killed_process_leaves_nothing(
+    gpu: Gpu,
+    shut_fence: ShutFence,
+    must: Must,
+    gpu_view: GpuView,
+    ordinary: Buffer,
+    sync: SyncOptions,
+    doomed: HelperProcess,
+) -> None:
+    """SIGKILL while its job waits for a gate, and its page-table jobs for that or for nothing at all."""
+    before = memory_usage(gpu)
+    how = "explicit" if sync else "plain"
+    with shut_fence() as fence:
+        with fence.syncobj.export_sync_file() as file:
+            doomed.send(how, [file.fileno()])
+        answer, _ = doomed.receive(GONE_S)
+        if answer != DONE.decode():
+            raise HarnessError(f"the process that is to be killed did not get there: {answer}")
+        gone = doomed.kill(0.2)
+        must.did(f"another process took memory out tile by tile ({how} REPLACE, CLEAR) under a gated job: SIGKILL")
+        held = fence.is_pending()
+    must.note(f"it was {'gone' if gone else 'still there'} with the gate {'shut' if held else 'open'}")
+    must.be(
+        gone or doomed.kill(GONE_S),
+        seen="it was gone when the gate had opened" if not gone else "nothing of it was left",
+        otherwise=f"it is still there {GONE_S:g} s after its gate opened, killed as it is",
+        kind="note",
+    )
+    must.be(
+        is_soon(lambda: memory_usage(gpu) < before - MUCH // 2),
+        seen="its memory was free again",
+        otherwise=f"its {size(MUCH)} are still in use {GONE_S:g} s after it was gone",
+    )
+    ordinary.fill(0x600DDA7A)
+    tile = gpu.reserve(ordinary.size)
+    tile.map(ordinary)
+    read = int.from_bytes(gpu_view.read(tile.va, PAGE_SIZE, [ordinary])[:4], "little")
+    must.equal(read, 0x600DDA7A, "from a new mapping in this process the GPU read")
+
+
+def is_soon(condition: Callable[[], bool]) -> bool:
+    """Whether something comes true within `GONE_S`."""
+    end = time.monotonic() + GONE_S
+    while not condition():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.01)
+    return True
