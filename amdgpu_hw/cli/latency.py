@@ -9,7 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from amdgpu_hw.cli.measuring import add_measuring_options, carry_out, measure_here_or_on_mock, require_packages, words
+from amdgpu_hw.cli.measuring import add_measuring_options, carry_out, measure_here_or_on_mock, words
+from amdgpu_hw.cli.packages import require_packages
 from amdgpu_hw.errors import HarnessError
 
 if TYPE_CHECKING:

@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
     from amdgpu_hw.gpu import Gpu
     from amdgpu_hw.measure.model import Conditions, Result, Scalar
 
-__all__ = ("Run", "add_measuring_options", "carry_out", "measure_here_or_on_mock", "require_packages", "words")
+__all__ = ("Run", "add_measuring_options", "carry_out", "measure_here_or_on_mock", "words")
 
 MOCK_GPU_TIME = 32.0
 """Factor on a mock GPU's modelled time: with less the mock needs longer for the load's work than the GPU would, and
@@ -229,13 +228,6 @@ def _cpu(wanted: str | None) -> int | None:
         numbers = ", ".join(map(str, sorted(allowed)))
         raise HarnessError(f"this process may not run on CPU '{wanted}': choose one of {numbers}, or 'any'")
     return int(wanted)
-
-
-def require_packages() -> None:
-    """Raise `HarnessError` where what measuring needs is not installed: validating works without."""
-    missing = [name for name in ("numpy", "scipy", "matplotlib") if find_spec(name) is None]
-    if missing:
-        raise HarnessError(f"measuring needs {', '.join(missing)}: install them with pip install -e '.[measure]'")
 
 
 def words(text: str) -> list[str]:

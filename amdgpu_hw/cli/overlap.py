@@ -9,7 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from amdgpu_hw.cli.measuring import add_measuring_options, carry_out, measure_here_or_on_mock, require_packages
+from amdgpu_hw.cli.measuring import add_measuring_options, carry_out, measure_here_or_on_mock
+from amdgpu_hw.cli.packages import require_packages
 
 if TYPE_CHECKING:
     from amdgpu_hw.measure.overlap import Options

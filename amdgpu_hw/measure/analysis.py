@@ -22,7 +22,7 @@ from amdgpu_hw.measure.model import (
     Samples,
 )
 from amdgpu_hw.measure.statistics import Effect, Summary, mean_frame, median_of, paired_log_ratio, summary
-from amdgpu_hw.measure.wording import verdict_summary
+from amdgpu_hw.measure.wording import by_mapping_words
 
 __all__ = (
     "ARMS",
@@ -179,10 +179,7 @@ def troubles(items: Iterable[Round | Frames]) -> list[Trouble]:
 def latency_finding(cells: Sequence[CellAnalysis], conditions: Conditions) -> str:
     """What the flag does, in a sentence: while the GPU is busy if it ever was."""
     busy = [each for each in cells if each.cell.load != IDLE]
-    by_mapping: dict[str, list[Effect]] = {}
-    for each in busy or cells:
-        by_mapping.setdefault(each.cell.mapping, []).append(each.effect)
-    told = "; ".join(f"{mapping} {verdict_summary(effects)}" for mapping, effects in by_mapping.items())
+    told = by_mapping_words((each.cell, each.effect) for each in busy or cells)
     return f"GPU {'busy' if busy else 'idle'}, with explicit sync: {told}{_mark(conditions)}"
 
 

@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: MIT
 """Pictures of one result. Each says its finding in the title, and "simulated" where it is.
 
-`latency_figures` and `overlap_figures` draw, `save_latency` and `save_overlap` write them as PNG and SVG.
+The ``*_figure`` functions draw, `save_latency` and `save_overlap` write all of a result as PNG and SVG.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,13 +23,20 @@ from amdgpu_hw.measure.analysis import (
     latency_finding,
     overlap_finding,
 )
-from amdgpu_hw.measure.model import Arm, Conditions, Frames, LatencyResult, OverlapResult, Samples
+from amdgpu_hw.measure.model import Arm, Cell, Conditions, Frames, LatencyResult, OverlapResult
+from amdgpu_hw.measure.plot_parts import (
+    draw_ratios,
+    ecdf_grid,
+    grid_inches,
+    label_medians,
+    ratio_axis,
+    room_for_labels,
+)
 from amdgpu_hw.measure.plot_style import (
     BUDGET,
     EXPLICIT,
     IMPLICIT,
     INK,
-    VERDICT_COLOURS,
     LineStyle,
     draw_ecdf,
     figure,
@@ -39,16 +45,21 @@ from amdgpu_hw.measure.plot_style import (
     time_axis,
     titles,
 )
-from amdgpu_hw.measure.statistics import Effect, summary
-from amdgpu_hw.measure.wording import cell_words, effect_words, time_words, verdict_summary
+from amdgpu_hw.measure.wording import cell_words, time_words, verdict_summary
 from amdgpu_hw.proof.units import size
 
-__all__ = ("draw_ratios", "ratio_axis", "save_latency", "save_overlap")
+__all__ = (
+    "draw_budget",
+    "ecdf_figure",
+    "ecdf_words",
+    "frame_figure",
+    "ratio_figure",
+    "save_latency",
+    "save_overlap",
+    "timeline_figure",
+)
 
 _STYLES: dict[Arm, LineStyle] = {"implicit": IMPLICIT, "explicit": EXPLICIT}
-
-_RATIO_STEPS = (1.0, 10.0, 100.0, 1e3, 1e4, 1e5, 1e6, 2.0, 5.0, 30.0, 300.0, 1.5, 1.2, 3.0, 1.1, 1.05, 1.02)
-"""What a ratio axis is labelled with, the most welcome first."""
 
 _TIMELINE_NS = 700_000_000
 """How much of a stretch the timeline shows: some forty frames, each still visible."""
@@ -80,75 +91,23 @@ def save_overlap(result: OverlapResult, stem: Path) -> list[Path]:
 @contextmanager
 def ecdf_figure(cells: Sequence[CellAnalysis], conditions: Conditions) -> Iterator[Figure]:
     """How long updates of one operation take: a panel per load and mapping, a line per arm and size."""
-    loads = list(dict.fromkeys(each.cell.load for each in cells))
-    mappings = list(dict.fromkeys(each.cell.mapping for each in cells))
-    with figure(1.0 + 3.6 * len(mappings), 2.0 + 2.0 * len(loads)) as drawn:
-        panels = grid(drawn, len(loads), len(mappings), sharex=True, sharey=True)
-        for row, load in zip(panels, loads, strict=True):
-            for axes, mapping in zip(row, mappings, strict=True):
-                there = [each for each in cells if (each.cell.load, each.cell.mapping) == (load, mapping)]
-                _ecdf_panel(axes, there)
-                axes.set_title(
-                    f"{mapping}, GPU {load}: {verdict_summary([each.effect for each in there])}" if there else ""
-                )
-        _room_for_labels(panels, [each.samples(arm) for each in cells for arm in ARMS])
-        for axes in panels[-1]:
-            time_axis(axes, "time until the update is effective")
-        for row in panels:
-            row[0].set_ylabel("samples (%)")
-        operation = cells[0].cell.operation
-        sizes = ", ".join(dict.fromkeys(size(each.cell.size) for each in cells))
-        titles(
+    by_cell = {each.cell: each for each in cells}
+    with figure(*grid_inches([*by_cell])) as drawn:
+        ecdf_grid(
             drawn,
-            latency_finding(cells, conditions),
-            [("", conditions)],
-            f"{operation} of {sizes}: share of updates that are effective within a time; a line per size",
+            [*by_cell],
+            lambda cell: [(arm, by_cell[cell].samples(arm), _STYLES[arm]) for arm in ARMS],
+            lambda there: verdict_summary([by_cell[cell].effect for cell in there]),
         )
+        titles(drawn, latency_finding(cells, conditions), [("", conditions)], ecdf_words([*by_cell]))
         yield drawn
 
 
-def _ecdf_panel(axes: Axes, cells: Sequence[CellAnalysis]) -> None:
-    samples = {arm: np.concatenate([np.empty(0, np.int64), *(each.samples(arm) for each in cells)]) for arm in ARMS}
-    for arm in ARMS:
-        for each in cells:
-            draw_ecdf(axes, each.samples(arm), _STYLES[arm], alpha=1.0 if len(cells) == 1 else 0.75)
-    label_medians(axes, [(arm, samples[arm], _STYLES[arm]) for arm in ARMS])
-    axes.set_ylim(0, 103)
-    axes.grid(axis="both")
-
-
-def label_medians(axes: Axes, lines: Sequence[tuple[str, Samples, LineStyle]]) -> None:
-    """Name two lines of a panel where they reach one half, the left one on its left and the right one on its right."""
-    middles = sorted(
-        (middle, name, style) for name, samples, style in lines if math.isfinite(middle := summary(samples).p50)
-    )
-    for place, (middle, name, style) in enumerate(middles):
-        right = place == len(middles) - 1
-        axes.plot([middle / 1e9], [50], marker="o", markersize=4, color=style.colour)
-        axes.annotate(
-            f"{name}\n{time_words(middle)}",
-            (middle / 1e9, 50),
-            xytext=(9 if right else -9, 0),
-            textcoords="offset points",
-            ha="left" if right else "right",
-            va="center",
-            fontsize=9,
-            color=style.colour,
-            fontweight="bold",
-            bbox={"boxstyle": "square,pad=0.1", "facecolor": "white", "edgecolor": "none", "alpha": 0.8},
-        )
-
-
-def _room_for_labels(panels: Sequence[Sequence[Axes]], samples: Sequence[Samples]) -> None:
-    """Widen the shared axis so that labels beside the outermost lines are inside it."""
-    seen = [array[array >= 0] for array in samples if len(array) and array.max() >= 0]
-    if not seen:
-        return
-    low, high = min(max(array.min(), 1) for array in seen) / 1e9, max(array.max() for array in seen) / 1e9
-    room = max((high / low) ** 0.3, 1.5)
-    for row in panels:
-        for axes in row:
-            axes.set_xlim(low / room, high * room)
+def ecdf_words(cells: Sequence[Cell]) -> str:
+    """What an `ecdf_grid` of cells of one operation shows."""
+    sizes = [size(each) for each in dict.fromkeys(cell.size for cell in cells)]
+    several = "; a line per size" if len(sizes) > 1 else ""
+    return f"{cells[0].operation} of {', '.join(sizes)}: share of updates that are effective within a time{several}"
 
 
 @contextmanager
@@ -166,56 +125,6 @@ def ratio_figure(cells: Sequence[CellAnalysis], conditions: Conditions) -> Itera
             "Dots: one block of four interleaved rounds each. Bar: 95 % interval of the median. Grey: noise floor.",
         )
         yield drawn
-
-
-def draw_ratios(axes: Axes, rows: Sequence[tuple[str, Effect]]) -> None:
-    """A row per effect: blocks as dots, the interval as a bar, the noise floor as a band, the verdict in words."""
-    for y, (_, effect) in enumerate(rows):
-        if math.isnan(effect.ratio):
-            continue
-        colour = VERDICT_COLOURS[effect.verdict]
-        if not math.isnan(effect.noise_floor):
-            axes.fill_betweenx([y - 0.4, y + 0.4], 1 / effect.noise_floor, effect.noise_floor, color="#D8D8D8", lw=0)
-        # Blocks that coincide would hide each other in a single line.
-        heights = y + np.linspace(0.22, -0.22, len(effect.blocks))
-        axes.scatter(effect.blocks, heights, s=9, color=colour, alpha=0.55, linewidths=0)
-        axes.plot([effect.low, effect.high], [y, y], color=colour, linewidth=3, solid_capstyle="butt")
-        axes.plot([effect.ratio], [y], marker="|", markersize=11, markeredgewidth=2, color=colour)
-    axes.axvline(1, color=INK, linewidth=0.8)
-    axes.set_yticks(range(len(rows)), [name for name, _ in rows])
-    axes.set_ylim(len(rows) - 0.4, -0.6)
-    verdicts = axes.secondary_yaxis("right")
-    verdicts.set_yticks(range(len(rows)), [effect_words(effect) for _, effect in rows])
-    for tick, (_, effect) in zip(verdicts.get_yticklabels(), rows, strict=True):
-        tick.set_color(VERDICT_COLOURS[effect.verdict])
-    for side in (axes, verdicts):
-        side.tick_params(axis="y", length=0)
-
-
-def ratio_axis(axes: Axes, effects: Sequence[Effect], label: str) -> None:
-    """A logarithmic axis of ratios around 1 that shows every block; equal distances are equal factors."""
-    ends = [value for each in effects for value in (*each.blocks, each.low, each.high) if 0 < value < math.inf]
-    low, high = min([0.9, *ends]), max([1.1, *ends])
-    axes.set_xscale("log")
-    axes.set_xlim(low / 1.15, high * 1.15)
-    ticks: list[float] = []
-    for step in _RATIO_STEPS:
-        for value in dict.fromkeys((step, 1 / step)):
-            apart = min((abs(math.log(value / tick)) for tick in ticks), default=math.inf)
-            if low / 1.15 <= value <= high * 1.15 and apart > math.log(high / low) / 9:
-                ticks.append(value)
-    axes.set_xticks(ticks, [_ratio_tick(value) for value in ticks])
-    axes.set_xticks([], minor=True)
-    axes.set_xlabel(label)
-    axes.grid(axis="x")
-
-
-def _ratio_tick(value: float) -> str:
-    if math.isclose(value, 1):
-        return "equal"
-    factor = max(value, 1 / value)
-    words = f"{factor:g}x" if factor >= 1.5 else f"{100 * (factor - 1):.0f} %"
-    return f"{words}\n{'faster' if value < 1 else 'slower'}"
 
 
 @contextmanager
@@ -277,14 +186,8 @@ def frame_figure(kinds: Sequence[OverlapAnalysis], conditions: Conditions) -> It
             for _, samples, style in lines:
                 draw_ecdf(upper, samples, style)
             label_medians(upper, lines)
-            _room_for_labels([[upper]], [samples for _, samples, _ in lines])
-            upper.axvline(kind.budget_ns / 1e9, color=BUDGET, linewidth=1, linestyle=":")
-            upper.annotate(
-                f"budget {time_words(kind.budget_ns)}",
-                (kind.budget_ns / 1e9, 4),
-                xytext=(5, 0),
-                textcoords="offset points",
-            )
+            room_for_labels(upper, [samples for _, samples, _ in lines])
+            draw_budget(upper, kind.budget_ns)
             upper.set_title(f"{kind.rate_hz:g} unmaps/s")
             upper.set_ylabel("frames (%)")
             upper.set_ylim(0, 103)
@@ -296,3 +199,9 @@ def frame_figure(kinds: Sequence[OverlapAnalysis], conditions: Conditions) -> It
             drawn, overlap_finding(kinds, conditions), [("", conditions)], "Share of frames that are done within a time"
         )
         yield drawn
+
+
+def draw_budget(axes: Axes, budget_ns: int) -> None:
+    """Mark the budget on an axis of frame times."""
+    axes.axvline(budget_ns / 1e9, color=BUDGET, linewidth=1, linestyle=":")
+    axes.annotate(f"budget {time_words(budget_ns)}", (budget_ns / 1e9, 4), xytext=(5, 0), textcoords="offset points")

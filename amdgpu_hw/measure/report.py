@@ -30,6 +30,7 @@ from amdgpu_hw.measure.statistics import Effect, Summary, Verdict, summary
 from amdgpu_hw.measure.wording import (
     conditions_words,
     effect_words,
+    floor_words,
     interval_words,
     ratio_words,
     time_words,
@@ -37,11 +38,18 @@ from amdgpu_hw.measure.wording import (
 )
 from amdgpu_hw.proof.units import size
 
-__all__ = ("VERDICT_STYLE", "conditions_panel", "effect_text", "latency_report", "overlap_report", "reasons")
+__all__ = (
+    "conditions_panel",
+    "effect_text",
+    "latency_report",
+    "new_table",
+    "overlap_report",
+    "reasons",
+)
 
 _OTHERS = ("victim_ns", "ioctl_ns")
 
-VERDICT_STYLE = {
+_VERDICT_STYLE = {
     Verdict.FASTER: "bold green",
     Verdict.SLOWER: "bold red",
     Verdict.NO_DIFFERENCE: "cyan",
@@ -51,7 +59,7 @@ VERDICT_STYLE = {
 
 def effect_text(effect: Effect) -> Text:
     """A verdict with its size, in its colour."""
-    return Text(effect_words(effect), style=VERDICT_STYLE[effect.verdict])
+    return Text(effect_words(effect), style=_VERDICT_STYLE[effect.verdict])
 
 
 def latency_report(result: LatencyResult) -> RenderableType:
@@ -71,7 +79,7 @@ def latency_report(result: LatencyResult) -> RenderableType:
 
 def _latency_table(cells: Sequence[CellAnalysis]) -> Table:
     """A row per cell: how long until the update is effective; loads as headings."""
-    table = _table()
+    table = new_table()
     for name in ("operation", "mapping"):
         table.add_column(name, no_wrap=True)
     table.add_column("size", justify="right", no_wrap=True)
@@ -93,7 +101,7 @@ def _latency_table(cells: Sequence[CellAnalysis]) -> Table:
                 *(text for arm in ARMS for text in _three(each.summary(arm))),
                 effect_text(each.effect),
                 interval_words(each.effect),
-                _floor(each.effect),
+                floor_words(each.effect),
             )
             previous = (operation, mapping)
     return table
@@ -101,7 +109,7 @@ def _latency_table(cells: Sequence[CellAnalysis]) -> Table:
 
 def _others_table(cells: Sequence[CellAnalysis]) -> Table:
     """What the flag does to the ioctl and to the next submission, a row per load and mapping."""
-    table = _table()
+    table = new_table()
     for name in ("GPU", "mapping", *(f"{METRIC_WORDS[metric]} with the flag" for metric in _OTHERS)):
         table.add_column(name)
     by_place: dict[tuple[str, str], list[CellAnalysis]] = {}
@@ -112,7 +120,8 @@ def _others_table(cells: Sequence[CellAnalysis]) -> Table:
     return table
 
 
-def _table(title: str | None = None) -> Table:
+def new_table(title: str | None = None) -> Table:
+    """An empty table in the style of all reports."""
     return Table(
         box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, title=title, title_justify="left", title_style="bold"
     )
@@ -120,10 +129,6 @@ def _table(title: str | None = None) -> Table:
 
 def _three(of: Summary) -> tuple[str, str, str]:
     return time_words(of.p50), time_words(of.p90), time_words(of.max)
-
-
-def _floor(effect: Effect) -> str:
-    return "-" if math.isnan(effect.noise_floor) else f"{100 * (effect.noise_floor - 1):.1f} %"
 
 
 def _tail(cells: Iterable[CellAnalysis]) -> list[RenderableType]:
@@ -171,7 +176,7 @@ def _overlap_table(kind: OverlapAnalysis) -> RenderableType:
         f"\n{kind.rate_hz:g} unmaps/s beside frames of {time_words(kind.frame_gpu_ns)} GPU time, "
         f"budget {time_words(kind.budget_ns)}"
     )
-    table = _table(title)
+    table = new_table(title)
     table.add_column("sync")
     frame_columns = ("frames", "mean", "p50", "p90", "p99", "max", "over budget")
     for name in (*frame_columns, "unmaps", "effective p50", "p90", "max"):
@@ -199,7 +204,7 @@ def _effect_line(what: str, effect: Effect) -> Text:
     if effect.blocks:
         line.append(
             f" (found {ratio_words(effect.ratio)}, 95 % interval {interval_words(effect)}, "
-            f"noise {_floor(effect)}, {len(effect.blocks)} blocks)"
+            f"noise {floor_words(effect)}, {len(effect.blocks)} blocks)"
         )
     return line
 

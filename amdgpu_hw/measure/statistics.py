@@ -304,17 +304,12 @@ def _judge(interval: Interval, floor: float, n: int, unusable: int, margin: floa
         return Verdict.INCONCLUSIVE, f"without an A/A run of {MIN_BLOCKS} blocks the noise floor is unknown"
     if interval.high < -floor or interval.low > floor:
         verdict = Verdict.FASTER if interval.high < 0 else Verdict.SLOWER
-        return verdict, f"the whole interval lies beyond the noise floor of {percent(floor)}"
+        return verdict, "the whole interval lies beyond the noise floor"
     if interval.reach <= margin:
-        return Verdict.NO_DIFFERENCE, f"the whole interval lies within {percent(margin)}"
+        return Verdict.NO_DIFFERENCE, f"the whole interval lies within {100 * math.expm1(margin):.2g} %"
     if interval.low <= 0 <= interval.high:
         return (
             Verdict.INCONCLUSIVE,
-            f"the interval holds none as well as more than {percent(margin)}, more blocks would tell",
+            f"the interval holds none as well as more than {100 * math.expm1(margin):.2g} %, more blocks would tell",
         )
-    return Verdict.INCONCLUSIVE, f"the interval reaches into the noise floor of {percent(floor)}"
-
-
-def percent(log: float) -> str:
-    """The log of a ratio, whatever its sign, as people write it: ``3.0 %``."""
-    return f"{100 * math.expm1(abs(log)):.2g} %"
+    return Verdict.INCONCLUSIVE, "the interval reaches into the noise floor"

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import groupby
 
 from amdgpu_hw.measure.model import Cell, Conditions
@@ -12,9 +12,11 @@ from amdgpu_hw.measure.statistics import Effect, Verdict
 from amdgpu_hw.proof.units import size
 
 __all__ = (
+    "by_mapping_words",
     "cell_words",
     "conditions_words",
     "effect_words",
+    "floor_words",
     "interval_words",
     "ratio_words",
     "time_words",
@@ -65,7 +67,15 @@ def interval_words(effect: Effect) -> str:
         return f"{_digits(1 / high)}x .. {_digits(1 / low)}x"
     if low > 1:
         return f"{_digits(low)}x .. {_digits(high)}x"
-    return f"{_digits(1 / low)}x faster .. {_digits(high)}x slower"
+    return f"{ratio_words(low)} .. {ratio_words(high)}"
+
+
+def floor_words(effect: Effect) -> str:
+    """The noise floor of an effect: ``0.8 %``, ``2.40x``."""
+    floor = effect.noise_floor
+    if math.isnan(floor):
+        return "-"
+    return f"{_digits(floor)}x" if floor >= _FACTOR_FROM else f"{100 * (floor - 1):.1f} %"
 
 
 def effect_words(effect: Effect) -> str:
@@ -89,6 +99,17 @@ def verdict_summary(effects: Sequence[Effect]) -> str:
         return first if first == last else f"{first.rsplit(' ', 1)[0]} to {last}"
     ordered = sorted((each.verdict.value for each in effects), key=[each.value for each in Verdict].index)
     return ", ".join(f"{verdict} in {len([*group])} of {len(effects)}" for verdict, group in groupby(ordered))
+
+
+def by_mapping_words(effects: Iterable[tuple[Cell, Effect]]) -> str:
+    """The effects of several cells by their mapping: ``PRT 130x faster; ordinary no difference``."""
+    by_mapping: dict[str, list[Effect]] = {}
+    for cell, effect in effects:
+        by_mapping.setdefault(cell.mapping, []).append(effect)
+    told = {mapping: verdict_summary(each) for mapping, each in by_mapping.items()}
+    if len(told) > 1 and len({*told.values()}) == 1:
+        return f"{next(iter(told.values()))} ({', '.join(told)})"
+    return "; ".join(f"{mapping} {words}" for mapping, words in told.items())
 
 
 def cell_words(cell: Cell) -> str:
