@@ -147,7 +147,7 @@ class Ring:
         """What the ring is doing."""
         if self._hung is not None:
             return RingState.HUNG
-        if self._timer is not None:
+        if self._timer is not None or self._in_wait:
             return RingState.WAITING
         return RingState.IDLE if self._current is None and not self._queue else RingState.RUNNING
 
