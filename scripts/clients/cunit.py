@@ -47,7 +47,7 @@ def listed(binary: Path, ended: Ended) -> list[Listed]:
     return tests
 
 
-def command(binary: Path, test: Listed) -> list[str | Path]:
+def command(binary: Path, test: Listed, _attempt: int) -> list[str | Path]:
     """Command that runs one test."""
     return [binary, "-s", str(test.suite), "-t", str(test.number)]
 

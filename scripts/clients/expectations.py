@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,7 +28,8 @@ class Expectation:
     """Tests that do not pass on some machines, how they end instead, and why that is right or cannot be helped.
 
     ``unless_parameter``: does not hold where this module parameter has been set. ``attempts``: how often a test may be
-    tried that the host's load can make fail.
+    tried that does not pass at once. ``timeout``: seconds after which a test that hangs is killed, if those are less
+    than what the command line says.
     """
 
     tests: Sequence[str]
@@ -37,6 +39,7 @@ class Expectation:
     kernels: Sequence[str] = ("*",)
     unless_parameter: str = ""
     attempts: int = 1
+    timeout: float = math.inf
 
     def covers(self, test: TestCase, setup: Setup) -> bool:
         """Whether it speaks of this test on this machine."""
@@ -78,8 +81,8 @@ def load_expectations(path: Path = EXPECTATIONS) -> Expectations:
             entries.append(Expectation(**entry | {"result": Result(entry["result"])}))
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(
-                f"{path}: an [[expected]] has tests, result and why, and may have gpus, kernels, unless_parameter and "
-                f"attempts; wrong here: {error}"
+                f"{path}: an [[expected]] has tests, result and why, and may have gpus, kernels, unless_parameter, "
+                f"attempts and timeout; wrong here: {error}"
             ) from None
     return Expectations(entries)
 

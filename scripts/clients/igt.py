@@ -12,10 +12,7 @@ __all__ = ("command", "list_command", "listed", "understand")
 
 EXIT_SUCCESS, EXIT_SKIP, EXIT_TIMEOUT, EXIT_INVALID, EXIT_FAILURE = 0, 77, 78, 79, 98
 
-_SLASHES = {"amd_queue_reset": "/" * 8}
-"""Makes a program's path longer. amd_queue_reset copies its command line from /proc into an array on the stack, and
-looks for more arguments behind its end: with some lengths it finds what was there before, and its second process fails
-to start."""
+_LONGER = 4
 
 _MEANING = {
     EXIT_SUCCESS: Result.PASS,
@@ -40,9 +37,13 @@ def listed(binary: Path, ended: Ended) -> list[TestCase]:
     return [TestCase(binary.name, name) for name in names] or [TestCase(binary.name)]
 
 
-def command(binary: Path, test: TestCase) -> list[str | Path]:
-    """Command that runs one subtest."""
-    path = f"{binary.parent}{_SLASHES.get(binary.name, '/')}{binary.name}"
+def command(binary: Path, test: TestCase, attempt: int) -> list[str | Path]:
+    """Command that runs one subtest; each further attempt has a longer path.
+
+    amd_queue_reset copies its command line from /proc into an array on the stack and looks for more arguments behind
+    its end. With some lengths it finds what was there before, and its second process fails to start.
+    """
+    path = f"{binary.parent}{'/' * (1 + _LONGER * attempt)}{binary.name}"
     return [path, "--run-subtest", test.name] if test.name else [path]
 
 

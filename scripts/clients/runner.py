@@ -39,8 +39,8 @@ class ProgramRun:
 @dataclass(frozen=True)
 class _Job:
     test: TestCase
-    command: Sequence[str | Path]
-    """Empty: the program refuses to run this test."""
+    command: Callable[[int], Sequence[str | Path]] | None
+    """For an attempt, counted from 0; None: the program refuses to run this test."""
     understand: Callable[[Ended], TestResult]
 
 
@@ -88,11 +88,13 @@ class Runner:
 
     def _run_job(self, job: _Job, environment: Mapping[str, str]) -> TestResult:
         """Run a test, again if it may be tried several times and did not pass."""
-        if not job.command:
+        if job.command is None:
             return TestResult(job.test, Result.SKIP, cunit.DISABLED)
-        for _ in range(self.expectations.of(job.test, self.setup).attempts):
+        expected = self.expectations.of(job.test, self.setup)
+        timeout_s = min(self.timeout_s, expected.timeout)
+        for attempt in range(expected.attempts):
             start = time.monotonic()
-            ended = run_process(job.command, environment, self.timeout_s, self.scratch)
+            ended = run_process(job.command(attempt), environment, timeout_s, self.scratch)
             result = job.understand(ended).taking(time.monotonic() - start)
             if result.result is Result.PASS:
                 break
@@ -108,13 +110,13 @@ class Runner:
             ended = run_process(cunit.list_command(binary), environment, LIST_TIMEOUT_S, self.scratch)
             for listed in cunit.listed(binary, ended):
                 if _named(listed.test, patterns):
-                    command = cunit.command(binary, listed) if listed.enabled else []
+                    command = functools.partial(cunit.command, binary, listed) if listed.enabled else None
                     yield _Job(listed.test, command, functools.partial(cunit.understand, listed))
             return
         ended = run_process(igt.list_command(binary), environment, LIST_TIMEOUT_S, self.scratch)
         for test in igt.listed(binary, ended):
             if _named(test, patterns):
-                yield _Job(test, igt.command(binary, test), functools.partial(igt.understand, test))
+                yield _Job(test, functools.partial(igt.command, binary, test), functools.partial(igt.understand, test))
 
 
 def _make_sudo(scratch: Path) -> Path:
