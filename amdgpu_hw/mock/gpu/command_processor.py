@@ -16,6 +16,7 @@ from amdgpu_hw.packets import Codec, Packet, PacketError, TruncatedPacket, atomi
 
 from .atomics import atomic_result
 from .faults import Client, RingStop
+from .page_table import EntryKind
 from .vm_access import Pauses, VmAccess
 
 if TYPE_CHECKING:
@@ -80,8 +81,13 @@ class CommandProcessor(ABC):
         """What the last atomic operation found in memory."""
 
     def where(self) -> str:
-        """Say where the packet being executed is."""
-        return f"IB {self.ib_va:#x} dword {self._packet_at} of {self.ib_size}"
+        """Say where the packet being executed is, and if nothing is mapped there.
+
+        Such an IB reads as zeros, which need not be reported as a fault: before GFX9 no fault is, while PRT is on.
+        """
+        text = f"IB {self.ib_va:#x} dword {self._packet_at} of {self.ib_size}"
+        page = self.vm.kind_at(self.ib_va + 4 * self._packet_at)
+        return text if page is EntryKind.VALID else f"{text}, on a page that is {'PRT' if page else 'not mapped'}"
 
     def run(self) -> Pauses:
         """Execute the job; raises `RingStop` where hardware would stop."""

@@ -48,6 +48,10 @@ class VmAccess:
         self._page_table = page_table
         self._vmid = vmid
 
+    def kind_at(self, va: int) -> EntryKind:
+        """Tell what the page tables have at ``va``, without an access."""
+        return self._page_table.walk(va).kind
+
     # -- small accesses -------------------------------------------------------------------------------------------
 
     def read_u32(self, va: int, client: Client) -> int:

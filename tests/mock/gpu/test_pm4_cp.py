@@ -277,6 +277,16 @@ def test_illegal_packets_stop_the_ring(rig: Rig, build: Callable[[Pm4], list[int
     assert rig.illegal[0][1].startswith(text)
 
 
+@pytest.mark.parametrize(("va", "page"), [(UNMAPPED_VA, "not mapped"), (HOLE_VA, "PRT"), (IB_VA, None)])
+def test_an_ib_of_zeros_tells_whether_it_was_mapped(rig: Rig, va: int, page: str | None) -> None:
+    """A page without memory reads as zeros, which are no packet; the report says that it was no client's zeros."""
+    rig.ring().submit(IbWork([Ib(va, 16)], rig.table, 1, lambda _error: None))
+    rig.wait(10 * MS)
+    [(_, text)] = rig.illegal
+    where = f"(IB {va:#x} dword 0 of 16" + (f", on a page that is {page})" if page else ")")
+    assert text.endswith(where), text
+
+
 def test_unmapped_access_faults_and_the_job_goes_on(rig: Rig) -> None:
     """Reads give 0, writes are dropped, each is a fault (PACKETS.md 5.6)."""
     pm4 = rig.pm4()
