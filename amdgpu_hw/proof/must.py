@@ -111,6 +111,19 @@ class Must:
             "fence", f"{noun}signalled within {took} after {moment}", within_ns=time.monotonic_ns() - since
         )
 
+    def signal_each(
+        self, subjects: Iterable[Subject], what: str, *, within: int = ms(500), while_pending: Held
+    ) -> None:
+        """Each of ``subjects``, ``what`` in words, must be done in time; the next is taken when one has been seen."""
+        self._record.did(what)
+        took = [self._time_while(_watched(subject), within, while_pending) for subject in subjects]
+        slowest = max(took)
+        self._record.saw(
+            "fence",
+            f"{len(took)} update fences signalled after {duration(slowest)} at most, with the gate shut",
+            signalled_ns=slowest,
+        )
+
     def not_signal(self, subject: Subject, *, for_: int = ms(100), while_pending: Held) -> None:
         """``subject`` must not be done for so many nanoseconds, because ``while_pending`` is pending."""
         watched, held = self._watch(subject), while_pending
@@ -146,6 +159,13 @@ class Must:
 
     def _signal_while(self, subject: Subject, within: int, held: Held) -> None:
         watched = self._watch(subject)
+        took = self._time_while(watched, within, held)
+        self._record.saw(
+            "fence", f"{watched.noun} signalled after {duration(took)} with the gate shut", signalled_ns=took
+        )
+
+    def _time_while(self, watched: _Watched, within: int, held: Held) -> int:
+        """How long it took until the subject was done, in nanoseconds."""
         started = time.monotonic_ns()
         signalled = watched.wait(min(within, max(held.gate.remaining_ns - _MARGIN_NS, 0)))
         took = time.monotonic_ns() - started
@@ -158,9 +178,7 @@ class Must:
             raise Inconclusive(f"{held.words} is not pending any more: {held.gate.why_open}")
         if not signalled:
             raise Broken(self._why_unsignalled(watched, held, took))
-        self._record.saw(
-            "fence", f"{watched.noun} signalled after {duration(took)} with the gate shut", signalled_ns=took
-        )
+        return took
 
     def _why_unsignalled(self, watched: _Watched, held: Held, took: int) -> str:
         """Open the gate to see whether it was what the subject waited for."""
@@ -185,12 +203,9 @@ class Must:
         return left
 
     def _watch(self, subject: Subject) -> _Watched:
-        if isinstance(subject, BackgroundCall):
-            return _Watched(subject, lambda timeout: _wait_call(subject, timeout))
         if isinstance(subject, Update):
             self._record.did(update_words(subject))
-            return _Watched(subject, subject.wait, subject.ioctl_ns)
-        return _Watched(subject, subject.wait)
+        return _watched(subject)
 
     # -- answers and memory -----------------------------------------------------------------------------------
 
@@ -254,6 +269,12 @@ def _waited_in_ioctl(watched: _Watched, held: Held) -> bool:
 
 def _blocked(subject: Subject) -> bool:
     return isinstance(subject, BackgroundCall) and not subject.done()
+
+
+def _watched(subject: Subject) -> _Watched:
+    if isinstance(subject, BackgroundCall):
+        return _Watched(subject, lambda timeout: _wait_call(subject, timeout))
+    return _Watched(subject, subject.wait, subject.ioctl_ns if isinstance(subject, Update) else 0)
 
 
 def _wait_call(call: Call, timeout_ns: int) -> bool:

@@ -7,10 +7,11 @@ its root page directory: that is where GEM_VA looks (amdgpu_sync_resv, KERNEL.md
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
+from amdgpu_hw.address_space import Update
 from amdgpu_hw.gpu import Gpu
 from amdgpu_hw.memory import Buffer, KiB
 from amdgpu_hw.packets import Engine
@@ -23,6 +24,7 @@ from amdgpu_hw.submit import Queue
 
 TILE = 64 * KiB
 EXPLICIT = ("explicit_sync", "update_fence")
+UPDATES = 64
 ANY_JOB = "Any unfinished job of the address space counts, on whatever ring and of whatever context it is."
 
 
@@ -121,9 +123,15 @@ def test_explicit_replace_takes_effect_however_new_the_work_is(
     queues = [context.queue(engine) for context in contexts for engine in (Engine.COMPUTE, Engine.SDMA)]
     with shut_gate(gpu.compute) as job:
         fence = job.gate.fence(gpu)
-        for round_ in range(16):
-            queue = queues[round_ % len(queues)]
-            queue.submit(queue.packets.nop(), wait=[fence])
-            must.signal(tile.replace_prt(explicit_sync=True), within=ms(500), while_pending=job)
-            queue.submit(queue.packets.nop(), wait=[fence])
-            must.signal(tile.replace(always_valid, explicit_sync=True), within=ms(500), while_pending=job)
+
+        def updates() -> Iterator[Update]:
+            for number in range(UPDATES):
+                queue = queues[number % len(queues)]
+                queue.submit(queue.packets.nop(), wait=[fence])
+                yield (
+                    tile.replace(always_valid, explicit_sync=True)
+                    if number % 2
+                    else tile.replace_prt(explicit_sync=True)
+                )
+
+        must.signal_each(updates(), f"{UPDATES} explicit REPLACE, one more job before each", while_pending=job)
