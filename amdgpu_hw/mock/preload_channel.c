@@ -87,6 +87,7 @@ static void map_board(const char *directory)
 }
 
 static void on_thread_exit(void *unused);
+static void notice_fork(void);
 
 __attribute__((constructor)) void start_preload(void)
 {
@@ -104,7 +105,7 @@ __attribute__((constructor)) void start_preload(void)
 	if (board) {
 		process = mmap(NULL, sizeof(*process), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 		if (process == MAP_FAILED || madvise(process, sizeof(*process), MADV_WIPEONFORK) ||
-		    pthread_key_create(&thread_exit_key, on_thread_exit))
+		    pthread_key_create(&thread_exit_key, on_thread_exit) || pthread_atfork(NULL, NULL, notice_fork))
 			board = NULL;
 		else
 			process->pid = getpid();
@@ -135,6 +136,16 @@ static void after_fork(void)
 	lowest_channel_fd = INT_MAX;
 	fork_count++;
 	process->pid = getpid();
+}
+
+/*
+ * In a child of fork(), before it can vfork() in turn: that child shares our memory, and if it were the first to find
+ * the process new, it would enter itself. What is made by clone() alone is noticed at its first call.
+ */
+static void notice_fork(void)
+{
+	if (!process->pid)
+		after_fork();
 }
 
 bool is_channel_fd(int fd)

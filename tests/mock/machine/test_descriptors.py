@@ -90,6 +90,20 @@ print(subprocess.run(command, capture_output=True, text=True).stdout)
     assert output[2] == "character special file e2"
 
 
+def test_a_forked_child_that_runs_a_program_first_is_still_a_client(output_of: OutputOf) -> None:
+    """The program is started with vfork: for a moment it shares the child's memory and may be the first to call."""
+    output = output_of(f"""
+import os, subprocess
+child = os.fork()
+if not child:
+    subprocess.run(["true"], check=True)
+    os.close(os.open({NODE!r}, os.O_RDWR))
+    os._exit(0)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+""")
+    assert output == ["0"]
+
+
 def test_close_returns_when_the_file_is_released(output_of: OutputOf) -> None:
     """As with a real close(), what release() does has happened: a closed timeline's fence is signalled at once."""
     output = output_of("""
