@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 import grp
 import os
 import re
@@ -44,9 +45,15 @@ class GpuNode:
         return f"{self.node} ({self.pci_address}{', ' + self.model if self.model else ''})"
 
 
+@functools.cache
+def udev() -> pyudev.Context:
+    """The connection to udev, made once: pyudev starts a program to find libudev each time that it makes one."""
+    return pyudev.Context()
+
+
 def list_gpus() -> list[GpuNode]:
     """All amdgpu render nodes of this machine, in the order of their numbers; nothing is opened."""
-    context = pyudev.Context()
+    context = udev()
     drm_devices = list(context.list_devices(subsystem="drm"))
     gpus = [
         _describe(device, drm_devices)
@@ -161,7 +168,7 @@ def _marketing_name(gpu: GpuNode) -> str:
 def _why_none() -> str:
     nodes = [
         f"{device.device_node} is driven by {_driver(device) or 'no driver that sysfs names'}"
-        for device in pyudev.Context().list_devices(subsystem="drm")
+        for device in udev().list_devices(subsystem="drm")
         if device.sys_name.startswith("renderD")
     ]
     there = "; ".join(nodes) if nodes else "there is no render node at all"

@@ -44,7 +44,7 @@ def open_gpu(selector: str | None = None) -> Gpu:
 
 
 class Gpu:
-    """One GPU with one address space. Made by `open_gpu`.
+    """One GPU with one address space. Made by `open_gpu`, or for a node that is known already.
 
     Closing it closes everything that was made on it. It first sees to it that nothing is pending, because closing
     the node would wait for that without a bound (KERNEL.md 4.8); if something is, it raises `PendingWork` and

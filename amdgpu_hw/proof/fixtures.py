@@ -17,7 +17,7 @@ from typing import Protocol
 import pytest
 
 from amdgpu_hw.gate import shut_gates
-from amdgpu_hw.gpu import Gpu, open_gpu
+from amdgpu_hw.gpu import Gpu
 from amdgpu_hw.health import HealthWatch
 from amdgpu_hw.memory import Buffer
 from amdgpu_hw.proof.held import HeldFence, HeldJob, require_pending
@@ -108,7 +108,7 @@ def _run(request: pytest.FixtureRequest) -> Run:
 @pytest.fixture
 def gpu(request: pytest.FixtureRequest, _run: Run) -> Iterator[Gpu]:
     """The GPU under test with an address space of its own, which must be well and idle afterwards."""
-    with open_gpu(_run.gpu_node) as gpu:
+    with Gpu(_run.node) as gpu:
         watch = HealthWatch(gpu)
         yield gpu
         troubles = watch.troubles()
@@ -162,7 +162,7 @@ def shut_gate_elsewhere(
                     if not job.fence.wait(_COMPLETE_NS):
                         raise Broken(f"{job.words} has not completed {duration(_COMPLETE_NS)} after its gate opened")
 
-    with Neighbour(_run.gpu_node) as neighbour:
+    with Neighbour(_run.node.node) as neighbour:
         yield shut
 
 

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from amdgpu_hw.discovery import select_gpu
 from amdgpu_hw.gate import Choice, Gate, choose
-from amdgpu_hw.gpu import open_gpu
+from amdgpu_hw.gpu import Gpu
 from amdgpu_hw.proof.behaviour import MARKER, Behaviour
 from amdgpu_hw.proof.record import NotAsked, NotTestable, Record
 from amdgpu_hw.verdict.expectation_files import load, subject, write
@@ -54,8 +55,8 @@ class Run:
         self.stress = stress
         self.results = Results(this_machine(), command_line(), software_versions())
         self.files = [ResultFile(path) for path in files or []]
-        with open_gpu(selector) as gpu:
-            self.gpu_node = gpu.identity.node
+        self.node = select_gpu(selector)
+        with Gpu(self.node) as gpu:
             self.gpu_name = str(gpu)
             self.probes = gpu.capabilities.probes()
             self.results.gpu = asdict(gpu.identity)
@@ -70,7 +71,7 @@ class Run:
             name: {"supported": probe.supported, "errno": probe.errno, "why": probe.why}
             for name, probe in self.probes.items()
         }
-        self._choice: Choice = choose(self.gpu_node, gate)
+        self._choice: Choice = choose(self.node.node, gate)
         self.results.gate, self.results.gates = self._choice.name, self._choice.why_not
 
     def require(self, case: Case, behaviour: Behaviour) -> None:

@@ -7,6 +7,7 @@ environment (`ENVIRONMENT`), for the reports alone: neither the device layer nor
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import platform
@@ -90,6 +91,7 @@ def _mock_description() -> dict[str, Any] | None:
     return value if isinstance(value, dict) else {"gpus": ["GPU"], "kernel": "of unknown variant"}
 
 
+@functools.cache
 def software_versions() -> dict[str, str]:
     """Versions of what stands between a test and the kernel, by package."""
     versions = {"amdgpu_hw": package_version(), "python": platform.python_version()}

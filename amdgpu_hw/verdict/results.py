@@ -68,6 +68,10 @@ class Results:
 
     def to_json(self) -> dict[str, Any]:
         """The content of a result file."""
+        return self.head_json() | {"cases": [case.to_json() for case in self.cases]}
+
+    def head_json(self) -> dict[str, Any]:
+        """The same without the cases."""
         return {
             "format": FORMAT,
             "version": FORMAT_VERSION,
@@ -85,7 +89,6 @@ class Results:
             "gates": dict(self.gates),
             "expectations": self.expectations,
             "expectation_faults": self.expectation_faults,
-            "cases": [case.to_json() for case in self.cases],
         }
 
 
@@ -96,14 +99,23 @@ class ResultFile:
         self.path = path
         self.failure: str | None = None
         self._written = False
+        self._cases: list[str] = []
 
     def write(self, results: Results) -> None:
         """Replace the file by one with everything known now; never raises for what the disk does."""
         if self.failure is not None:
             return
         try:
-            replace_file(self.path, (json.dumps(results.to_json(), indent=1) + "\n").encode())
+            replace_file(self.path, f"{self._text(results)}\n".encode())
             self._written = True
         except OSError as error:
             kept = "; what it held before is still there" if self._written else ""
             self.failure = f"The result file {self.path} could not be written: {error.strerror}{kept}."
+
+    def _text(self, results: Results) -> str:
+        """The file's content; while tests still run, only the last case can have changed since the last time."""
+        if results.finished is not None:
+            return json.dumps(results.to_json(), indent=1)
+        del self._cases[-1:]
+        self._cases += [json.dumps(case.to_json()) for case in results.cases[len(self._cases) :]]
+        return f'{json.dumps(results.head_json())[:-1]}, "cases": [{", ".join(self._cases)}]}}'
