@@ -104,9 +104,10 @@ class Board:
         for adev in (*self.adevs, *self._removed):
             adev.gpu.close()
         self._removed.clear()
-        for log_file in self._log_files:
-            log_file.close()
+        old_log_files = self._log_files
         self._boot(variant, bugs)
+        for log_file in old_log_files:
+            log_file.close()
         self.transport.kernel = self.kernel
         self._connect_sysfs()
         self.transport.publish_nodes()

@@ -9,7 +9,7 @@ is wrong, its ``BUG`` what notices it, and functions behind `replaces` stand in 
     BUG = Bug(caught_by=("B06",))
 
     @replaces(amdgpu_vm_update_ctx.amdgpu_vm_update_ctx_unmap_mode)
-    def never_explicit(original, ctx):
+    def never_explicit(original: Original, ctx: AmdgpuVmUpdateCtx) -> SyncMode:
         return AMDGPU_SYNC_EQ_OWNER
 
 A bug that is a declared difference of another kernel needs no function: ``Bug(variant={"skips_empty_clear": False})``.
@@ -24,7 +24,7 @@ import pkgutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeAlias, TypeVar
 
 from amdgpu_hw.errors import HarnessError
 from amdgpu_hw.mock import bugs
@@ -32,6 +32,7 @@ from amdgpu_hw.mock.variants import DEFAULT_VARIANT, Variant
 
 __all__ = (
     "Bug",
+    "Original",
     "PlantedBug",
     "Replacement",
     "UnknownBug",
@@ -42,6 +43,9 @@ __all__ = (
     "replaces",
     "with_bugs",
 )
+
+Original: TypeAlias = Callable[..., Any]
+"""The function that a replacement stands in for, as the replacement gets it."""
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -96,9 +100,13 @@ def replaces(target: Callable[P, R]) -> Callable[[Callable[Concatenate[Callable[
     """
 
     def mark(function: Callable[Concatenate[Callable[P, R], P], R]) -> Replacement:
-        return Replacement(target, function)
+        return Replacement(_sound.get(target, target), function)
 
     return mark
+
+
+# Sound functions by what stands in for them: a bug's file may be read while another bug is planted.
+_sound: dict[Callable[..., Any], Callable[..., Any]] = {}
 
 
 # -- finding ------------------------------------------------------------------------------------------------------
@@ -171,6 +179,7 @@ def _bound(function: Callable[..., Any], original: Callable[..., Any]) -> Callab
 
 def _install(target: Callable[..., Any], function: Callable[..., Any]) -> Callable[[], None]:
     places = _places(target)
+    _sound[function] = target
     if not places:
         raise HarnessError(f"{target.__qualname__} cannot be replaced: no module of the mock kernel has it")
     for owner, name in places:
@@ -179,6 +188,7 @@ def _install(target: Callable[..., Any], function: Callable[..., Any]) -> Callab
     def restore() -> None:
         for owner, name in places:
             setattr(owner, name, target)
+        _sound.pop(function, None)
 
     return restore
 

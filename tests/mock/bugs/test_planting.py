@@ -27,6 +27,7 @@ from amdgpu_hw.mock.planting import (
     with_bugs,
 )
 from amdgpu_hw.mock.variants import VARIANTS, get_variant
+from amdgpu_hw.uapi import amdgpu_drm as drm
 
 ALL = bug_names()
 
@@ -119,6 +120,26 @@ def test_of_two_bugs_in_one_function_the_second_gets_the_first(lifted: list[obje
     assert amdgpu_vm_types.amdgpu_vm_generation(adev, None) == 2  # type: ignore[arg-type]
 
 
+def test_a_file_read_while_another_bug_is_planted_replaces_the_sound_function(lifted: list[object]) -> None:
+    """A machine that is rebooted with another bug reads that one's file with the first still planted."""
+    sound = amdgpu_vm_types.amdgpu_vm_generation
+
+    @replaces(sound)
+    def first(original: object, adev: object, vm: object) -> int:
+        return 1
+
+    lifted.append(plant([bug(first)]))
+
+    @replaces(amdgpu_vm_types.amdgpu_vm_generation)
+    def second(original: object, adev: object, vm: object) -> int:
+        assert original is sound
+        return 2
+
+    lifted.pop()()  # type: ignore[operator]  # what plant() returned
+    lifted.append(plant([bug(second)]))
+    assert amdgpu_vm_types.amdgpu_vm_generation(None, None) == 2  # type: ignore[arg-type]
+
+
 def test_an_unknown_bug_names_its_neighbours() -> None:
     """A typo is answered with what it may have meant, anything else with where they are listed."""
     with pytest.raises(UnknownBug, match=r"no planted bug called 'm05_flag_ignord': did you mean m05_flag_ignored"):
@@ -138,3 +159,13 @@ def test_bugs_of_different_kernels_need_a_choice(monkeypatch: pytest.MonkeyPatch
     assert kernel_of(["old"]) == "base"
     with pytest.raises(HarnessError, match=r"different kernels \(base, series-fixed\): choose with --kernel"):
         kernel_of(["old", "m05_flag_ignored"])
+
+
+def test_bugs_without_a_row_differ_in_the_model() -> None:
+    """M16 asks how a buffer was created where the kernel asks whose it is: a foreign one, which no file can get."""
+    (replacement,) = load_bug("m16_always_valid_by_creation_flag").replacements
+    foreign = types.SimpleNamespace(flags=drm.AMDGPU_GEM_CREATE_VM_ALWAYS_VALID, resv=DmaResv())
+    vm, mapping = types.SimpleNamespace(root_resv=DmaResv()), types.SimpleNamespace(flags=0)
+    sound = amdgpu_vm_update_ctx.amdgpu_vm_unmap_may_be_explicit
+    assert not sound(vm, foreign, mapping)  # type: ignore[arg-type]  # the three attributes that it asks for
+    assert replacement.function(sound, vm, foreign, mapping)

@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: MIT
+"""The freed mappings are OR-ed instead of AND-ed: one that may be explicit makes all so, the flag set or not."""
+
+from __future__ import annotations
+
+from amdgpu_hw.mock.kernel import amdgpu_vm_update_ctx
+from amdgpu_hw.mock.kernel.amdgpu_object import AmdgpuBo
+from amdgpu_hw.mock.kernel.amdgpu_vm_types import AmdgpuBoVaMapping
+from amdgpu_hw.mock.kernel.amdgpu_vm_update_ctx import AmdgpuVmUpdateCtx
+from amdgpu_hw.mock.planting import Bug, Original, replaces
+
+BUG = Bug(caught_by=("B05", "B11"))
+
+
+@replaces(amdgpu_vm_update_ctx.amdgpu_vm_update_ctx_add_freed_mapping)
+def add_freed_mapping(
+    original: Original, ctx: AmdgpuVmUpdateCtx, bo: AmdgpuBo | None, mapping: AmdgpuBoVaMapping
+) -> None:
+    ctx.explicit_sync_unmap |= amdgpu_vm_update_ctx.amdgpu_vm_unmap_may_be_explicit(ctx.vm, bo, mapping)
+    ctx.freed.append(mapping)

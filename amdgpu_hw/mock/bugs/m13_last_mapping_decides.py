@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: MIT
+"""Only the last mapping that an operation frees decides whether it may be explicit."""
+
+from __future__ import annotations
+
+from amdgpu_hw.mock.kernel import amdgpu_gem_va, amdgpu_vm_update_ctx
+from amdgpu_hw.mock.kernel.amdgpu_gem_va import GemVa
+from amdgpu_hw.mock.kernel.amdgpu_object import AmdgpuBo
+from amdgpu_hw.mock.kernel.amdgpu_vm_types import AmdgpuBoVa, AmdgpuBoVaMapping, AmdgpuVm
+from amdgpu_hw.mock.kernel.amdgpu_vm_update_ctx import AmdgpuVmUpdateCtx
+from amdgpu_hw.mock.planting import Bug, Original, replaces
+
+BUG = Bug(caught_by=("B11",))
+
+_last_may_be = True
+
+
+@replaces(amdgpu_vm_update_ctx.amdgpu_vm_unmap_may_be_explicit)
+def may_be_explicit(original: Original, vm: AmdgpuVm, bo: AmdgpuBo | None, mapping: AmdgpuBoVaMapping) -> bool:
+    global _last_may_be
+    _last_may_be = original(vm, bo, mapping)
+    return True
+
+
+@replaces(amdgpu_gem_va.amdgpu_gem_va_operation)
+def operation(original: Original, ctx: AmdgpuVmUpdateCtx, bo_va: AmdgpuBoVa | None, args: GemVa) -> None:
+    global _last_may_be
+    _last_may_be = True
+    original(ctx, bo_va, args)
+    ctx.explicit_sync_unmap &= _last_may_be

@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: MIT
+"""An explicit unmap changes the mapping tree only: nobody zeroes the page tables."""
+
+from __future__ import annotations
+
+from amdgpu_hw.mock.kernel import amdgpu_vm
+from amdgpu_hw.mock.kernel.amdgpu_vm_update_ctx import AmdgpuVmUpdateCtx
+from amdgpu_hw.mock.kernel.dma_fence import DmaFence
+from amdgpu_hw.mock.planting import Bug, Original, replaces
+
+BUG = Bug(caught_by=("B06", "T06", "T12"))
+
+
+@replaces(amdgpu_vm.amdgpu_vm_clear_freed)
+def clear_freed(original: Original, ctx: AmdgpuVmUpdateCtx) -> DmaFence | None:
+    if ctx.explicit_sync_unmap:
+        ctx.freed.clear()
+    return original(ctx)

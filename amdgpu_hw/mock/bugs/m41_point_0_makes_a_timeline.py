@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: MIT
+"""With point 0 the update fence becomes a point of a timeline."""
+
+from __future__ import annotations
+
+from amdgpu_hw.mock.kernel import amdgpu_gem_va
+from amdgpu_hw.mock.kernel.dma_fence import DmaFence
+from amdgpu_hw.mock.kernel.drm_syncobj import DrmSyncobj
+from amdgpu_hw.mock.planting import Bug, Original, replaces
+
+BUG = Bug(caught_by=("T10",))
+
+
+@replaces(amdgpu_gem_va._install_out_fence)
+def install_out_fence(original: Original, syncobj: DrmSyncobj, point: int, fence: DmaFence) -> None:
+    original(syncobj, point or 1, fence)

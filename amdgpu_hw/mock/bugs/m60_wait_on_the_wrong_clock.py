@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: MIT
+"""The timeout of a wait for syncobjs is taken for one of another clock: every wait is over at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from amdgpu_hw.mock.kernel import drm_syncobj_wait
+from amdgpu_hw.mock.kernel.drm_syncobj import DrmSyncobj
+from amdgpu_hw.mock.kernel.wait import Blocking
+from amdgpu_hw.mock.planting import Bug, Original, replaces
+
+BUG = Bug(caught_by=("T15",))
+
+
+@replaces(drm_syncobj_wait.drm_syncobj_array_wait)
+def array_wait(
+    original: Original,
+    syncobjs: list[DrmSyncobj],
+    points: Sequence[int],
+    flags: int,
+    timeout_nsec: int,
+    deadline_nsec: int,
+) -> int | Blocking[int]:
+    return original(syncobjs, points, flags, 0, deadline_nsec)

@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: MIT
+"""CLEAR and REPLACE look at a mapping's buffer after they have forgotten it: only PRT may be explicit."""
+
+from __future__ import annotations
+
+from amdgpu_hw.mock.kernel import amdgpu_vm_mapping, amdgpu_vm_update_ctx
+from amdgpu_hw.mock.kernel.amdgpu_object import AmdgpuBo
+from amdgpu_hw.mock.kernel.amdgpu_vm_types import AmdgpuBoVaMapping, AmdgpuVm
+from amdgpu_hw.mock.kernel.amdgpu_vm_update_ctx import AmdgpuVmUpdateCtx
+from amdgpu_hw.mock.planting import Bug, Original, replaces
+
+BUG = Bug(caught_by=("B06", "B07"))
+
+_in_clear = False
+
+
+@replaces(amdgpu_vm_mapping.amdgpu_vm_bo_clear_mappings)
+def clear_mappings(original: Original, ctx: AmdgpuVmUpdateCtx, saddr: int, size: int) -> None:
+    global _in_clear
+    _in_clear = True
+    try:
+        original(ctx, saddr, size)
+    finally:
+        _in_clear = False
+
+
+@replaces(amdgpu_vm_update_ctx.amdgpu_vm_unmap_may_be_explicit)
+def may_be_explicit(original: Original, vm: AmdgpuVm, bo: AmdgpuBo | None, mapping: AmdgpuBoVaMapping) -> bool:
+    return original(vm, None if _in_clear else bo, mapping)

@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: MIT
+"""Input fences are waited for with the page tables locked: submissions of others stop as well."""
+
+from __future__ import annotations
+
+from amdgpu_hw.mock.kernel import amdgpu_gem_va
+from amdgpu_hw.mock.kernel.amdgpu_gem_va import GemVa
+from amdgpu_hw.mock.kernel.amdgpu_vm_update_ctx import AmdgpuVmUpdateCtx
+from amdgpu_hw.mock.kernel.drm_exec import drm_exec_fini, drm_exec_lock
+from amdgpu_hw.mock.kernel.drm_file import DrmFile
+from amdgpu_hw.mock.kernel.file import Caller
+from amdgpu_hw.mock.kernel.wait import Blocking
+from amdgpu_hw.mock.planting import Bug, Original, replaces
+
+BUG = Bug(caught_by=("B23a",))
+
+
+@replaces(amdgpu_gem_va.amdgpu_gem_add_input_fence)
+def add_input_fence(
+    original: Original, ctx: AmdgpuVmUpdateCtx, filp: DrmFile, caller: Caller, args: GemVa
+) -> Blocking[None]:
+    yield from original(ctx, filp, caller, args)
+    locked = yield from drm_exec_lock([ctx.vm.root_resv], interruptible=True)
+    try:
+        yield from ctx.sync.wait(interruptible=True)
+    finally:
+        drm_exec_fini(locked)
