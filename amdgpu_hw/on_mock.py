@@ -14,13 +14,25 @@ from amdgpu_hw.mock.planting import kernel_of, load_bug
 from amdgpu_hw.proof import ALLOW_FAULTS
 from amdgpu_hw.verdict.machine import ENVIRONMENT
 
-__all__ = ("OPTIONAL_DEVICES", "UNUSABLE", "run_on_mock")
+__all__ = ("OPTIONAL_DEVICES", "UNUSABLE", "machine_environment", "run_on_mock")
 
 OPTIONAL_DEVICES = ("sw_sync", "vgem")
 """What a mock machine can be built without."""
 
 UNUSABLE = 2
 """Exit status when the environment allows no verdict."""
+
+
+def machine_environment(
+    gpus: Sequence[str], kernel: str, bugs: Sequence[str] = (), gpu_time: float = 1
+) -> dict[str, str]:
+    """Return what the environment of a command on a mock machine says about it, for the report layer alone.
+
+    It also allows tests that may make a GPU fault or hang: there is no machine to lose.
+    """
+    planted = {bug.name: bug.description for bug in map(load_bug, bugs)}
+    description = {"gpus": gpus, "kernel": kernel, "bugs": planted, "gpu_time": gpu_time}
+    return {ALLOW_FAULTS: "1", ENVIRONMENT: json.dumps(description)}
 
 
 def run_on_mock(
@@ -33,9 +45,8 @@ def run_on_mock(
 ) -> int:
     """Run a command on a new mock machine; its exit status as a shell gives it, or `UNUSABLE` after saying why.
 
-    ``bugs`` are planted in the kernel, by default in the one they were written for. The command's environment tells
-    the report layer, and nobody else, that this is a mock. It also allows tests that may make a GPU fault or hang,
-    unless the caller's says otherwise: there is no machine to lose.
+    ``bugs`` are planted in the kernel, by default in the one they were written for. Of `machine_environment`, the
+    caller's environment may say otherwise about faults.
     """
     if ENVIRONMENT in os.environ:
         print(
@@ -46,11 +57,8 @@ def run_on_mock(
         return UNUSABLE
     gpus = tuple(gpus) or (DEFAULT_GPU,)
     try:
-        planted = [load_bug(name) for name in bugs]
         kernel = kernel or kernel_of(bugs)
-        described_bugs = {bug.name: bug.description for bug in planted}
-        description = {"gpus": gpus, "kernel": kernel, "bugs": described_bugs, "gpu_time": gpu_time}
-        environment = {ALLOW_FAULTS: "1"} | os.environ | {ENVIRONMENT: json.dumps(description)}
+        environment = machine_environment(gpus, kernel, bugs, gpu_time) | os.environ
         with Machine(gpus, kernel, bugs=bugs, without=without, gpu_time=gpu_time) as machine:
             status = machine.run(command, environment)
     except HarnessError as error:

@@ -1,0 +1,171 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""How many wrong kernels does tests/hw catch? Every planted bug x the whole suite, on mock machines in parallel.
+
+Prints, and saves as JSON and as text, which rows caught each bug, and which rows no bug needs. Exit status 0 if every
+bug is caught by a row that names what it breaks and nothing is broken on the kernels that are right, 1 if not, 2 if
+the machine or the arguments do not allow it to be found out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from queue import Empty, SimpleQueue
+
+from matrix.judge import Matrix, judge
+from matrix.plan import RIGHT_KERNELS, Plan, Run, RunResult, choose_bugs, plan, quick_bugs
+from matrix.report import matrix_view
+from matrix.slot import Slot
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from amdgpu_hw.errors import HarnessError
+from amdgpu_hw.mock.gpus import gpu_names
+from amdgpu_hw.mock.variants import DEFAULT_VARIANT
+from amdgpu_hw.verdict.table import render
+
+DEFAULT_GPUS = "navi31,mi300x,navi48,polaris10"
+SLOTS_PER_CPU = 4
+"""The suite waits for most of its time; more machines than this at a time make it wait for the CPU."""
+WIDTH = 160
+
+
+def main() -> int:
+    """Run the matrix; returns the exit status."""
+    options = _arguments()
+    console = Console(stderr=True)
+    try:
+        bugs = choose_bugs(options.bug)
+        gpus = _gpus(options.gpus)
+    except (ValueError, HarnessError) as error:
+        print(f"bug_matrix: {error}", file=sys.stderr)
+        return 2
+    if options.quick:
+        work = plan(quick_bugs(bugs), (), (DEFAULT_VARIANT,), quick=True)
+    else:
+        work = plan(bugs, gpus, RIGHT_KERNELS if not options.bug else (), quick=False)
+    started = time.monotonic()
+    results = _run_all(work, options.jobs, console)
+    if len(results) < len(work.runs):
+        print("bug_matrix: interrupted; what is known so far:", file=sys.stderr)
+    matrix = judge(work, results, time.monotonic() - started)
+    text = render(matrix_view(matrix), options.width, colour=sys.stdout.isatty())
+    print(text, end="")
+    files = _save(matrix, options.output)
+    print(f"Results are in {' and '.join(map(str, files))}.")
+    if len(results) < len(work.runs):
+        return 2
+    return 0 if matrix.is_good else 1
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--bug", metavar="PATTERN", action="append", default=[], help="only these bugs, e.g. 'm0*'; repeatable"
+    )
+    parser.add_argument(
+        "--gpus",
+        metavar="NAME[,NAME]",
+        default=DEFAULT_GPUS,
+        help=f"GPUs to run the right kernels on, or 'all' (default: {DEFAULT_GPUS})",
+    )
+    parser.add_argument(
+        "--jobs",
+        metavar="N",
+        type=_positive,
+        default=SLOTS_PER_CPU * len(os.sched_getaffinity(0)),
+        help="so many mock machines at a time (default: four for each CPU)",
+    )
+    parser.add_argument("--quick", action="store_true", help="a few bugs, and the rows that are to catch them")
+    parser.add_argument("--output", metavar="DIRECTORY", type=Path, default=Path("results"), help="where the files go")
+    parser.add_argument("--width", type=_positive, default=WIDTH, help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def _positive(text: str) -> int:
+    number = int(text) if text.isdecimal() else 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"must be a number from 1 on, not '{text}'")
+    return number
+
+
+def _gpus(text: str) -> list[str]:
+    known = gpu_names()
+    names = list(known) if text == "all" else [name for name in text.split(",") if name]
+    for name in names:
+        if name not in known:
+            raise ValueError(f"there is no mock GPU called '{name}'; there are: {', '.join(known)}")
+    return names
+
+
+def _run_all(work: Plan, jobs: int, console: Console) -> list[RunResult]:
+    """Run everything on ``jobs`` machines; what is there when Ctrl-C comes."""
+    queue: SimpleQueue[Run] = SimpleQueue()
+    for run in sorted(work.runs, key=lambda run: run.gpu):  # a machine keeps its GPU
+        queue.put(run)
+    results: list[RunResult] = []
+    stop = threading.Event()
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, refresh_per_second=4) as progress:
+        task = progress.add_task("suite runs", total=len(work.runs))
+
+        def done(result: RunResult) -> None:
+            results.append(result)
+            progress.update(task, advance=1, description=f"{result.run}"[:40].ljust(40))
+
+        threads = [
+            threading.Thread(target=_work, args=(queue, work.rows, done, stop, cpu), daemon=True)
+            for cpu in itertools.islice(itertools.cycle(sorted(os.sched_getaffinity(0))), min(jobs, len(work.runs)))
+        ]
+        for thread in threads:
+            thread.start()
+        try:
+            for thread in threads:
+                thread.join()
+        except KeyboardInterrupt:
+            stop.set()
+            for thread in threads:
+                thread.join()
+    return results
+
+
+def _work(
+    queue: SimpleQueue[Run], rows: Sequence[str], done: Callable[[RunResult], None], stop: threading.Event, cpu: int
+) -> None:
+    # A machine that has but one CPU does not poll for its clients' calls: others need that CPU.
+    os.sched_setaffinity(0, {cpu})
+    with Slot() as slot:
+        while not stop.is_set():
+            try:
+                run = queue.get_nowait()
+            except Empty:
+                return
+            done(slot.run(run, rows))
+
+
+def _save(matrix: Matrix, directory: Path) -> list[Path]:
+    directory.mkdir(parents=True, exist_ok=True)
+    stem = directory / f"bug-matrix-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+    files = [stem.with_suffix(".json"), stem.with_suffix(".txt")]
+    files[0].write_text(json.dumps(matrix.to_json(), indent=1) + "\n", encoding="utf-8")
+    files[1].write_text(render(matrix_view(matrix), WIDTH, colour=False), encoding="utf-8")
+    return files
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: MIT
+"""What the matrix runs: the suite on every kernel that must be found right, and with every bug that must be caught."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from amdgpu_hw.mock.planting import PlantedBug, bug_names, load_bug
+
+__all__ = ("RIGHT_KERNELS", "Case", "Plan", "Run", "RunResult", "choose_bugs", "plan", "quick_bugs")
+
+RIGHT_KERNELS = ("series-fixed", "base", "6.18", "6.12")
+"""On these nothing may be broken."""
+
+_QUICK_BUGS = 6
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Run:
+    """One run of the suite; ``bug`` is the name of the planted one, or empty."""
+
+    gpu: str
+    kernel: str
+    bug: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.bug or self.kernel} on {self.gpu}"
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What one test came to."""
+
+    test: str
+    row: str
+    outcome: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """What a run came to. ``trouble``: why it is no result, e.g. the tests crashed; ``oopses`` of the mock kernel."""
+
+    run: Run
+    cases: tuple[Case, ...]
+    oopses: int
+    seconds: float
+    trouble: str = ""
+
+    def rows(self, outcome: str) -> set[str]:
+        """Rows with a case of that outcome."""
+        return {case.row for case in self.cases if case.outcome == outcome}
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The runs, those without a bug first, and the only rows to run if not all."""
+
+    bugs: tuple[PlantedBug, ...]
+    runs: tuple[Run, ...]
+    rows: tuple[str, ...] = ()
+
+
+def choose_bugs(patterns: Sequence[str]) -> list[PlantedBug]:
+    """Return the bugs that match any of these shell patterns, or all without one; ValueError if one matches none."""
+    names = bug_names()
+    for pattern in patterns:
+        if not fnmatch.filter(names, pattern):
+            raise ValueError(f"no planted bug matches '{pattern}': 'amdgpu-hw bugs' lists them")
+    chosen = [name for name in names if not patterns or any(fnmatch.fnmatch(name, pattern) for pattern in patterns)]
+    return [load_bug(name) for name in chosen]
+
+
+def quick_bugs(bugs: Sequence[PlantedBug]) -> list[PlantedBug]:
+    """Return a few of those that must be caught, spread over all."""
+    caught = [bug for bug in bugs if not bug.bug.equivalent]
+    return caught[:: max(1, len(caught) // _QUICK_BUGS)][:_QUICK_BUGS]
+
+
+def plan(bugs: Sequence[PlantedBug], gpus: Iterable[str], kernels: Iterable[str], quick: bool) -> Plan:
+    """Return every kernel on every GPU, and every bug, with the same kernel without it on the same GPU.
+
+    ``quick`` runs only the rows that are to catch these bugs.
+    """
+    right = [Run(gpu, kernel) for gpu in gpus for kernel in kernels]
+    right += [Run(bug.bug.gpu, bug.bug.kernel) for bug in bugs]
+    wrong = [Run(bug.bug.gpu, bug.bug.kernel, bug.name) for bug in bugs]
+    rows = sorted({row for bug in bugs for row in bug.bug.caught_by}) if quick else []
+    return Plan(tuple(bugs), (*dict.fromkeys(right), *wrong), tuple(rows))

@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: MIT
+"""The bug matrix: what it makes of runs, and a representative part of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+SCRIPTS = ROOT / "scripts"
+sys.path.insert(0, str(SCRIPTS))
+
+from matrix.judge import Catch, Matrix, judge  # noqa: E402
+from matrix.plan import Case, Plan, Run, RunResult, choose_bugs, plan, quick_bugs  # noqa: E402
+
+from amdgpu_hw.mock.planting import Bug, PlantedBug  # noqa: E402
+
+SOUND = Run("navi31", "series-fixed")
+WRONG = Run("navi31", "series-fixed", "made_here")
+
+
+def case(row: str, outcome: str = "holds") -> Case:
+    """A test of a row."""
+    return Case(f"tests/hw/test.py::test_{row}", row, outcome, "seen")
+
+
+def result(run: Run, *cases: Case, oopses: int = 0, trouble: str = "") -> RunResult:
+    """A run with these cases."""
+    return RunResult(run, cases, oopses, 1.0, trouble)
+
+
+def matrix(wrong: RunResult, sound: RunResult, bug: Bug) -> Matrix:
+    """The matrix of one bug."""
+    return judge(Plan((PlantedBug("made_here", "Wrong.", bug, ()),), (SOUND, WRONG)), [sound, wrong], 1.0)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "catch"),
+    [
+        (result(WRONG, case("B05"), case("B06", "broken")), Catch.CAUGHT),
+        (result(WRONG, case("B05", "broken"), case("B06")), Catch.WRONG_ROW),
+        (result(WRONG, case("B05"), case("B06")), Catch.MISSED),
+        (result(WRONG, case("B05"), case("B06", "inconclusive")), Catch.MISSED),
+        (result(WRONG, case("B05"), oopses=1), Catch.CRASHED),
+        (result(WRONG, trouble="the suite was killed by signal 11"), Catch.CRASHED),
+        (result(WRONG, case("B06", "broken"), trouble="did not end"), Catch.CAUGHT),
+    ],
+)
+def test_a_bug_is_caught_by_a_broken_row_that_names_it(wrong: RunResult, catch: Catch) -> None:
+    """Not by another row, not by a result that proves nothing, not by a crash."""
+    found = matrix(wrong, result(SOUND, case("B05"), case("B06")), Bug(caught_by=("B06",)))
+    assert [verdict.catch for verdict in found.bugs] == [catch]
+    assert found.is_good == (catch is Catch.CAUGHT)
+
+
+def test_what_is_broken_without_the_bug_catches_nothing() -> None:
+    """And is a false alarm where nothing may be broken."""
+    found = matrix(result(WRONG, case("B06", "broken")), result(SOUND, case("B06", "broken")), Bug(caught_by=("B06",)))
+    assert found.bugs[0].catch is Catch.MISSED
+    assert found.false_alarms == {SOUND: ("B06 broken: seen",)}
+    assert not found.is_good
+
+
+@pytest.mark.parametrize("outcome", ["broken", "inconclusive", "did not finish"])
+def test_whatever_proves_nothing_on_a_right_kernel_is_a_false_alarm(outcome: str) -> None:
+    """Not testable is not: the row says why."""
+    found = judge(Plan((), (SOUND,)), [result(SOUND, case("B05", outcome), case("B06", "not testable"))], 1.0)
+    assert found.false_alarms == {SOUND: (f"B05 {outcome}: seen",)}
+
+
+def test_a_bug_that_no_program_can_tell_must_not_be_told() -> None:
+    """Else its reason is wrong."""
+    bug = Bug(caught_by=(), equivalent="nobody looks")
+    sound = result(SOUND, case("B06"))
+    assert matrix(result(WRONG, case("B06")), sound, bug).bugs[0].catch is Catch.EQUIVALENT
+    assert matrix(result(WRONG, case("B06", "broken")), sound, bug).bugs[0].catch is Catch.TOLD_APART
+
+
+def test_rows_without_work_are_named() -> None:
+    """One that caught nothing, and one that is not alone with what it caught."""
+    wrong = result(WRONG, case("B05"), case("B06", "broken"), case("B07", "broken"))
+    sound = result(SOUND, case("B05"), case("B06"), case("B07"))
+    found = matrix(wrong, sound, Bug(caught_by=("B06", "B07")))
+    assert (found.idle_rows, found.spare_rows) == (["B05"], ["B06", "B07"])
+    found = matrix(wrong, sound, Bug(caught_by=("B06",)))
+    assert (found.idle_rows, found.spare_rows) == (["B05"], ["B07"])
+
+
+def test_every_bug_is_compared_with_its_kernel_on_its_gpu() -> None:
+    """Also where that is not among the kernels that are run anyway; nothing is run twice."""
+    work = plan(choose_bugs(["m0*"]), ("navi31",), ("series-fixed", "base"), quick=False)
+    assert len(set(work.runs)) == len(work.runs)
+    for run in work.runs:
+        assert Run(run.gpu, run.kernel) in work.runs
+    assert not work.rows
+
+
+def test_the_quick_part_runs_the_rows_that_name_its_bugs() -> None:
+    """A few bugs, spread over all of them."""
+    bugs = quick_bugs(choose_bugs([]))
+    assert 5 <= len(bugs) <= 8
+    assert {bug.name[0] for bug in bugs} == {"m", "x"}
+    assert set(plan(bugs, (), (), quick=True).rows) == {row for bug in bugs for row in bug.bug.caught_by}
+
+
+def run(*arguments: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+    """Run the script."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
+    command = [sys.executable, str(SCRIPTS / "bug_matrix.py"), *arguments]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=timeout)
+
+
+def test_a_representative_part_of_the_bugs_is_caught(tmp_path: Path) -> None:
+    """By rows that name them, and nothing is broken without them; the files say the same."""
+    done = run("--quick", "--output", str(tmp_path))
+    assert done.returncode == 0, done.stdout + done.stderr
+    (file,) = tmp_path.glob("*.json")
+    saved: dict[str, Any] = json.loads(file.read_text())
+    assert saved["good"]
+    assert saved["summary"]["caught"] == len(saved["bugs"]) >= 5
+    assert all(set(bug["named_rows"]) <= set(bug["caught_by"]) for bug in saved["bugs"])
+    assert file.with_suffix(".txt").read_text() in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--bug", "zzz*"], "no planted bug matches 'zzz*'"),
+        (["--gpus", "navi99"], "there is no mock GPU called 'navi99'; there are: "),
+    ],
+)
+def test_a_wrong_name_is_one_sentence(arguments: list[str], says: str) -> None:
+    """Before anything is run."""
+    done = run(*arguments)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"bug_matrix: {says}")
+    assert len(done.stderr.splitlines()) == 1
