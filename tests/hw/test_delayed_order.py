@@ -45,7 +45,7 @@ def test_delayed_update_with_an_update_fence_is_refused(gpu: Gpu, must: Must) ->
 
 @behaviour("B32a", "a delayed update leaves the syncobj for update fences alone, refused or not")
 def test_delayed_update_leaves_the_syncobj_alone(gpu: Gpu, must: Must) -> None:
-    """Linux 6.16 to 7.0 accept the combination, and older ones do not know the field."""
+    """Some kernels accept the combination, and those before them do not know the field."""
     tile = gpu.reserve(TILE)
     with gpu.syncobj() as syncobj:
         try:
