@@ -187,16 +187,13 @@ def overlap_finding(kinds: Sequence[OverlapAnalysis], conditions: Conditions) ->
     """What the flag does to frames, in a sentence."""
     told = []
     for each in kinds:
-        shares = {arm: _share(each.stutters(arm), len(each.frame_ns(arm))) for arm in ARMS}
-        told.append(
-            f"{each.rate_hz:g} unmaps/s: {shares['implicit']} of frames over budget without the flag, "
-            f"{shares['explicit']} with it"
-        )
-    return f"{'; '.join(told)}{_mark(conditions)}"
+        without, with_it = (_share(each.stutters(arm), len(each.frame_ns(arm))) for arm in ARMS)
+        told.append(f"beside {each.rate_hz:g} unmaps/s: {without} without the flag, {with_it} with it")
+    return f"Frames over budget {'; '.join(told)}{_mark(conditions)}"
 
 
 def _share(part: int, whole: int) -> str:
-    return f"{100 * part / whole:.3g} %" if whole else "none"
+    return f"{100 * part / whole:.1f} %" if whole else "none"
 
 
 def _mark(conditions: Conditions) -> str:

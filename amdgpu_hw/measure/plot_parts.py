@@ -23,6 +23,9 @@ Line = tuple[str, Samples, LineStyle]
 _RATIO_STEPS = (1.0, 10.0, 100.0, 1e3, 1e4, 1e5, 1e6, 2.0, 5.0, 30.0, 300.0, 1.5, 1.2, 3.0, 1.1, 1.05, 1.02)
 """What a ratio axis is labelled with, the most welcome first."""
 
+_FACTOR_FROM = 2.0
+"""Ticks from here on are factors, smaller ones percentages."""
+
 
 def grid_inches(cells: Sequence[Cell]) -> tuple[float, float]:
     """The size of a figure with an `ecdf_grid` of these cells."""
@@ -128,7 +131,7 @@ def ratio_axis(axes: Axes, effects: Sequence[Effect], label: str) -> None:
     axes.set_xlim(low / 1.15, high * 1.15)
     ticks: list[float] = []
     for step in _RATIO_STEPS:
-        for value in dict.fromkeys((step, 1 / step)):
+        for value in dict.fromkeys((step, 1 / step if step >= _FACTOR_FROM else 2 - step)):
             apart = min((abs(math.log(value / tick)) for tick in ticks), default=math.inf)
             if low / 1.15 <= value <= high * 1.15 and apart > math.log(high / low) / 9:
                 ticks.append(value)
@@ -142,5 +145,6 @@ def _ratio_tick(value: float) -> str:
     if math.isclose(value, 1):
         return "equal"
     factor = max(value, 1 / value)
-    words = f"{factor:g}x" if factor >= 1.5 else f"{100 * (factor - 1):.0f} %"
-    return f"{words}\n{'faster' if value < 1 else 'slower'}"
+    if factor < _FACTOR_FROM:
+        return f"{100 * abs(value - 1):.0f} %\n{'less' if value < 1 else 'more'}"
+    return f"{factor:g}x\n{'faster' if value < 1 else 'slower'}"

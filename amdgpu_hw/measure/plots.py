@@ -173,7 +173,7 @@ def _timeline_lane(axes: Axes, frames: Frames, kind: OverlapAnalysis, arm: Arm) 
     stutters = int(np.count_nonzero(over))
     axes.set_title(f"{arm} sync: {stutters} of {len(took)} frames shown are over the budget (coloured)", color=INK)
     axes.set_ylabel("frame time (ms)")
-    axes.set_xlim(0, max([axes.get_xlim()[1], *(start + took)]) if len(start) else 1)
+    axes.margins(x=0)
 
 
 @contextmanager

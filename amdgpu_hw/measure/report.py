@@ -202,8 +202,9 @@ def _frame_figures(kind: OverlapAnalysis, arm: Arm) -> list[str]:
 def _effect_line(what: str, effect: Effect) -> Text:
     line = Text(f"{what}: ").append(effect_text(effect))
     if effect.blocks:
+        found = "" if effect_words(effect) == ratio_words(effect.ratio) else f"found {ratio_words(effect.ratio)}, "
         line.append(
-            f" (found {ratio_words(effect.ratio)}, 95 % interval {interval_words(effect)}, "
+            f" ({found}95 % interval {interval_words(effect)}, "
             f"noise {floor_words(effect)}, {len(effect.blocks)} blocks)"
         )
     return line

@@ -45,15 +45,14 @@ def _digits(number: float) -> str:
 
 
 def ratio_words(ratio: float) -> str:
-    """B's time over A's: ``130x faster``, ``3.1 % slower``, ``equal``."""
+    """B's time over A's: ``130x faster``, ``3.1 % more time``, ``equal``."""
     if math.isnan(ratio):
         return "-"
-    side = "faster" if ratio < 1 else "slower"
     factor = max(ratio, 1 / ratio) if ratio else math.inf
     if factor >= _FACTOR_FROM:
-        return f"{_digits(factor)}x {side}"
+        return f"{_digits(factor)}x {'faster' if ratio < 1 else 'slower'}"
     percent = 100 * abs(1 - ratio)
-    return "equal" if percent < 0.05 else f"{percent:.1f} % {side}"
+    return "equal" if percent < 0.05 else f"{percent:.1f} % {'less' if ratio < 1 else 'more'} time"
 
 
 def interval_words(effect: Effect) -> str:
@@ -86,7 +85,7 @@ def effect_words(effect: Effect) -> str:
 
 
 def verdict_summary(effects: Sequence[Effect]) -> str:
-    """Several effects in a few words: ``95x to 130x faster``, ``no difference``, ``faster in 3 of 4``."""
+    """Several effects in a few words: ``95x faster to 130x faster``, ``no difference``, ``faster in 3 of 4``."""
     if len(effects) == 1:
         return effect_words(effects[0])
     verdicts = {each.verdict for each in effects}
@@ -96,7 +95,7 @@ def verdict_summary(effects: Sequence[Effect]) -> str:
             return verdict.value
         ends = sorted((each.ratio for each in effects), key=lambda ratio: abs(math.log(ratio)))
         first, last = ratio_words(ends[0]), ratio_words(ends[-1])
-        return first if first == last else f"{first.rsplit(' ', 1)[0]} to {last}"
+        return first if first == last else f"{first} to {last}"
     ordered = sorted((each.verdict.value for each in effects), key=[each.value for each in Verdict].index)
     return ", ".join(f"{verdict} in {len([*group])} of {len(effects)}" for verdict, group in groupby(ordered))
 

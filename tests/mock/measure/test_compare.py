@@ -92,7 +92,7 @@ def test_frames_are_compared_by_rate_and_budget_whatever_their_measured_length()
     assert pair.frame_effect(IMPLICIT).verdict is Verdict.FASTER
     assert pair.unmap_effect(IMPLICIT).ratio == pytest.approx(40_000 / 12_040_000, rel=0.01)
     text = text_of(a, b)
-    assert re.search(r"implicit +mean frame +9\.20 ms +8\.00 ms +13\.0 % faster", text)
+    assert re.search(r"implicit +mean frame +9\.20 ms +8\.00 ms +13\.0 % less time", text)
     assert re.search(r"frames over budget +10 % +0 %", text)
     with comparison_frame_figure(comparison) as drawn:
         assert [len(axes.lines) for axes in drawn.axes] == [5, 5]  # two distributions, two medians, the budget

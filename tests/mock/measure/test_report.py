@@ -87,8 +87,8 @@ def test_outliers_and_high_percentiles_are_told() -> None:
 def test_frames_are_told_by_arm_with_those_over_the_budget() -> None:
     """Counts and shares, and what the flag does to frames and to unmaps."""
     text = text_of(overlap_report(overlap()))
-    assert text.startswith("10 unmaps/s: 10 % of frames over budget without the flag, 0 % with it (simulated)\n")
+    assert text.startswith("Frames over budget beside 10 unmaps/s: 10.0 % without the flag, 0.0 % with it (simulated)\n")
     assert re.search(r"implicit +960 +9\.20 ms +8\.00 ms +20\.0 ms +- +20\.0 ms +96 \(10 %\)", text)
     assert re.search(r"explicit +960 +8\.00 ms +8\.00 ms +8\.00 ms +- +8\.00 ms +0 \(0 %\)", text)
-    assert "Mean frame time with the flag: 13.0 % faster" in text
+    assert "Mean frame time with the flag: 13.0 % less time (95 % interval" in text
     assert "Unmaps effective with the flag: 301x faster" in text
