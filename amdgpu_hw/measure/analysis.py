@@ -197,4 +197,7 @@ def _share(part: int, whole: int) -> str:
 
 
 def _mark(conditions: Conditions) -> str:
-    return " (simulated)" if conditions.simulated else ""
+    """What a finding must not be read without."""
+    marks = ["simulated"] if conditions.simulated else []
+    marks += [] if conditions.explicit_sync else ["this kernel has no flag: both arms are implicit"]
+    return f" ({'; '.join(marks)})" if marks else ""

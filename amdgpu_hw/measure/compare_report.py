@@ -53,8 +53,15 @@ def _latency_table(comparison: LatencyComparison) -> Table:
                 medians = [time_words(each.p50) for each in (pair.a.summary(arms.a), pair.b.summary(arms.b))]
                 table.add_row(*place, str(arms), *medians, *_effect_cells(effect))
                 place = ["", "", ""]
-            table.add_row(*place, "flag", effect_text(pair.a.effect), effect_text(pair.b.effect), style="dim")
+            flag = _flag_texts(comparison, pair.a.effect, pair.b.effect)
+            table.add_row(*place, "flag", *flag, style="dim")
     return table
+
+
+def _flag_texts(comparison: Comparison, of_a: Effect, of_b: Effect) -> list[RenderableType]:
+    """What the flag does in A and in B, where the kernel has it."""
+    sides = ((comparison.a, of_a), (comparison.b, of_b))
+    return [effect_text(effect) if conditions.explicit_sync else "no flag" for conditions, effect in sides]
 
 
 def _effect_cells(effect: Effect) -> tuple[RenderableType, str, str]:
@@ -75,7 +82,7 @@ def _overlap_table(pair: OverlapPair, comparison: OverlapComparison) -> Table:
         ("mean frame", pair.a.frame_effect, pair.b.frame_effect),
         ("unmap effective p50", pair.a.unmap_effect, pair.b.unmap_effect),
     ):
-        table.add_row("flag", words, effect_text(of_a), effect_text(of_b), style="dim")
+        table.add_row("flag", words, *_flag_texts(comparison, of_a, of_b), style="dim")
     return table
 
 

@@ -136,6 +136,7 @@ def read_conditions(gpu: Gpu, pstate: str, pinned_cpu: int | None, options: Mapp
         load_average=os.getloadavg(),
         python=versions["python"],
         gpu_time=machine.gpu_time,
+        explicit_sync=bool(gpu.capabilities.explicit_sync),
         options=dict(options),
         command=tuple(command_line()),
         started=datetime.now(UTC).isoformat(timespec="seconds"),

@@ -76,6 +76,8 @@ class Conditions:
     python: str
     gpu_time: float = 1.0
     """Factor on the mock's modelled durations; 1 on a real machine."""
+    explicit_sync: bool = True
+    """Whether the kernel has AMDGPU_VM_EXPLICIT_SYNC; without it both arms are the same implicit operation."""
     options: Mapping[str, Scalar] = field(default_factory=dict)
     """The run's options as far as they shape a sample (samples per round, jobs in flight), by name."""
     command: tuple[str, ...] = ()

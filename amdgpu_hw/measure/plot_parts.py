@@ -49,6 +49,8 @@ def ecdf_grid(
             if there:
                 axes.set_title(f"{mapping}, GPU {load}: {verdict(there)}")
                 _ecdf_panel(axes, [lines(cell) for cell in there])
+            else:
+                axes.axis("off")
     room_for_labels(panels[0][0], [samples for cell in cells for _, samples, _ in lines(cell)])
     for axes in panels[-1]:
         time_axis(axes, "time until the update is effective")

@@ -85,19 +85,26 @@ def effect_words(effect: Effect) -> str:
 
 
 def verdict_summary(effects: Sequence[Effect]) -> str:
-    """Several effects in a few words: ``95x faster to 130x faster``, ``no difference``, ``faster in 3 of 4``."""
-    if len(effects) == 1:
-        return effect_words(effects[0])
+    """Several effects in a few words: ``95x to 130x faster``, ``inconclusive (within 12 %)``, ``faster in 3 of 4``."""
     verdicts = {each.verdict for each in effects}
+    if verdicts == {Verdict.INCONCLUSIVE}:
+        reach = max((max(1 / each.low, each.high) for each in effects), key=lambda ends: (math.isnan(ends), ends))
+        return f"inconclusive (within {100 * (reach - 1):.0f} %)" if reach < _FACTOR_FROM else "inconclusive"
+    if verdicts == {Verdict.NO_DIFFERENCE}:
+        return Verdict.NO_DIFFERENCE.value
     if len(verdicts) == 1:
-        (verdict,) = verdicts
-        if verdict in (Verdict.NO_DIFFERENCE, Verdict.INCONCLUSIVE):
-            return verdict.value
         ends = sorted((each.ratio for each in effects), key=lambda ratio: abs(math.log(ratio)))
         first, last = ratio_words(ends[0]), ratio_words(ends[-1])
-        return first if first == last else f"{first} to {last}"
+        number, side = _split(first)
+        return last if first == last else f"{number if side == _split(last)[1] else first} to {last}"
     ordered = sorted((each.verdict.value for each in effects), key=[each.value for each in Verdict].index)
     return ", ".join(f"{verdict} in {len([*group])} of {len(effects)}" for verdict, group in groupby(ordered))
+
+
+def _split(words: str) -> tuple[str, str]:
+    """What `ratio_words` says, as number and side."""
+    end = max(words.rfind("x "), words.rfind("% ")) + 1
+    return words[:end], words[end:]
 
 
 def by_mapping_words(effects: Iterable[tuple[Cell, Effect]]) -> str:

@@ -55,6 +55,13 @@ def test_that_it_is_simulated_stands_beside_the_figures_and_only_then() -> None:
     assert "Linux 6.1.0" in real
 
 
+def test_a_kernel_without_the_flag_is_told_in_the_finding() -> None:
+    """Nobody must read its second arm as explicit sync."""
+    for report in (latency_report(latency(explicit_sync=False)), overlap_report(overlap(explicit_sync=False))):
+        text = text_of(report).splitlines()[0]
+        assert text.endswith("(simulated; this kernel has no flag: both arms are implicit)")
+
+
 def test_rounds_that_were_not_used_are_counted_by_reason() -> None:
     """Nothing is left out in silence."""
     result = latency()
@@ -87,7 +94,9 @@ def test_outliers_and_high_percentiles_are_told() -> None:
 def test_frames_are_told_by_arm_with_those_over_the_budget() -> None:
     """Counts and shares, and what the flag does to frames and to unmaps."""
     text = text_of(overlap_report(overlap()))
-    assert text.startswith("Frames over budget beside 10 unmaps/s: 10.0 % without the flag, 0.0 % with it (simulated)\n")
+    assert text.startswith(
+        "Frames over budget beside 10 unmaps/s: 10.0 % without the flag, 0.0 % with it (simulated)\n"
+    )
     assert re.search(r"implicit +960 +9\.20 ms +8\.00 ms +20\.0 ms +- +20\.0 ms +96 \(10 %\)", text)
     assert re.search(r"explicit +960 +8\.00 ms +8\.00 ms +8\.00 ms +- +8\.00 ms +0 \(0 %\)", text)
     assert "Mean frame time with the flag: 13.0 % less time (95 % interval" in text

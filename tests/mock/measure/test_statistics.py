@@ -4,8 +4,12 @@
 from __future__ import annotations
 
 import math
+import re
+import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -209,3 +213,12 @@ def test_frames_are_compared_by_their_mean() -> None:
     none = np.empty(0, np.int64)
     nothing = replace(frames("implicit", 0, 0, 0), frame_start_ns=none, frame_end_ns=none)
     assert math.isnan(mean_frame(nothing))
+
+
+def test_the_benchmark_prints_its_tables() -> None:
+    """A row per disturbance, for both ways of comparing."""
+    script = Path(__file__).parents[3] / "scripts" / "bench_statistics.py"
+    command = [sys.executable, script, "--runs=2", "--blocks=6", "--scenarios", "white"]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+    assert len(re.findall(r"^white +5 % of scatter +[\d.]+ / [\d.]+ / [\d.]+$", printed, re.MULTILINE)) == 2
+    assert "of 2 runs" in " ".join(printed.split())
