@@ -170,7 +170,11 @@ def amdgpu_vm_validate(
 
 
 def _amdgpu_vm_bo_reset_state_machine(vm: AmdgpuVm) -> None:
-    """Have every mapping of the VM written again (amdgpu_vm_bo_reset_state_machine)."""
+    """Have every mapping of the VM written again, and every directory (amdgpu_vm_bo_reset_state_machine).
+
+    Updates queued before may have been cancelled, which would have made directories point to their tables.
+    """
+    vm.relocated = True
     for mapping in vm.va.in_order():
         bo_va = mapping.bo_va
         if bo_va is not None and not bo_va.moved:
