@@ -53,7 +53,12 @@ on_every_queue = pytest.mark.parametrize(
 
 
 @on_every_queue
-@behaviour("B16", "MAP into an empty range does not wait for work in flight on any queue", needs="update_fence")
+@behaviour(
+    "B16",
+    "MAP into an empty range does not wait for work in flight on any queue",
+    needs="update_fence",
+    finding="F9: with patch 1 alone a map waits for what the clearing before it would have waited for.",
+)
 def test_map_takes_effect_while_any_queue_is_busy(
     gpu: Gpu, shut_gate: ShutGate, must: Must, always_valid: Buffer, choose: Callable[[Gpu], Queue]
 ) -> None:

@@ -17,6 +17,7 @@ from amdgpu_hw.gate.base import WATCHDOG
 from amdgpu_hw.proof.must import Must
 from amdgpu_hw.proof.record import Broken, Inconclusive, Record
 from amdgpu_hw.proof.units import ms
+from amdgpu_hw.submit import Submission
 from amdgpu_hw.sync import BackgroundCall
 from amdgpu_hw.uapi.amdgpu_drm import AMDGPU_VM_EXPLICIT_SYNC
 
@@ -51,6 +52,19 @@ class FakeHeld:
 
     def open(self) -> None:
         self.gate.open()
+
+
+class FakeJob(Submission):
+    """A submission that is done when told so."""
+
+    def __init__(self) -> None:
+        self.done = False
+
+    def wait(self, timeout_ns: int = 0) -> bool:
+        return self.done
+
+    def __str__(self) -> str:
+        return "job 2 of sdma0"
 
 
 class FakeFence:
@@ -94,6 +108,19 @@ def test_a_signal_with_the_gate_shut_is_evidence(must: Must, record: Record, hel
     assert "update fence signalled after" in record.evidence[0].text
     assert "with the gate shut" in record.evidence[0].text
     assert record.evidence[0].facts["signalled_ns"] >= 0
+
+
+def test_many_signals_are_one_line_of_evidence(must: Must, record: Record, held: FakeHeld) -> None:
+    """With the slowest; the first that does not come ends it."""
+    must.signal_each((update(lambda: True) for _ in range(3)), "three of them", while_pending=held)
+    assert record.done == ["three of them"]
+    (evidence,) = record.evidence
+    assert evidence.text.startswith("3 update fences signalled after ")
+    assert evidence.facts["signalled_ns"] >= 0
+    one_waits = iter([update(lambda: True), update(lambda: not held.is_pending()), update(lambda: True)])
+    with pytest.raises(Broken, match="waited for job 1 of compute0"):
+        must.signal_each(one_waits, "three more", while_pending=held)
+    assert next(one_waits, None) is not None
 
 
 def test_a_signal_after_the_gate_opened_early_proves_nothing(must: Must, held: FakeHeld) -> None:
@@ -193,6 +220,26 @@ def test_an_early_return_with_a_signalled_fence_is_not_waiting(must: Must, held:
     with pytest.raises(Broken, match="explicit CLEAR at 0x8000_0000"):
         must.not_signal(call, while_pending=held)
     must.come_back(call, while_pending=held)
+
+
+def test_what_comes_after_a_call_that_may_block_is_named(must: Must, record: Record, held: FakeHeld) -> None:
+    """A submission behind a GEM_VA: the job is what signals."""
+    job = FakeJob()
+    call: BackgroundCall[Submission] = BackgroundCall(lambda: job)
+    assert call.wait()
+    must.not_signal(call, for_=ms(1), while_pending=held)
+    assert record.evidence[-1].text.startswith("job 2 of sdma0 unsignalled after")
+    job.done = True
+    with pytest.raises(Broken, match="CS of job 2 of sdma0 did not wait for job 1 of compute0"):
+        must.not_signal(call, for_=ms(1), while_pending=held)
+
+
+def test_a_call_that_is_refused_has_come_back(must: Must, held: FakeHeld) -> None:
+    """Whoever asks for its result hears how."""
+    call: BackgroundCall[object] = BackgroundCall(drm_error(errno.EINVAL))
+    must.come_back(call, what="MAP over a mapping", while_pending=held)
+    with must.refuse(errno.EINVAL, "MAP over a mapping"):
+        call.result()
 
 
 def drm_error(number: int) -> Callable[[], object]:
