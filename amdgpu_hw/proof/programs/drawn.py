@@ -93,7 +93,7 @@ _anythings = _calls(
     _owners,
     st.sampled_from((0, 1, 15, 16, 512)),
 )
-_others = st.sampled_from((LOOK, SUBMIT, *map(Close, KINDS)))
+_others = st.sampled_from((LOOK, SUBMIT, LOOK, *map(Close, KINDS), LOOK, SUBMIT))
 
 
 class _Programs(RuleBasedStateMachine):
