@@ -3,20 +3,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol
 
 import pytest
 
 from amdgpu_hw.mock.kernel.errno_ import errno_name
+from amdgpu_hw.proof import errnos
+from amdgpu_hw.proof.errnos import BAD, Argument
 from amdgpu_hw.uapi.layout import Ioctl
 
-Argument: TypeAlias = "int | bytes | Callable[[Any], int]"
-"""A value, or a function that makes it with the client's help (a handle, an address in its memory)."""
-
-BAD = 0x10
-"""An address that nothing is mapped at."""
+__all__ = ("BAD", "HasFails", "Row", "matrix", "on", "row")
 
 
 class HasFails(Protocol):
@@ -27,18 +25,14 @@ class HasFails(Protocol):
 
 
 @dataclass(frozen=True)
-class Row:
+class Row(errnos.Row):
     """One call: what is wrong with it, and what it ends with on the kernels it is listed for."""
 
-    why: str
-    ioctl: Ioctl
-    errno: int
     variants: tuple[str, ...]
-    fields: Mapping[str, Argument]
 
     def check(self, client: HasFails) -> None:
         """Make the call."""
-        fields = {name: value(client) if callable(value) else value for name, value in self.fields.items()}
+        fields = self.arguments(client)
         found = client.fails(self.ioctl, **fields)
         assert found == self.errno, (
             f"{self.ioctl.name} ({self.why}): {errno_name(found)} instead of {errno_name(self.errno)}, fields {fields}"
@@ -47,7 +41,12 @@ class Row:
 
 def row(why: str, ioctl: Ioctl, errno: int, *variants: str, **fields: Argument) -> Row:
     """A row of a table; without variants it is for ``base`` only."""
-    return Row(why, ioctl, errno, variants or ("base",), fields)
+    return Row(why, ioctl, errno, fields, variants or ("base",))
+
+
+def on(variants: Iterable[str], rows: Iterable[errnos.Row]) -> tuple[Row, ...]:
+    """Rows that hold on every kernel, for these."""
+    return tuple(Row(entry.why, entry.ioctl, entry.errno, entry.fields, tuple(variants)) for entry in rows)
 
 
 def matrix(rows: Iterable[Row]) -> pytest.MarkDecorator:
