@@ -9,7 +9,7 @@ from pathlib import Path
 
 from amdgpu_hw.mock import sysfs
 from amdgpu_hw.mock.gpus import GpuIdentity
-from amdgpu_hw.mock.kernel import amdgpu_drv, sw_sync, vgem_drv
+from amdgpu_hw.mock.kernel import amdgpu_drv, moduleparam, slab, sw_sync, vgem_drv
 from amdgpu_hw.mock.kernel.amdgpu_device import AmdgpuDevice
 from amdgpu_hw.mock.kernel.amdgpu_mem_info import amdgpu_mem_info_init
 from amdgpu_hw.mock.kernel.amdgpu_reset import amdgpu_reset_masks
@@ -162,6 +162,9 @@ class Board:
         for bug in bugs:
             kernel.log.warn(f"planted bug {bug.name}: {bug.description}")
         self.adevs = [self._probe(index) for index in range(len(self.gpus))]
+        slab.probe(kernel, {"amdgpu_sync_entry": (64, self._sync_entries)})
+        moduleparam.module_param(kernel, "amdgpu", "vm_update_mode", lambda: -1)
+        moduleparam.module_param(kernel, "amdgpu", "debug_mask", lambda: self.adevs[0].debug_mask)
         if "vgem" not in self._without:
             index = len(self.gpus)
             vgem_drv.probe(kernel, index)
@@ -180,6 +183,10 @@ class Board:
         for name, text in amdgpu_reset_masks(adev).items():
             self.testbed.set_attribute(adev.syspath, name, text)
         return adev
+
+    def _sync_entries(self) -> int:
+        """Fences that the driver has collected: between two system calls those that it forgot to give back."""
+        return sum(ctx.sync.entries for adev in self.adevs for ctx in adev.vm_manager.leaked_update_ctx)
 
     def _plug(self, syspath: str, description: str) -> None:
         """Show a device in /sys, unless it is there already."""

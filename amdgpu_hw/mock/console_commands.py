@@ -40,7 +40,6 @@ if TYPE_CHECKING:
 __all__ = ("CommandError", "Commands")
 
 _MSEC = 1_000_000
-_DEBUG_DISABLE_SOFT_RECOVERY, _DEBUG_DISABLE_RING_RESET, _DEBUG_ENABLE_CE_CS = 0x4, 0x40, 0x400
 
 
 class CommandError(Exception):
@@ -243,9 +242,7 @@ def _set_gpu_recovery(adev: AmdgpuDevice, value: int) -> None:
 
 
 def _set_debug_mask(adev: AmdgpuDevice, value: int) -> None:
-    adev.debug_disable_soft_recovery = bool(value & _DEBUG_DISABLE_SOFT_RECOVERY)
-    adev.debug_disable_gpu_ring_reset = bool(value & _DEBUG_DISABLE_RING_RESET)
-    adev.debug_enable_ce_cs = bool(value & _DEBUG_ENABLE_CE_CS)
+    adev.init_debug_options(value)
 
 
 def _positive(**numbers: int) -> None:

@@ -16,9 +16,10 @@ from typing import Any
 
 from amdgpu_hw.mock._transport import ffi, lib
 from amdgpu_hw.mock.kernel.errno_ import ERESTARTSYS, KernelError
-from amdgpu_hw.mock.kernel.file import File
+from amdgpu_hw.mock.kernel.file import File, TextFile
 from amdgpu_hw.mock.kernel.kernel import Kernel
 from amdgpu_hw.mock.kernel.wait import Blocking, Task
+from amdgpu_hw.mock.memfd import read_only_file
 from amdgpu_hw.mock.transport_client import Channel, DepartedProcess, Process
 from amdgpu_hw.mock.transport_proc import file_stat, open_fdinfo
 
@@ -389,6 +390,11 @@ class Transport:
         if flags & os.O_CREAT and flags & os.O_EXCL:
             raise KernelError(errno.EEXIST)
         file = self.kernel.open(channel, path, flags)
+        if isinstance(file, TextFile):
+            text = read_only_file(file.name, file.content)
+            lib.transport_reply_fd(self.handle, channel.number, 0, text)
+            os.close(text)
+            return
         client_end = self.new_end(file, channel.process)
         if flags & os.O_NONBLOCK:
             os.set_blocking(client_end, False)

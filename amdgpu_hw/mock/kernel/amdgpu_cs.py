@@ -131,6 +131,10 @@ def amdgpu_cs_vm_handling(p: AmdgpuCsParser, bo_list: AmdgpuBoList, locked: Sequ
         p.sync.fence(vm.last_update)
     finally:
         amdgpu_vm.amdgpu_vm_update_ctx_finish(ctx)
+    if adev.debug_vm:
+        # So that buffers which a later submission does not list are missed.
+        for bo in bo_list.bos:
+            amdgpu_vm.amdgpu_vm_bo_invalidate(bo, False)
 
 
 def amdgpu_cs_sync_rings(p: AmdgpuCsParser, bo_list: AmdgpuBoList) -> None:

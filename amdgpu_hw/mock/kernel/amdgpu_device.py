@@ -73,12 +73,7 @@ class AmdgpuDevice:
         self.in_reset = False
         self.gpu_recovery = True
         """Module parameter gpu_recovery: hung jobs lead to resets."""
-        self.debug_disable_soft_recovery = False
-        """Module parameter debug_mask=0x4."""
-        self.debug_disable_gpu_ring_reset = False
-        """Module parameter debug_mask=0x40."""
-        self.debug_enable_ce_cs = False
-        """Module parameter debug=0x400: constant engine IBs are let through."""
+        self.init_debug_options(0)
         self.gpu_reset_counter = 0
         self.vram_lost_counter = 0
         self.num_bytes_moved = 0
@@ -124,6 +119,16 @@ class AmdgpuDevice:
         )
 
     # -- log --
+
+    def init_debug_options(self, debug_mask: int) -> None:
+        """Take the module parameter debug_mask (amdgpu_init_debug_options)."""
+        self.debug_mask = debug_mask
+        self.debug_vm = bool(debug_mask & 0x1)
+        """Updates that nobody waits for are delayed, and submissions write the mappings of their buffers anew."""
+        self.debug_disable_soft_recovery = bool(debug_mask & 0x4)
+        self.debug_disable_gpu_ring_reset = bool(debug_mask & 0x40)
+        self.debug_enable_ce_cs = bool(debug_mask & 0x400)
+        """IBs for the constant engine are let through."""
 
     def info(self, text: str) -> None:
         """`dev_info`."""

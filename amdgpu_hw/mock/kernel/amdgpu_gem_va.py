@@ -259,7 +259,7 @@ def _amdgpu_gem_va_locked(ctx: AmdgpuVmUpdateCtx, filp: DrmFile, bo: AmdgpuBo | 
         syncobj = amdgpu_gem_update_timeline_node(filp, args.vm_timeline_syncobj_out)
     try:
         amdgpu_gem_va_operation(ctx, bo_va, args)
-        if args.flags & AMDGPU_VM_DELAY_UPDATE:
+        if args.flags & AMDGPU_VM_DELAY_UPDATE or _delays_for_debugging(ctx.adev, args):
             amdgpu_gem_va_delay(ctx, bo_va, args.operation)
             return 0
         fence = amdgpu_gem_va_update_vm(ctx, bo_va, args.operation)
@@ -268,6 +268,11 @@ def _amdgpu_gem_va_locked(ctx: AmdgpuVmUpdateCtx, filp: DrmFile, bo: AmdgpuBo | 
     finally:
         amdgpu_vm_update_ctx_finish(ctx)
     return 0
+
+
+def _delays_for_debugging(adev: AmdgpuDevice, args: GemVa) -> bool:
+    """Tell whether debug_vm leaves the page tables to the next submission; before base also with an out syncobj."""
+    return adev.debug_vm and (not args.vm_timeline_syncobj_out or adev.variant.out_fence is not OutFence.BASE)
 
 
 def amdgpu_gem_va_operation(ctx: AmdgpuVmUpdateCtx, bo_va: AmdgpuBoVa | None, args: GemVa) -> None:

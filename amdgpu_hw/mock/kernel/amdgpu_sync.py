@@ -72,6 +72,11 @@ class AmdgpuSync:
         """Whether there is something left to wait for."""
         return any(not fence.signaled for fence in self._fences.values())
 
+    @property
+    def entries(self) -> int:
+        """How many objects of the slab cache amdgpu_sync_entry it has: signalled fences stay until it is freed."""
+        return len(self._fences)
+
     def fence(self, fence: DmaFence | None) -> None:
         """Remember a fence (amdgpu_sync_fence); of two with one context the later is kept."""
         if fence is None:

@@ -396,7 +396,7 @@ def amdgpu_vm_handle_moved(ctx: AmdgpuVmUpdateCtx, held: Collection[DmaResv]) ->
         resv = bo_va.bo.resv
         if resv in held:
             amdgpu_vm_bo_update(ctx, bo_va, clear=False)
-        elif resv.trylock():
+        elif not ctx.adev.debug_vm and resv.trylock():
             try:
                 amdgpu_vm_bo_update(ctx, bo_va, clear=False)
             finally:

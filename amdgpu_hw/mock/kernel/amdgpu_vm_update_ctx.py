@@ -128,5 +128,5 @@ def amdgpu_vm_update_ctx_leak(ctx: AmdgpuVmUpdateCtx) -> None:
 
     The fences in its container and the mappings on its list stay allocated until the module is unloaded.
     """
-    if ctx.sync or ctx.freed:
+    if ctx.sync.entries or ctx.freed:
         ctx.adev.vm_manager.leaked_update_ctx.append(ctx)

@@ -16,7 +16,7 @@ from typing import NamedTuple, Protocol
 from amdgpu_hw.mock.kernel.errno_ import KernelError
 from amdgpu_hw.mock.kernel.wait import Blocking
 
-__all__ = ("Caller", "File", "FileStat", "UserMm", "Vma")
+__all__ = ("Caller", "File", "FileStat", "TextFile", "UserMm", "Vma")
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,3 +156,12 @@ class File:
             self._readable = True
             if self.on_readable is not None:
                 self.on_readable()
+
+
+class TextFile(File):
+    """A file whose content is made when it is opened (`single_open`): clients read it without the mock kernel."""
+
+    def __init__(self, name: str, content: bytes) -> None:
+        super().__init__()
+        self.name = name
+        self.content = content

@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: MIT
+"""Files of the kernel that programs on a mock machine read: /proc/slabinfo, module parameters."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from amdgpu_hw.mock.machine import Machine
+
+READ = """
+from amdgpu_hw.module_parameters import module_parameter
+from amdgpu_hw.slabinfo import active_objects
+from amdgpu_hw.errors import FeatureMissing
+print(module_parameter("vm_update_mode"), module_parameter("debug_mask"), active_objects("amdgpu_sync_entry"))
+for question in (lambda: module_parameter("never_was"), lambda: active_objects("never_was")):
+    try:
+        question()
+    except FeatureMissing as missing:
+        print(missing)
+"""
+
+
+def test_parameters_and_slabs_can_be_read(machine: Machine) -> None:
+    """Each time as they are now; what is not there is said in a sentence."""
+    with machine.console() as console:
+        console.parameter("debug_mask", 0x44)
+        try:
+            shown = subprocess.run([sys.executable, "-c", READ], env=machine.environ(), capture_output=True, text=True)
+        finally:
+            console.parameter("debug_mask", 0)
+    assert shown.stdout.splitlines() == [
+        "-1 68 0",
+        "the module parameter amdgpu.never_was cannot be read: No such file or directory",
+        "/proc/slabinfo has no never_was: it is merged with others, boot with slab_nomerge",
+    ], shown.stderr
