@@ -20,6 +20,7 @@ setup(
                 "amdgpu_hw/mock/preload_fdinfo.c",
                 "amdgpu_hw/mock/preload_path.c",
                 "amdgpu_hw/mock/preload_stat.c",
+                "amdgpu_hw/mock/preload_tracefs.c",
             ],
             depends=["amdgpu_hw/mock/preload.h", "amdgpu_hw/mock/wire.h"],
             extra_compile_args=["-std=gnu17", "-O2", "-Wall", "-Wextra", "-fvisibility=hidden"],

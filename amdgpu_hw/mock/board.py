@@ -15,8 +15,10 @@ from amdgpu_hw.mock.kernel.amdgpu_mem_info import amdgpu_mem_info_init
 from amdgpu_hw.mock.kernel.amdgpu_reset import amdgpu_reset_masks
 from amdgpu_hw.mock.kernel.kernel import Kernel
 from amdgpu_hw.mock.kernel.log import LogLine
+from amdgpu_hw.mock.kernel.trace import AMDGPU_EVENTS, SCHED_EVENTS
 from amdgpu_hw.mock.planting import PlantedBug, plant, with_bugs
 from amdgpu_hw.mock.testbed_sysfs import TestbedSysfs
+from amdgpu_hw.mock.tracefs import Tracefs
 from amdgpu_hw.mock.transport import HEARD_MODE, Transport
 from amdgpu_hw.mock.umockdev import Testbed
 from amdgpu_hw.mock.variants import Variant
@@ -105,6 +107,7 @@ class Board:
             adev.gpu.close()
         self._removed.clear()
         old_log_files = self._log_files
+        self._tracefs.close()
         self._boot(variant, bugs)
         for log_file in old_log_files:
             log_file.close()
@@ -174,6 +177,8 @@ class Board:
         for node in kernel.nodes.values():
             if not node.major:
                 self.testbed.add_file(node.path)
+        events = (*(SCHED_EVENTS if variant.has_sched_trace else ()), *AMDGPU_EVENTS)
+        kernel.tracefs = self._tracefs = Tracefs(self.testbed.root, events, kernel.tracing)
 
     def _probe(self, index: int) -> AmdgpuDevice:
         adev = amdgpu_drv.probe(self.kernel, self.gpus[index], index)

@@ -225,7 +225,7 @@ static void hand_out(struct transport *t, uint32_t number, struct event *event)
 	event->fd = slot->fd;
 	event->ino = slot->ino;
 	memcpy(event->args, slot->args, sizeof(event->args));
-	if (event->op == WIRE_OPEN || event->op == WIRE_FDINFO) {
+	if (event->op == WIRE_OPEN || event->op == WIRE_FDINFO || event->op == WIRE_MKDIR || event->op == WIRE_RMDIR) {
 		memcpy(event->text, slot->text, sizeof(event->text));
 		event->text[sizeof(event->text) - 1] = '\0';
 	} else if (event->op == WIRE_IOCTL) {

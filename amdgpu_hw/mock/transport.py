@@ -17,7 +17,7 @@ from typing import Any
 from amdgpu_hw.mock._transport import ffi, lib
 from amdgpu_hw.mock.kernel.errno_ import ERESTARTSYS, KernelError
 from amdgpu_hw.mock.kernel.file import File, TextFile
-from amdgpu_hw.mock.kernel.kernel import Kernel
+from amdgpu_hw.mock.kernel.kernel import Directories, Kernel
 from amdgpu_hw.mock.kernel.wait import Blocking, Task
 from amdgpu_hw.mock.memfd import read_only_file
 from amdgpu_hw.mock.transport_client import Channel, DepartedProcess, Process
@@ -87,6 +87,8 @@ class Transport:
             lib.WIRE_LSEEK: self._lseek,
             lib.WIRE_NAME: self._name,
             lib.WIRE_FDINFO: self._fdinfo,
+            lib.WIRE_MKDIR: self._mkdir,
+            lib.WIRE_RMDIR: self._rmdir,
             lib.WIRE_SETTLE: self._settle,
         }
         self.publish_nodes()
@@ -120,10 +122,13 @@ class Transport:
                 if call is None:
                     self._fail(channel, KernelError(errno.ENOSYS))
                     continue
+                tracing = self.kernel.tracing
+                tracing.current = channel
                 try:
                     call(channel, event)
                 except Exception as error:
                     self._fail(channel, error)
+                tracing.current = None
             elif kind != is_timeout:
                 try:
                     self._handle_event(kind, event)
@@ -460,6 +465,19 @@ class Transport:
         fd = open_fdinfo(open_file.file, ffi.string(event.text), event.ino, self._root)
         lib.transport_reply_fd(self.handle, channel.number, 0, fd)
         os.close(fd)
+
+    def _mkdir(self, channel: Channel, event: Any) -> None:
+        self._tracefs().mkdir(os.fsdecode(ffi.string(event.text)))
+        lib.transport_reply(self.handle, channel.number, 0)
+
+    def _rmdir(self, channel: Channel, event: Any) -> None:
+        self._tracefs().rmdir(os.fsdecode(ffi.string(event.text)))
+        lib.transport_reply(self.handle, channel.number, 0)
+
+    def _tracefs(self) -> Directories:
+        if self.kernel.tracefs is None:
+            raise KernelError(errno.ENOENT)
+        return self.kernel.tracefs
 
     def _settle(self, channel: Channel, _event: Any) -> None:
         """Deal with files of the host that were closed; those of ours are released when a request is looked at."""

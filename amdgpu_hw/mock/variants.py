@@ -131,6 +131,9 @@ class Variant:
     has_wedged_uevent: bool = True
     """0.3: WEDGED= uevents (6.15)."""
 
+    has_sched_trace: bool = True
+    """7.1: drm_sched_job_queue and drm_sched_job_add_dep, with fences by number (6.17)."""
+
     # -- hangs
     soft_recovery_on_rdna: bool = False
     """4.7: shaders of hung jobs could be killed on GFX10 and later as well, before 6.17."""
@@ -188,6 +191,7 @@ _V6_12 = Variant(
     has_syncobj_fd_point=False,
     has_fdinfo_regions=False,
     has_wedged_uevent=False,
+    has_sched_trace=False,
     soft_recovery_on_rdna=True,
     gfx_ring_reset_since=(7, 0, 0),
     has_sdma_ring_reset=False,

@@ -80,6 +80,8 @@ enum wire_op {
 	WIRE_LSEEK,    /* args = offset, whence */
 	WIRE_NAME,     /* the reply is in text */
 	WIRE_FDINFO,   /* text = what the host's fdinfo reads; the reply carries a descriptor to read ours from */
+	WIRE_MKDIR,    /* text = path of a directory that the mock kernel fills */
+	WIRE_RMDIR,    /* text = path of such a directory */
 	WIRE_SETTLE,   /* the reply comes when everything closed before has been dealt with */
 };
 

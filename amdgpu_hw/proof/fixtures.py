@@ -23,10 +23,12 @@ from amdgpu_hw.memory import Buffer
 from amdgpu_hw.proof.held import HeldFence, HeldJob, require_pending
 from amdgpu_hw.proof.must import Must
 from amdgpu_hw.proof.neighbour import HeldForeignJob, Neighbour
-from amdgpu_hw.proof.record import Broken, Record
+from amdgpu_hw.proof.record import Broken, NotTestable, Record
 from amdgpu_hw.proof.run import RECORD, RUN, Run
+from amdgpu_hw.proof.traced import submit_watched
 from amdgpu_hw.proof.units import duration, ms
 from amdgpu_hw.submit import Ib, Queue
+from amdgpu_hw.trace import TraceInstance
 
 __all__ = (
     "Amount",
@@ -41,6 +43,7 @@ __all__ = (
     "shut_fence",
     "shut_gate",
     "shut_gate_elsewhere",
+    "trace",
 )
 
 # How long a job may take after its gate has opened, and page-table work to drain: with runtime PM in between, long.
@@ -128,8 +131,11 @@ def shut_gate(gpu: Gpu, record: Record, _run: Run) -> Callable[..., AbstractCont
         _idle_first(gpu)
         with _run.shut(f"a job on {queue}") as gate:
             record.held_by(gate.name)
-            submission = queue.submit(ib or queue.packets.nop(), buffers=buffers, wait=[gate.fence(gpu)])
-            job = HeldJob(submission, gate)
+            submission, watch = submit_watched(
+                _run.trace,
+                lambda: queue.submit(ib or queue.packets.nop(), buffers=buffers, wait=[gate.fence(gpu)]),
+            )
+            job = HeldJob(submission, gate, watch)
             require_pending(job)
             try:
                 yield job
@@ -164,6 +170,14 @@ def shut_gate_elsewhere(
 
     with Neighbour(_run.node.node) as neighbour:
         yield shut
+
+
+@pytest.fixture
+def trace(_run: Run) -> TraceInstance:
+    """The trace of the scheduler; not testable where there is none."""
+    if _run.trace is None:
+        raise NotTestable(_run.why_no_trace, missing="job_trace")
+    return _run.trace
 
 
 @pytest.fixture

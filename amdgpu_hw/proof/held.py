@@ -7,6 +7,7 @@ from typing import Protocol
 
 from amdgpu_hw.gate.base import Gate
 from amdgpu_hw.proof.record import Inconclusive
+from amdgpu_hw.proof.traced import JobWatch
 from amdgpu_hw.submit import Submission
 from amdgpu_hw.sync import Syncobj
 
@@ -17,6 +18,8 @@ class Held(Protocol):
     """Something that stays pending until its gate opens."""
 
     gate: Gate
+    watch: JobWatch | None
+    """What the trace says about it, where there is one."""
 
     @property
     def words(self) -> str:
@@ -32,8 +35,9 @@ class Held(Protocol):
 class HeldJob:
     """A submission that waits for a gate: J of the behaviour table."""
 
-    def __init__(self, submission: Submission, gate: Gate) -> None:
+    def __init__(self, submission: Submission, gate: Gate, watch: JobWatch | None = None) -> None:
         self.submission = submission
+        self.watch = watch
         self.gate = gate
 
     @property
@@ -55,6 +59,7 @@ class HeldFence:
 
     def __init__(self, syncobj: Syncobj, gate: Gate) -> None:
         self.syncobj = syncobj
+        self.watch: JobWatch | None = None
         self.gate = gate
 
     @property

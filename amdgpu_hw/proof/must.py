@@ -123,6 +123,7 @@ class Must:
             f"{len(took)} update fences signalled after {duration(slowest)} at most, with the gate shut",
             signalled_ns=slowest,
         )
+        self._note_dependencies(while_pending)
 
     def not_signal(self, subject: Subject, *, for_: int = ms(100), while_pending: Held) -> None:
         """``subject`` must not be done for so many nanoseconds, because ``while_pending`` is pending."""
@@ -143,6 +144,7 @@ class Must:
             )
         seen = "the ioctl still blocked" if _blocked(subject) else f"{watched.noun} unsignalled"
         self._record.saw("fence", f"{seen} after {duration(took)} with the gate shut", waited_ns=took)
+        self._note_dependencies(held)
 
     def come_back(
         self, call: BackgroundCall[Any], *, what: str = "GEM_VA", within: int = ms(500), while_pending: Held
@@ -163,6 +165,7 @@ class Must:
         self._record.saw(
             "fence", f"{watched.noun} signalled after {duration(took)} with the gate shut", signalled_ns=took
         )
+        self._note_dependencies(held)
 
     def _time_while(self, watched: _Watched, within: int, held: Held) -> int:
         """How long it took until the subject was done, in nanoseconds."""
@@ -179,6 +182,11 @@ class Must:
         if not signalled:
             raise Broken(self._why_unsignalled(watched, held, took))
         return took
+
+    def _note_dependencies(self, held: Held) -> None:
+        """Put what the scheduler's trace says beside what the fence said."""
+        if held.watch is not None:
+            self._record.saw("trace", held.watch.words())
 
     def _why_unsignalled(self, watched: _Watched, held: Held, took: int) -> str:
         """Open the gate to see whether it was what the subject waited for."""

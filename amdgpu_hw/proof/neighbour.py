@@ -9,6 +9,7 @@ from amdgpu_hw.errors import HarnessError
 from amdgpu_hw.gate import Gate
 from amdgpu_hw.gpu import Gpu
 from amdgpu_hw.helper_process import HelperProcess
+from amdgpu_hw.proof.traced import JobWatch
 from amdgpu_hw.sync import SyncFile
 
 __all__ = ("HeldForeignJob", "Neighbour")
@@ -24,6 +25,7 @@ class HeldForeignJob:
     def __init__(self, fence: SyncFile, gate: Gate) -> None:
         self.fence = fence
         self.gate = gate
+        self.watch: JobWatch | None = None
 
     @property
     def words(self) -> str:

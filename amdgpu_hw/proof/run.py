@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 
 from amdgpu_hw.discovery import select_gpu
+from amdgpu_hw.errors import FeatureMissing
 from amdgpu_hw.gate import Choice, Gate, choose
 from amdgpu_hw.gpu import Gpu
 from amdgpu_hw.proof.behaviour import MARKER, Behaviour
 from amdgpu_hw.proof.record import NotAsked, NotTestable, Record
+from amdgpu_hw.trace import TraceInstance
 from amdgpu_hw.verdict.expectation_files import load, subject, write
 from amdgpu_hw.verdict.expectations import compare
 from amdgpu_hw.verdict.machine import command_line, software_versions, this_machine
@@ -72,6 +74,7 @@ class Run:
             for name, probe in self.probes.items()
         }
         self._choice: Choice = choose(self.node.node, gate)
+        self.trace, self.why_no_trace = _open_trace()
         self.results.gate, self.results.gates = self._choice.name, self._choice.why_not
 
     def require(self, case: Case, behaviour: Behaviour) -> None:
@@ -130,6 +133,16 @@ class Run:
         """Give the gate maker back."""
         if self._choice.maker is not None:
             self._choice.maker.close()
+        if self.trace is not None:
+            self.trace.close()
+
+
+def _open_trace() -> tuple[TraceInstance | None, str]:
+    """A trace of the scheduler, or why there is none."""
+    try:
+        return TraceInstance(), ""
+    except (FeatureMissing, OSError) as error:
+        return None, f"the scheduler cannot be traced: {error}"
 
 
 RUN = pytest.StashKey[Run]()

@@ -186,7 +186,13 @@ class AmdgpuDevice:
         variant = self.variant
         timeout = variant.compute_lockup_timeout_ns if kind == drm.AMDGPU_HW_IP_COMPUTE else variant.lockup_timeout_ns
         ring.sched = DrmGpuScheduler(
-            self.kernel, name, ring.hw_submission, AmdgpuSchedOps(ring), timeout=timeout, priv=ring
+            self.kernel,
+            name,
+            ring.hw_submission,
+            AmdgpuSchedOps(ring),
+            timeout=timeout,
+            priv=ring,
+            device_name=self.pci_address,
         )
         self.rings.append(ring)
         self.scheds[kind, index] = ring.sched

@@ -75,6 +75,11 @@ class AmdgpuJob(DrmSchedJob):
         self.forgiven = 0
         """How many timeouts were put down to the mock's own slowness."""
 
+    @property
+    def client_id(self) -> int:
+        """The file that submitted it."""
+        return self.vm.client_id if self.vm is not None else 0
+
     def hardware_work(self, on_done: Callable[[int], None]) -> IbWork | CallWork:
         """What the ring has to do; it calls ``on_done`` with 0 or a negative errno."""
         if self.call is not None:

@@ -102,7 +102,7 @@ def amdgpu_vm_init(adev: AmdgpuDevice, filp: DrmFile) -> AmdgpuVm:
     )
     vm.pasid = adev.vm_manager.next_pasid
     adev.vm_manager.next_pasid += 1
-    vm.pid, vm.process_name = filp.pid, filp.comm
+    vm.pid, vm.process_name, vm.client_id = filp.pid, filp.comm, filp.client_id
     return vm
 
 

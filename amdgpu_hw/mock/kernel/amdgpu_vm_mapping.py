@@ -77,6 +77,8 @@ def _amdgpu_vm_bo_insert_map(bo_va: AmdgpuBoVa, mapping: AmdgpuBoVaMapping) -> N
     vm = bo_va.vm
     bo_va.invalids[mapping] = None
     vm.va.insert(mapping)
+    if vm.adev.kernel.tracing.buffers:
+        vm.adev.kernel.tracing.amdgpu_vm_bo_map(bo_va.bo, mapping)
     if mapping.flags & AMDGPU_VM_PAGE_PRT:
         amdgpu_vm_prt_get(vm.adev)
     if not bo_va.moved and amdgpu_vm_is_bo_always_valid(vm, bo_va.bo):
@@ -134,6 +136,8 @@ def amdgpu_vm_bo_unmap(ctx: AmdgpuVmUpdateCtx, bo_va: AmdgpuBoVa, saddr: int) ->
         raise KernelError(errno.ENOENT, f"no mapping of this BO starts at {saddr:#x}")
     ctx.vm.va.remove(mapping)
     mapping.bo_va = None
+    if ctx.adev.kernel.tracing.buffers:
+        ctx.adev.kernel.tracing.amdgpu_vm_bo_unmap(bo_va.bo, mapping)
     if mapping in bo_va.valids:
         del bo_va.valids[mapping]
         amdgpu_vm_update_ctx_add_freed_mapping(ctx, bo_va.bo, mapping)
@@ -181,6 +185,8 @@ def amdgpu_vm_bo_clear_mappings(ctx: AmdgpuVmUpdateCtx, saddr: int, size: int) -
         mapping.bo_va = None
         # Unlike UNMAP this also frees mappings that were on invalids.
         amdgpu_vm_update_ctx_add_freed_mapping(ctx, bo_va.bo, mapping)
+        if ctx.adev.kernel.tracing.buffers:
+            ctx.adev.kernel.tracing.amdgpu_vm_bo_unmap(None, mapping)
 
 
 def amdgpu_vm_bo_lookup_mapping(vm: AmdgpuVm, pfn: int) -> AmdgpuBoVaMapping | None:

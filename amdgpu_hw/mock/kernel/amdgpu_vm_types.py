@@ -195,6 +195,8 @@ class AmdgpuVm:
 
         self.pid = 0
         self.process_name = ""
+        self.client_id = 0
+        """The file's (`DrmFile.client_id`)."""
         """Who uses the VM, for fault reports (amdgpu_vm_set_task_info)."""
         self.pasid = 0
         self.reserved_vmid: int | None = None

@@ -102,6 +102,11 @@ class DrmSchedJob:
         self._pending_dependencies: deque[DmaFence] | None = None
 
     @property
+    def client_id(self) -> int:
+        """The DRM client it was submitted for, 0 for the kernel's own (which have numbers since 6.18)."""
+        return 0
+
+    @property
     def dependencies(self) -> tuple[DmaFence, ...]:
         """The fences the job was told to wait for, one for each context."""
         return tuple(self._dependencies.values()) if self._dependencies else ()
@@ -228,6 +233,7 @@ class DrmGpuScheduler:
 
     ``hw_submission_limit``: how many credits (jobs) may be on the ring at a time. ``timeout``: ns that the first job
     may stay on the ring, None for ever; waiting for dependencies never times out. ``priv`` is the driver's (its ring).
+    ``device_name`` is for traces.
     """
 
     def __init__(
@@ -238,8 +244,10 @@ class DrmGpuScheduler:
         ops: DrmSchedBackendOps,
         timeout: int | None = None,
         priv: object = None,
+        device_name: str = "",
     ) -> None:
         self.kernel = kernel
+        self.device_name = device_name
         self.name = name
         self.credit_limit = hw_submission_limit
         self.ops = ops

@@ -13,7 +13,7 @@ import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from amdgpu_hw.mock.kernel.devcoredump import Devcoredumps
 from amdgpu_hw.mock.kernel.errno_ import KernelError
@@ -22,6 +22,7 @@ from amdgpu_hw.mock.kernel.file import Caller, File
 from amdgpu_hw.mock.kernel.kasan import Kasan
 from amdgpu_hw.mock.kernel.kobject import NoSysfs, Sysfs
 from amdgpu_hw.mock.kernel.log import KernelLog
+from amdgpu_hw.mock.kernel.trace import Tracing
 from amdgpu_hw.mock.kernel.wait import Blocking, Task, Timers, WorkQueue
 
 if TYPE_CHECKING:
@@ -44,6 +45,16 @@ class Node:
     open: OpenFunction
 
 
+class Directories(Protocol):
+    """A file system in which clients make directories, and the kernel what is in them; both raise `KernelError`."""
+
+    def mkdir(self, path: str) -> None:
+        """Make one."""
+
+    def rmdir(self, path: str) -> None:
+        """Remove one with everything in it."""
+
+
 class Kernel:
     """One booted kernel: everything that all drivers share.
 
@@ -60,6 +71,9 @@ class Kernel:
         self.sysfs: Sysfs = NoSysfs()
         """Where devices show in /sys; set by whoever boots the machine."""
         self.coredumps = Devcoredumps()
+        self.tracing = Tracing()
+        self.tracefs: Directories | None = None
+        """Where clients make instances of the trace; set by whoever boots the machine."""
         self.faults = FaultInjection(self)
         self.drm_devices: list[DrmDevice] = []
         """Every DRM device that was registered, unplugged ones as well."""

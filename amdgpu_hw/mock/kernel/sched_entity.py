@@ -102,6 +102,8 @@ class DrmSchedEntity:
         sched = rq.sched
         sched.score += 1
         job.submit_order = next(_submit_order)
+        if sched.kernel.tracing.buffers:
+            sched.kernel.tracing.drm_sched_job_queue(job, self)
         first = not self.job_queue
         self.job_queue.append(job)
         if first:
