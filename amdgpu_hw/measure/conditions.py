@@ -137,10 +137,16 @@ def read_conditions(gpu: Gpu, pstate: str, pinned_cpu: int | None, options: Mapp
         python=versions["python"],
         gpu_time=machine.gpu_time,
         explicit_sync=bool(gpu.capabilities.explicit_sync),
-        options=dict(options),
+        options={**options, "scheduling": _scheduling()},
         command=tuple(command_line()),
         started=datetime.now(UTC).isoformat(timespec="seconds"),
     )
+
+
+def _scheduling() -> str:
+    """Policy and niceness of the measuring thread: on a busy machine they decide how much the times scatter."""
+    names = {os.SCHED_OTHER: "other", os.SCHED_FIFO: "fifo", os.SCHED_RR: "rr", os.SCHED_BATCH: "batch"}
+    return f"{names.get(os.sched_getscheduler(0), 'unknown')}, nice {os.nice(0)}"
 
 
 def read_text(path: Path) -> str:

@@ -28,10 +28,11 @@ LARGEST_PIECE = 4 * MiB
 PIECES = 64
 """About how many copies a job should have: few enough for a short IB, enough to set its length finely."""
 
-# Calibration: how often to try, how near is near enough, and of how many jobs the shortest counts.
+# Calibration: how often to try, how near is near enough; how long, and in how many jobs, the shortest is looked for.
 _TRIALS = 6
 _TOLERANCE = 0.15
-_TRIAL_JOBS = 5
+_TRIAL_NS = 50_000_000
+_TRIAL_JOBS = (5, 40)
 _FIRST_BYTES = 512 * KiB
 _IB_MULTIPLE = 16
 
@@ -65,15 +66,16 @@ class Job:
         """Make the job last about ``wanted_ns`` on a GPU that does nothing else. Raises `HarnessError`, `DrmError`."""
         if not 0 < wanted_ns <= LONGEST_JOB_NS:
             raise HarnessError(f"a job may last up to {LONGEST_JOB_NS / 1e6:g} ms, not {wanted_ns / 1e6:g} ms")
+        count = min(max(_TRIAL_NS // wanted_ns, _TRIAL_JOBS[0]), _TRIAL_JOBS[1])
         self._resize(_FIRST_BYTES)
         for _ in range(_TRIALS):
-            self.measured_ns = self._time()
+            self.measured_ns = self._time(count)
             if abs(self.measured_ns - wanted_ns) <= _TOLERANCE * wanted_ns:
                 return
             # What a job takes at least is no copying; a step of 16 at most keeps a wrong guess from lasting seconds.
             factor = min(max(wanted_ns / self.measured_ns, 1 / 16), 16)
             if not self._resize(round(self._bytes * factor)):
-                self.measured_ns = self._time()
+                self.measured_ns = self._time(count)
                 return
 
     def _resize(self, size: int) -> bool:
@@ -96,9 +98,9 @@ class Job:
             return self._codec.copy(source, target, size)
         return self._codec.dma_data_copy(source, target, size)
 
-    def _time(self) -> int:
+    def _time(self, count: int) -> int:
         beat = Beat(self._gpu.fileno(), [self.call], self.fence.handle)
-        times = sampling.repeat(beat, _TRIAL_JOBS, Stop())
+        times = sampling.repeat(beat, count, Stop())
         if times.outcome.error:
             raise DrmError(times.outcome.error, f"a {self.engine.name.lower()} job of {self._bytes} bytes of copies")
         # The least: whatever else the machine does only adds to it.
