@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -70,6 +71,15 @@ class CellAnalysis:
     def summary(self, arm: Arm, metric: str = "fence_ns") -> Summary:
         """Of those samples."""
         return summary(self.samples(arm, metric))
+
+    def outlasted(self, arm: Arm) -> float:
+        """Share of the updates that were effective while the load still ran; NaN without load.
+
+        What it takes no clock to see: an update that waits for the load is never among them.
+        """
+        rounds = [each for each in self.rounds.get(arm, ()) if each.usable]
+        shares = [(each.in_flight[1], len(each.fence_ns)) for each in rounds if each.in_flight is not None]
+        return sum(share * n for share, n in shares) / sum(n for _, n in shares) if shares else math.nan
 
     @cached_property
     def effects(self) -> Mapping[str, Effect]:

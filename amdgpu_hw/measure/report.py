@@ -108,16 +108,24 @@ def _latency_table(cells: Sequence[CellAnalysis]) -> Table:
 
 
 def _others_table(cells: Sequence[CellAnalysis]) -> Table:
-    """What the flag does to the ioctl and to the next submission, a row per load and mapping."""
+    """What the flag does to the ioctl and the next submission, and what outlasted what; a row per load and mapping."""
     table = new_table()
     for name in ("GPU", "mapping", *(f"{METRIC_WORDS[metric]} with the flag" for metric in _OTHERS)):
         table.add_column(name)
+    for arm in ARMS:
+        table.add_column(f"effective while\nthe load ran: {arm}", justify="right")
     by_place: dict[tuple[str, str], list[CellAnalysis]] = {}
     for each in cells:
         by_place.setdefault((each.cell.load, each.cell.mapping), []).append(each)
     for place, there in by_place.items():
-        table.add_row(*place, *(verdict_summary([each.effects[metric] for each in there]) for metric in _OTHERS))
+        verdicts = (verdict_summary([each.effects[metric] for each in there]) for metric in _OTHERS)
+        table.add_row(*place, *verdicts, *(_outlasted(there, arm) for arm in ARMS))
     return table
+
+
+def _outlasted(cells: Sequence[CellAnalysis], arm: Arm) -> str:
+    shares = [share for share in (each.outlasted(arm) for each in cells) if not math.isnan(share)]
+    return f"{100 * sum(shares) / len(shares):.3g} %" if shares else "-"
 
 
 def new_table(title: str | None = None) -> Table:
