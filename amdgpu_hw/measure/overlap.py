@@ -207,9 +207,10 @@ class Overlap:
                 thread.join()
         binding = threads[0].times
         outcomes = [frames.outcome, *(thread.times.outcome for thread in threads)]
-        troubles = troubles_of(watch)
-        failed = next((outcome for outcome in outcomes if outcome.error), frames.outcome)
-        flag, sentence = ended_by(failed, troubles, f"frames beside {turn.arm} binding", options.timeout_ns)
+        names = ("a frame", "binding", "a background job")
+        failed = next((at for at, outcome in enumerate(outcomes) if outcome.error), 0)
+        where = f"{names[failed]}, frames beside {turn.arm} binding"
+        flag, sentence = ended_by(outcomes[failed], troubles_of(watch), where, options.timeout_ns)
         found = filter(None, (flag, *clock_changes(before, clocks(self._gpu))))
         taken = Frames(
             arm=turn.arm,

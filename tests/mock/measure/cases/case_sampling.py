@@ -47,7 +47,7 @@ def plan(gpu: Gpu, context: NumberedContext) -> Plan:
 def job(gpu: Gpu, context: NumberedContext) -> Job:
     """A load on the graphics ring that outlasts an update."""
     made = Job(gpu, context, Engine.GFX)
-    made.calibrate(4_000_000)
+    made.calibrate(10_000_000)
     return made
 
 
@@ -73,11 +73,12 @@ def test_every_sample_has_its_times(plan: Plan) -> None:
 
 def test_only_the_implicit_operation_waits_for_the_load(plan: Plan, job: Job, gpu: Gpu) -> None:
     """When an explicit update and its victim are done the load goes on; when an implicit one is, it has ended."""
-    loaded = replace(plan, load=job.call, load_jobs=2, load_fence=job.fence.handle)
+    loaded = replace(plan, load=job.call, load_jobs=3, load_fence=job.fence.handle)
     with_flag, without = sampling.run(explicit(loaded, gpu), COUNT), sampling.run(loaded, COUNT)
     assert with_flag.outcome.error == without.outcome.error == 0
     in_flight = Load.AT_START | Load.AT_END
-    assert np.count_nonzero(with_flag.load == in_flight) > COUNT // 2, with_flag.load
+    # One would do: on a busy machine some end late, but one that waits never ends early.
+    assert (with_flag.load == in_flight).any(), f"no explicit update ended before the load did: {with_flag}"
     assert not (without.load & Load.AT_END).any(), f"an implicit update ended before the load did: {without}"
 
 
