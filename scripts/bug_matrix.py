@@ -16,7 +16,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -129,7 +129,7 @@ def _run_all(work: Plan, jobs: int, console: Console) -> list[RunResult]:
             progress.update(task, advance=1, description=f"{result.run}"[:40].ljust(40))
 
         threads = [
-            threading.Thread(target=_work, args=(queue, work.rows, done, stop, cpu), daemon=True)
+            threading.Thread(target=_work, args=(queue, work, done, stop, cpu), daemon=True)
             for cpu in itertools.islice(itertools.cycle(sorted(os.sched_getaffinity(0))), min(jobs, len(work.runs)))
         ]
         for thread in threads:
@@ -145,17 +145,18 @@ def _run_all(work: Plan, jobs: int, console: Console) -> list[RunResult]:
 
 
 def _work(
-    queue: SimpleQueue[Run], rows: Sequence[str], done: Callable[[RunResult], None], stop: threading.Event, cpu: int
+    queue: SimpleQueue[Run], work: Plan, done: Callable[[RunResult], None], stop: threading.Event, cpu: int
 ) -> None:
     # A machine that has but one CPU does not poll for its clients' calls: others need that CPU.
     os.sched_setaffinity(0, {cpu})
+    caught_by = {bug.name: bug.bug.caught_by for bug in work.bugs}
     with Slot() as slot:
         while not stop.is_set():
             try:
                 run = queue.get_nowait()
             except Empty:
                 return
-            done(slot.run(run, rows))
+            done(slot.run(run, work.rows, caught_by.get(run.bug, ())))
 
 
 def _save(matrix: Matrix, directory: Path) -> list[Path]:

@@ -207,6 +207,19 @@ _V6_12 = Variant(
     flush_waits_root_resv=True,
 )
 
+_V6_15 = replace(
+    _V6_12,
+    name="6.15",
+    summary="Linux 6.15: the last one without fences in GEM_VA; PRT maps immediate since 6.13",
+    driver_minor=63,
+    prt_map_is_implicit=False,
+    has_client_name=True,
+    has_fdinfo_regions=True,
+    has_wedged_uevent=True,
+    has_sdma_ring_reset=True,
+    has_reset_masks=True,
+)
+
 _V6_18 = Variant(
     name="6.18",
     summary="Linux 6.18.0 (LTS): fences in GEM_VA, input fences block the caller",
@@ -222,24 +235,39 @@ _V6_18 = Variant(
     compute_lockup_timeout_ns=10 * SEC,
 )
 
+_V6_18_STABLE = replace(
+    _V6_18,
+    name="6.18-stable",
+    summary="Linux 6.18.x: the refactored GEM_VA reports vm->last_update where 6.18.0 reported a stub",
+    out_fence=OutFence.STABLE,
+    mapping_info_limit_errno=errno.EINVAL,
+    tlb_fence=TlbFence.COMPUTE,
+)
+
 _BASE = Variant(
     name="base",
     summary="the tree the series applies to (drm-misc of May 2026), without the series",
 )
 
-_SERIES_V1 = replace(
+_SERIES_V1_PATCH_1 = replace(
     _BASE,
+    name="series-v1-patch-1",
+    summary="base with the first patch of the series alone, where a bisection may end: every MAP waits (F9)",
+    input_fences=InputFences.COLLECT,
+    shares_sync_container=True,
+    freed_per_update=True,
+    finishes_context_on_close=False,
+    finishes_context_on_error=False,
+    reports_moved_errors=False,
+)
+
+_SERIES_V1 = replace(
+    _SERIES_V1_PATCH_1,
     name="series-v1",
     summary="base with the series exactly as posted on 2026-05-29, its suspected faults included",
     driver_minor=65,
     has_explicit_sync=True,
-    input_fences=InputFences.COLLECT,
-    shares_sync_container=True,
-    freed_per_update=True,
     skips_empty_clear=True,
-    finishes_context_on_close=False,
-    finishes_context_on_error=False,
-    reports_moved_errors=False,
 )
 
 _SERIES_FIXED = replace(
@@ -256,7 +284,19 @@ _SERIES_FIXED = replace(
     reports_moved_errors=True,
 )
 
-VARIANTS: dict[str, Variant] = {v.name: v for v in (_V6_12, _V6_18, _BASE, _SERIES_V1, _SERIES_FIXED)}
+VARIANTS: dict[str, Variant] = {
+    variant.name: variant
+    for variant in (
+        _V6_12,
+        _V6_15,
+        _V6_18,
+        _V6_18_STABLE,
+        _BASE,
+        _SERIES_V1_PATCH_1,
+        _SERIES_V1,
+        _SERIES_FIXED,
+    )
+}
 """Every kernel the mock machine can boot, by name."""
 
 DEFAULT_VARIANT = _SERIES_FIXED.name

@@ -11,7 +11,7 @@ from amdgpu_hw.mock.planting import PlantedBug, bug_names, load_bug
 
 __all__ = ("RIGHT_KERNELS", "Case", "Plan", "Run", "RunResult", "choose_bugs", "plan", "quick_bugs")
 
-RIGHT_KERNELS = ("series-fixed", "base", "6.18", "6.12")
+RIGHT_KERNELS = ("series-fixed", "base", "6.18-stable", "6.18", "6.15", "6.12")
 """On these nothing may be broken."""
 
 _QUICK_BUGS = 6

@@ -14,17 +14,30 @@ import os
 import select
 import signal
 import sys
+from collections.abc import Container
 from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
 
 from amdgpu_hw.discovery import udev
+from amdgpu_hw.proof.run import behaviour_of
 from amdgpu_hw.verdict.machine import software_versions
 
 # Nobody reads what pytest would print, and with what the tests do not need it takes a quarter longer.
 _LEAN = ("terminal", "cacheprovider", "logging", "faulthandler", "unraisableexception", "threadexception", "doctest")
 _OPTIONS = [f"-pno:{plugin}" for plugin in _LEAN] + ["--capture=no", "-Wignore", "--override-ini=addopts="]
+
+
+class _First:
+    """Puts some rows before all others: a kernel that is caught by one of them may not let the rest end."""
+
+    def __init__(self, rows: Container[str]) -> None:
+        self._rows = rows
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Order the tests; the controls of a row come with it, see `Collector`."""
+        items.sort(key=lambda item: (behaviour := behaviour_of(item)) is None or behaviour.row not in self._rows)
 
 
 def _run(request: dict[str, Any]) -> NoReturn:
@@ -36,7 +49,11 @@ def _run(request: dict[str, Any]) -> NoReturn:
     os.environ.update(request["environment"])
     status = 1
     try:
-        status = int(pytest.main([*_OPTIONS, f"--amdgpu-results={request['results']}", *request["arguments"]]))
+        status = int(
+            pytest.main(
+                [*_OPTIONS, f"--amdgpu-results={request['results']}", *request["arguments"]], [_First(request["first"])]
+            )
+        )
         sys.stdout.flush()
     finally:
         os._exit(status)

@@ -17,8 +17,9 @@ def differences(one: Variant, other: Variant) -> set[str]:
 
 
 def test_the_kernels_the_harness_is_about_exist_and_the_mended_series_is_the_default() -> None:
-    """Issue 2 names five variants; a run without --kernel gets the one that must pass everything."""
-    assert set(VARIANTS) >= {"6.12", "6.18", "base", "series-v1", "series-fixed"}
+    """Released kernels, the tree of the series, each state of it; the default is the one that must pass everything."""
+    released = {"6.12", "6.15", "6.18", "6.18-stable"}
+    assert set(VARIANTS) == released | {"base", "series-v1-patch-1", "series-v1", "series-fixed"}
     assert DEFAULT_VARIANT == "series-fixed"
     assert all(name == variant.name for name, variant in VARIANTS.items())
 
@@ -33,14 +34,17 @@ def test_unknown_kernel_names_the_known_ones() -> None:
     ("name", "minor", "explicit"),
     [
         ("6.12", 59, False),
+        ("6.15", 63, False),
         ("6.18", 64, False),
+        ("6.18-stable", 64, False),
         ("base", 64, False),
+        ("series-v1-patch-1", 64, False),
         ("series-v1", 65, True),
         ("series-fixed", 65, True),
     ],
 )
 def test_driver_minor_and_flag_go_together(name: str, minor: int, explicit: bool) -> None:
-    """KERNEL.md 0.1: 59 is Linux 6.12, 64 is 6.16 to 7.0 and base, patch 3 of the series makes it 65."""
+    """KERNEL.md 0.1: 59 is Linux 6.12, 63 is 6.15, 64 is 6.16 to 7.0 and base, patch 3 of the series makes it 65."""
     variant = get_variant(name)
     assert (variant.driver_minor, variant.has_explicit_sync) == (minor, explicit)
 
@@ -48,8 +52,9 @@ def test_driver_minor_and_flag_go_together(name: str, minor: int, explicit: bool
 def test_fences_of_gem_va_by_kernel() -> None:
     """KERNEL.md 3.6: ignored up to 6.15, input fences block up to base, collected with the series."""
     seen = {name: (get_variant(name).input_fences, get_variant(name).out_fence) for name in VARIANTS}
-    assert seen["6.12"] == (InputFences.IGNORED, OutFence.IGNORED)
+    assert seen["6.12"] == seen["6.15"] == (InputFences.IGNORED, OutFence.IGNORED)
     assert seen["6.18"] == (InputFences.BLOCK, OutFence.DEC_2025)
+    assert seen["6.18-stable"] == (InputFences.BLOCK, OutFence.STABLE)
     assert seen["base"] == (InputFences.BLOCK, OutFence.BASE)
     assert seen["series-v1"] == seen["series-fixed"] == (InputFences.COLLECT, OutFence.BASE)
 
@@ -66,6 +71,37 @@ def test_the_series_changes_only_what_its_patches_touch() -> None:
         "finishes_context_on_close",
         "finishes_context_on_error",
         "reports_moved_errors",
+    }
+
+
+def test_6_15_is_6_12_with_what_came_up_to_then() -> None:
+    """KERNEL.md 0.3, E7: PRT maps immediate (6.13), client names and fdinfo by region (6.14), what resets can do."""
+    assert differences(get_variant("6.12"), get_variant("6.15")) == {
+        "driver_minor",
+        "prt_map_is_implicit",
+        "has_client_name",
+        "has_fdinfo_regions",
+        "has_reset_masks",
+        "has_sdma_ring_reset",
+        "has_wedged_uevent",
+    }
+
+
+def test_6_18_x_has_the_refactored_update_fence() -> None:
+    """KERNEL.md E8 (b), 0.3 and 2.4: the update fence, whose TLB flushes have a fence, a check of GET_MAPPING_INFO."""
+    assert differences(get_variant("6.18"), get_variant("6.18-stable")) == {
+        "out_fence",
+        "tlb_fence",
+        "mapping_info_limit_errno",
+    }
+
+
+def test_the_first_patch_alone_has_no_flag_and_makes_every_map_wait() -> None:
+    """KERNEL.md 5.2, F9: patch 2 brings the flag and the early return of amdgpu_vm_clear_freed, patch 3 the minor."""
+    assert differences(get_variant("series-v1-patch-1"), get_variant("series-v1")) == {
+        "driver_minor",
+        "has_explicit_sync",
+        "skips_empty_clear",
     }
 
 

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""The timeout of a wait for syncobjs is taken for one of another clock: every wait is over at once."""
+"""The timeout of a wait for syncobjs is taken for a time from now, not for an absolute one."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
 from amdgpu_hw.mock.kernel import drm_syncobj_wait
@@ -22,4 +23,5 @@ def array_wait(
     timeout_nsec: int,
     deadline_nsec: int,
 ) -> int | Blocking[int]:
-    return original(syncobjs, points, flags, 0, deadline_nsec)
+    relative = timeout_nsec + time.monotonic_ns() if timeout_nsec > 0 else timeout_nsec
+    return original(syncobjs, points, flags, relative, deadline_nsec)

@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: MIT
+"""What is cleared because its buffer moved honours the buffer's own EXPLICIT_SYNC flag."""
+
+from __future__ import annotations
+
+from amdgpu_hw.mock.kernel import amdgpu_sync, amdgpu_vm
+from amdgpu_hw.mock.kernel.amdgpu_sync import AMDGPU_SYNC_EXPLICIT, AmdgpuSync
+from amdgpu_hw.mock.kernel.amdgpu_vm_types import AmdgpuBoVa
+from amdgpu_hw.mock.kernel.amdgpu_vm_update_ctx import AmdgpuVmUpdateCtx, amdgpu_vm_update_ctx_sync
+from amdgpu_hw.mock.planting import Bug, Original, replaces
+from amdgpu_hw.uapi import amdgpu_drm as drm
+
+BUG = Bug(
+    caught_by=(),
+    equivalent="needs a buffer that moves while another process holds it locked: only a trace shows what then waits",
+)
+
+
+@replaces(amdgpu_vm.amdgpu_vm_bo_update_sync)
+def bo_update_sync(original: Original, ctx: AmdgpuVmUpdateCtx, bo_va: AmdgpuBoVa, clear: bool) -> AmdgpuSync:
+    if not clear or bo_va.bo is None or not bo_va.bo.flags & drm.AMDGPU_GEM_CREATE_EXPLICIT_SYNC:
+        return original(ctx, bo_va, clear)
+    sync = amdgpu_vm_update_ctx_sync(ctx)
+    amdgpu_sync.amdgpu_sync_resv(ctx.adev, sync, bo_va.vm.root_resv, AMDGPU_SYNC_EXPLICIT, bo_va.vm)
+    return sync
