@@ -129,7 +129,7 @@ class Report:
 
     def _explain(self, result: TestResult, *, all_results: bool) -> None:
         expected = self.expectations.of(result.test, self.setup)
-        if expected.result is not result.result:
+        if not expected.allows(result.result):
             colour, why = "red", f"expected: {expected.result.value}; {result.why or 'the program gives no reason'}"
         elif result.result is not Result.PASS or all_results:
             colour, why = "dim", expected.why or result.why

@@ -27,19 +27,24 @@ Sets = dict[str, dict[str, list[str]]]
 class Expectation:
     """Tests that do not pass on some machines, how they end instead, and why that is right or cannot be helped.
 
-    ``unless_parameter``: does not hold where this module parameter has been set. ``attempts``: how often a test may be
-    tried that does not pass at once. ``timeout``: seconds after which a test that hangs is killed, if those are less
-    than what the command line says.
+    ``or_result``: another end that is as good, where timing decides. ``unless_parameter``: does not hold where this
+    module parameter has been set. ``attempts``: how often a test may be tried that does not end so at once.
+    ``timeout``: seconds after which a test that hangs is killed, if those are less than what the command line says.
     """
 
     tests: Sequence[str]
     result: Result
     why: str
+    or_result: Result | None = None
     gpus: Sequence[str] = ("*",)
     kernels: Sequence[str] = ("*",)
     unless_parameter: str = ""
     attempts: int = 1
     timeout: float = math.inf
+
+    def allows(self, result: Result) -> bool:
+        """Whether a test may end so."""
+        return result in (self.result, self.or_result)
 
     def covers(self, test: TestCase, setup: Setup) -> bool:
         """Whether it speaks of this test on this machine."""
@@ -66,7 +71,7 @@ class Expectations:
 
     def met(self, result: TestResult, setup: Setup) -> bool:
         """Whether a test ended as expected."""
-        return self.of(result.test, setup).result is result.result
+        return self.of(result.test, setup).allows(result.result)
 
 
 def _matches(names: Sequence[str], patterns: Sequence[str]) -> bool:
@@ -78,11 +83,13 @@ def load_expectations(path: Path = EXPECTATIONS) -> Expectations:
     entries = []
     for entry in _load(path).get("expected", []):
         try:
-            entries.append(Expectation(**entry | {"result": Result(entry["result"])}))
+            entries.append(
+                Expectation(**entry | {key: Result(entry[key]) for key in ("result", "or_result") if key in entry})
+            )
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(
-                f"{path}: an [[expected]] has tests, result and why, and may have gpus, kernels, unless_parameter, "
-                f"attempts and timeout; wrong here: {error}"
+                f"{path}: an [[expected]] has tests, result and why, and may have or_result, gpus, kernels, "
+                f"unless_parameter, attempts and timeout; wrong here: {error}"
             ) from None
     return Expectations(entries)
 

@@ -8,11 +8,13 @@ from pathlib import Path
 
 from clients.results import Ended, Result, TestCase, TestResult
 
-__all__ = ("command", "list_command", "listed", "understand")
+__all__ = ("clean_up", "command", "list_command", "listed", "understand")
 
 EXIT_SUCCESS, EXIT_SKIP, EXIT_TIMEOUT, EXIT_INVALID, EXIT_FAILURE = 0, 77, 78, 79, 98
 
 _LONGER = 4
+_LEFT_BEHIND = {"amd_queue_reset": "queue_reset_shm_*"}
+"""Patterns of a program's files in /dev/shm."""
 
 _MEANING = {
     EXIT_SUCCESS: Result.PASS,
@@ -45,6 +47,13 @@ def command(binary: Path, test: TestCase, attempt: int) -> list[str | Path]:
     """
     path = f"{binary.parent}{'/' * (1 + _LONGER * attempt)}{binary.name}"
     return [path, "--run-subtest", test.name] if test.name else [path]
+
+
+def clean_up(test: TestCase) -> None:
+    """Remove what a killed instance of a program has left outside of its machine, and the next one would take up."""
+    if test.program in _LEFT_BEHIND:
+        for path in Path("/dev/shm").glob(_LEFT_BEHIND[test.program]):
+            path.unlink(missing_ok=True)
 
 
 def understand(test: TestCase, ended: Ended) -> TestResult:
