@@ -166,10 +166,10 @@ int sampling_run(const struct sampling_plan *plan, uint32_t count, const struct 
         outcome->error = forget_fences(plan);
         if (!outcome->error)
             outcome->error = measure(plan, outcome->valid, samples, &outcome->stage);
-        if (outcome->error)
-            break;
-        outcome->valid++;
-        outcome->error = settle(plan, &outcome->stage);
+        if (!outcome->error) {
+            outcome->valid++; /* whatever settling comes to */
+            outcome->error = settle(plan, &outcome->stage);
+        }
     }
     return outcome->error;
 }
