@@ -8,7 +8,7 @@ from amdgpu_hw.mock.kernel.amdgpu_vm_update_ctx import AmdgpuVmUpdateCtx
 from amdgpu_hw.mock.kernel.dma_fence import DmaFence
 from amdgpu_hw.mock.planting import Bug, Original, replaces
 
-BUG = Bug(caught_by=("B07", "T06", "T12"))
+BUG = Bug(caught_by=("B07", "O11"))
 
 
 @replaces(amdgpu_vm.amdgpu_vm_clear_freed)
