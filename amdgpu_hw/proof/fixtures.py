@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import pytest
 
@@ -50,11 +50,14 @@ __all__ = (
 _COMPLETE_NS = ms(5000)
 
 
+T = TypeVar("T")
+
+
 class Amount(Protocol):
     """What the fixture `amount` is."""
 
-    def __call__(self, usual: int, stress: int) -> int:
-        """How often to do something: ``usual``, or ``stress`` with ``--amdgpu-stress``."""
+    def __call__(self, usual: T, stress: T) -> T:
+        """How often to do something, or how long: ``usual``, or ``stress`` with ``--amdgpu-stress``."""
 
 
 class ShutGate(Protocol):
@@ -87,7 +90,11 @@ class ShutFence(Protocol):
 @pytest.fixture
 def amount(_run: Run) -> Amount:
     """How much a test that could go on for ever does; see `Amount`."""
-    return lambda usual, stress: stress if _run.stress else usual
+
+    def choose(usual: T, stress: T) -> T:
+        return stress if _run.stress else usual
+
+    return choose
 
 
 @pytest.fixture

@@ -11,11 +11,11 @@ from amdgpu_hw.proof.behaviour import behaviour
 from amdgpu_hw.proof.fixtures import Amount
 from amdgpu_hw.proof.must import Must
 from amdgpu_hw.proof.programs.drawn import hold_against_each_other, hold_against_oracle
-from amdgpu_hw.proof.programs.search import drawing
+from amdgpu_hw.proof.programs.search import Patience, drawing
 from amdgpu_hw.proof.programs.window import Window
 
-SMALLER_S = 8.0
-"""For making a program smaller that goes wrong: well below what a test may take."""
+USUAL, STRESS = Patience(drawing=8, smaller=8), Patience(drawing=900, smaller=60)
+"""Together well below what a test may take."""
 
 
 @behaviour(
@@ -28,7 +28,7 @@ def test_programs_leave_what_they_asked_for(gpu: Gpu, must: Must, amount: Amount
     """Every operation, flag, size and split, on PRT and on buffers of each kind, against a dict of pages."""
     explicit = bool(gpu.capabilities.explicit_sync)
     with Window(gpu) as window:
-        search = hold_against_oracle(window, drawing(amount(30, 3000)), SMALLER_S, explicit=explicit)
+        search = hold_against_oracle(window, drawing(amount(30, 3000)), amount(USUAL, STRESS), explicit=explicit)
     must.did(f"{search.programs} drawn programs of {search.actions} steps{' with explicit sync' if explicit else ''}")
     must.note("after each what the kernel tells of the mappings, and what the GPU reads, is what a dict of pages has")
 
@@ -42,6 +42,6 @@ def test_programs_leave_what_they_asked_for(gpu: Gpu, must: Must, amount: Amount
 def test_programs_end_alike_with_explicit_sync_and_without(gpu: Gpu, must: Must, amount: Amount) -> None:
     """In two windows of one address space, beside each other."""
     with Window(gpu) as one, Window(gpu) as other:
-        search = hold_against_each_other(one, other, drawing(amount(30, 3000)), SMALLER_S)
+        search = hold_against_each_other(one, other, drawing(amount(30, 3000)), amount(USUAL, STRESS))
     must.did(f"{search.programs} drawn programs of {search.actions} steps, each with explicit sync and without")
     must.note("the kernel tells the same mappings of both, and the GPU reads the same data")

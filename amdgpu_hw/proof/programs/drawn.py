@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from amdgpu_hw.address_space import Operation
 from amdgpu_hw.proof.programs.actions import KINDS, LOOK, PAGES, SUBMIT, Action, Close, Step
 from amdgpu_hw.proof.programs.oracle import PRT, Oracle
-from amdgpu_hw.proof.programs.search import Search
+from amdgpu_hw.proof.programs.search import Patience, Search
 from amdgpu_hw.proof.programs.window import Window
 
 __all__ = ("hold_against_each_other", "hold_against_oracle")
@@ -159,11 +159,10 @@ class _Programs(RuleBasedStateMachine):
             self._window.reset()
 
 
-def hold_against_oracle(window: Window, how: settings, seconds: float, *, explicit: bool) -> Search:
+def hold_against_oracle(window: Window, how: settings, patience: Patience, *, explicit: bool) -> Search:
     """Draw programs and hold each against the oracle; raises `Broken` with the smallest that goes wrong.
 
-    ``explicit`` says whether the kernel knows AMDGPU_VM_EXPLICIT_SYNC, so that operations may carry it; ``seconds``
-    is the time for making a program smaller.
+    ``explicit`` says whether the kernel knows AMDGPU_VM_EXPLICIT_SYNC, so that operations may carry it.
     """
 
     def run(actions: list[Action]) -> None:
@@ -173,7 +172,7 @@ def hold_against_oracle(window: Window, how: settings, seconds: float, *, explic
         finally:
             window.reset()
 
-    search = Search(run, seconds)
+    search = Search(run, patience)
     with search.smallest():
         # Declared to take a class; what it wants is something to call for a new machine.
         machine = cast("type[RuleBasedStateMachine]", lambda: _Programs(window, search, explicit))
@@ -181,7 +180,7 @@ def hold_against_oracle(window: Window, how: settings, seconds: float, *, explic
     return search
 
 
-def hold_against_each_other(one: Window, other: Window, how: settings, seconds: float) -> Search:
+def hold_against_each_other(one: Window, other: Window, how: settings, patience: Patience) -> Search:
     """Draw programs and run each in two windows, explicitly in the first; raises `Broken` if they end differently."""
 
     def run(actions: list[Action]) -> None:
@@ -193,7 +192,7 @@ def hold_against_each_other(one: Window, other: Window, how: settings, seconds: 
             one.reset()
             other.reset()
 
-    search = Search(run, seconds)
+    search = Search(run, patience)
     either = (_puts, _cuts, _takes, _anythings, st.sampled_from((*map(Close, KINDS), SUBMIT)))
 
     @how

@@ -11,14 +11,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from hypothesis import HealthCheck, Phase, settings
 
 from amdgpu_hw.proof.programs.actions import Action, Step
 from amdgpu_hw.proof.record import Broken
 
-__all__ = ("Search", "drawing")
+__all__ = ("Patience", "Search", "drawing")
 
 
 def drawing(programs: int, steps_each: int = 20) -> settings:
@@ -39,12 +39,22 @@ class _Enough(BaseException):
     """Ends the drawing; no `Exception`, so that hypothesis does not take it for another failure."""
 
 
-class Search:
-    """``run`` does a whole program from the start and raises `Broken`; it has ``seconds`` for making one smaller."""
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """Seconds for drawing programs, on a machine that has no time for all of them, and for making one smaller."""
 
-    def __init__(self, run: Callable[[list[Action]], None], seconds: float) -> None:
+    drawing: float
+    smaller: float
+
+
+class Search:
+    """``run`` does a whole program from the start and raises `Broken`."""
+
+    def __init__(self, run: Callable[[list[Action]], None], patience: Patience) -> None:
         self._run = run
-        self._seconds = seconds
+        self._patience = patience
+        self._end = time.monotonic() + patience.drawing
+        self._is_over = False
         self._found: tuple[list[Action], Broken] | None = None
         self.programs = 0
         """How many were drawn."""
@@ -61,8 +71,9 @@ class Search:
             raise
 
     def begin(self) -> None:
-        """Another program begins; there is none after one that went wrong."""
-        if self._found is not None:
+        """Another program begins; there is none after one that went wrong, nor when the time is over."""
+        self._is_over |= self._found is not None or time.monotonic() > self._end
+        if self._is_over and self.programs:
             raise _Enough
         self.programs += 1
 
@@ -72,14 +83,16 @@ class Search:
         try:
             yield
         except (Exception, _Enough):
-            # Whatever hypothesis makes of it: a kernel that goes wrong only sometimes is a flaky test to it.
-            if self._found is None:
+            # Whatever hypothesis makes of it: a kernel that goes wrong only sometimes is a flaky test to it, and so
+            # is one that wants no more.
+            if self._found is not None:
+                raise self._smaller(*self._found) from None
+            if not self._is_over:
                 raise
-            raise self._smaller(*self._found) from None
 
     def _smaller(self, actions: list[Action], error: Broken) -> Broken:
         """The failure of the smallest program that is found in time: without whole parts, then with simpler calls."""
-        end = time.monotonic() + self._seconds
+        end = time.monotonic() + self._patience.smaller
         progress = True
         while progress:
             progress = False

@@ -11,7 +11,7 @@ import pytest
 from amdgpu_hw.address_space import Operation
 from amdgpu_hw.proof.programs.actions import LOOK, SUBMIT, Action, Close, Step
 from amdgpu_hw.proof.programs.oracle import PRT, Extent, Oracle
-from amdgpu_hw.proof.programs.search import Search
+from amdgpu_hw.proof.programs.search import Patience, Search
 from amdgpu_hw.proof.record import Broken
 
 MAP, UNMAP, CLEAR, REPLACE = Operation.MAP, Operation.UNMAP, Operation.CLEAR, Operation.REPLACE
@@ -95,7 +95,7 @@ def test_a_failing_program_becomes_a_small_one() -> None:
         if delayed and Close("B") in actions[actions.index(delayed[0]) :]:
             raise Broken(" ".join(map(str, actions)))
 
-    search = Search(run, 60)
+    search = Search(run, Patience(60, 60))
     with pytest.raises(Broken) as failure, search.smallest(), search.program(PROGRAM):
         run(PROGRAM)
     small = Step(REPLACE, 0, 1, "C", 0, delay=True, explicit=False)
@@ -110,14 +110,24 @@ def test_making_it_smaller_has_an_end() -> None:
         time.sleep(0.05)
         raise Broken(f"{len(actions)} actions")
 
-    search = Search(run, 0.12)
+    search = Search(run, Patience(60, 0.12))
     with pytest.raises(Broken, match=r"[1-4] actions"), search.smallest(), search.program(PROGRAM):
         run(PROGRAM)
 
 
+def test_drawing_has_an_end() -> None:
+    """Not before the first program; what ran until then is what is told."""
+    search = Search(lambda actions: None, Patience(0, 1))
+    with search.smallest():
+        for _ in range(5):
+            search.begin()
+        pytest.fail("it goes on")
+    assert search.programs == 1
+
+
 def test_a_fault_of_the_harness_is_not_the_kernels() -> None:
     """It comes out as it is."""
-    search = Search(lambda actions: None, 1)
+    search = Search(lambda actions: None, Patience(60, 1))
     with pytest.raises(ZeroDivisionError), search.smallest(), search.program(PROGRAM):
         raise ZeroDivisionError
 

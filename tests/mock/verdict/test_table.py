@@ -91,3 +91,29 @@ def test_no_colour_codes_without_a_terminal() -> None:
     """Logs stay readable."""
     assert "\x1b" not in verdict_text(run(), 100, colour=False)
     assert "\x1b" in verdict_text(run(), 100, colour=True)
+
+
+def test_what_was_expected_is_told_in_the_table_and_not_among_the_failures() -> None:
+    """With the reason, and where that stands."""
+    results = run()
+    results.expectations = ["expectations/series-v1-any-fails.txt"]
+    results.cases[0].expected = "F1: known. (expectations/series-v1-any-fails.txt:4)"
+    text = words(results, 160)
+    assert "expected: F1: known." in text
+    assert "O1 broken: a plain MAP" not in text
+    assert "1 broken (1 expected), 1 hold, 1 not testable (0 expected). Everything is as expected." in text
+    assert "expectations expectations/series-v1-any-fails.txt" in text
+
+
+def test_what_was_not_expected_is_a_failure() -> None:
+    """A skip that nobody has foreseen, told in full; and so is an entry that means nothing."""
+    results = run()
+    results.expectations = []
+    results.cases[0].expected = "F1: known."
+    results.cases[2].unexpected = "a skip that no entry of expectations expects"
+    results.expectation_faults = ["f.txt:3: no test is called 'B99'"]
+    text = words(results, 160)
+    assert "B01 not testable: accepted needs explicit sync; EINVAL a skip that no entry of expectations expects" in text
+    assert "Not everything is as expected." in text
+    assert "f.txt:3: no test is called 'B99'" in text
+    assert "none for this kernel and GPU: all must hold" in text
