@@ -8,7 +8,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -119,6 +120,28 @@ def _unplug(machine: Machine, _client: subprocess.Popen[str]) -> None:
         console.unplug()
 
 
+@contextmanager
+def _long_run(command: str, machine: Machine, output: Path) -> Iterator[subprocess.Popen[str]]:
+    """A run that would take long, from when it has saved something on; killed at the end."""
+    client = subprocess.Popen(
+        [sys.executable, "-m", "amdgpu_hw", command, f"--output={output}", "--no-plots", *LONG[command]],
+        cwd=ROOT,
+        env=machine.environ(dict(os.environ)),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        end = time.monotonic() + 60
+        while not output.exists() and client.poll() is None:
+            assert time.monotonic() < end, "no first result after 60 s"
+            time.sleep(0.02)
+        yield client
+    finally:
+        client.kill()
+        client.communicate()
+
+
 @pytest.mark.parametrize(
     ("command", "happens", "words"),
     [
@@ -133,24 +156,9 @@ def test_what_ends_a_run_early_costs_nothing(
 ) -> None:
     """The samples taken until then are saved and shown, a sentence says why there are no more."""
     output = tmp_path / "result.json"
-    with Machine(["navi31"], gpu_time=SLOW_GPU) as machine:
-        client = subprocess.Popen(
-            [sys.executable, "-m", "amdgpu_hw", command, f"--output={output}", "--no-plots", *LONG[command]],
-            cwd=ROOT,
-            env=machine.environ(dict(os.environ)),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        try:
-            end = time.monotonic() + 60
-            while not output.exists() and client.poll() is None:
-                assert time.monotonic() < end, "no first result after 60 s"
-                time.sleep(0.02)
-            happens(machine, client)
-            printed, told = client.communicate(timeout=60)
-        finally:
-            client.kill()
+    with Machine(["navi31"], gpu_time=SLOW_GPU) as machine, _long_run(command, machine, output) as client:
+        happens(machine, client)
+        printed, told = client.communicate(timeout=60)
     assert client.returncode == 2, told
     assert words in told, told
     assert "Traceback" not in told, told
@@ -160,3 +168,16 @@ def test_what_ends_a_run_early_costs_nothing(
     assert any(words in note for note in measured.notes), measured.notes
     assert "SIMULATED" in printed, printed
     assert "The run ended early" in printed
+
+
+def test_a_killed_run_leaves_the_clocks_as_they_were(tmp_path: Path) -> None:
+    """It holds them while it measures; what it measured before is there, and nothing of it is left in the kernel."""
+    output = tmp_path / "result.json"
+    with Machine(["navi31"], gpu_time=SLOW_GPU) as machine, machine.console() as console:
+        with _long_run("latency", machine, output):
+            assert console.audit()["pinned clocks"]
+        end = time.monotonic() + 30
+        while left := {name: count for name, count in console.audit().items() if count}:
+            assert time.monotonic() < end, f"30 s after the program was killed there is still {left}"
+            time.sleep(0.05)
+    assert load(output).samples > 0
