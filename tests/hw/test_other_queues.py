@@ -24,7 +24,7 @@ from amdgpu_hw.submit import Queue
 
 TILE = 64 * KiB
 EXPLICIT = ("explicit_sync", "update_fence")
-UPDATES = 64
+UPDATES = 32  # within the half second of a gpu-wait gate, on a machine with other work as well
 ANY_JOB = "Any unfinished job of the address space counts, on whatever ring and of whatever context it is."
 
 
