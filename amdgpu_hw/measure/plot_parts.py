@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -27,6 +28,10 @@ _FACTOR_FROM = 2.0
 """Ticks from here on are factors, smaller ones percentages."""
 
 
+_TITLE_CHARACTERS = 50
+"""That fit above a panel of an `ecdf_grid`."""
+
+
 def grid_inches(cells: Sequence[Cell]) -> tuple[float, float]:
     """The size of a figure with an `ecdf_grid` of these cells."""
     columns, rows = len({cell.mapping for cell in cells}), len({cell.load for cell in cells})
@@ -47,7 +52,7 @@ def ecdf_grid(
         for axes, mapping in zip(row, mappings, strict=True):
             there = [cell for cell in cells if (cell.load, cell.mapping) == (load, mapping)]
             if there:
-                axes.set_title(f"{mapping}, GPU {load}: {verdict(there)}")
+                axes.set_title(textwrap.fill(f"{mapping}, GPU {load}: {verdict(there)}", _TITLE_CHARACTERS))
                 _ecdf_panel(axes, [lines(cell) for cell in there])
             else:
                 axes.axis("off")

@@ -14,7 +14,7 @@ import json
 import re
 import zipfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -160,9 +160,8 @@ def load(path: Path) -> Result:
         raise ResultError(f"{path} is damaged: {error}; take another copy, or measure again.") from error
     if not any(len(array) for array in arrays.values()):
         raise ResultError(f"{path} holds no samples: none of its rounds was finished; measure again.")
-    return result_class(
-        **{field.name: getattr(result, field.name) for field in fields(result)} | {group.attribute: items}
-    )
+    whole: Result = replace(result, **{group.attribute: items})
+    return whole
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -98,7 +98,8 @@ def verdict_summary(effects: Sequence[Effect]) -> str:
         number, side = _split(first)
         return last if first == last else f"{number if side == _split(last)[1] else first} to {last}"
     ordered = sorted((each.verdict.value for each in effects), key=[each.value for each in Verdict].index)
-    return ", ".join(f"{verdict} in {len([*group])} of {len(effects)}" for verdict, group in groupby(ordered))
+    told = ", ".join(f"{verdict} in {len([*group])}" for verdict, group in groupby(ordered))
+    return f"{told} of {len(effects)}"
 
 
 def _split(words: str) -> tuple[str, str]:

@@ -96,7 +96,7 @@ def test_the_size_of_an_effect_is_told_only_where_there_is_one() -> None:
         ([effect(OPEN, 1), effect(OPEN, 1, 0.9, 1.05)], "inconclusive (within 11 %)"),
         ([effect(OPEN, 1), effect(OPEN, 1, 0.1, 1.05)], "inconclusive"),
         ([effect(OPEN, 1), effect(OPEN, math.nan)], "inconclusive"),
-        ([effect(FASTER, 0.5), effect(EQUAL, 1), effect(FASTER, 0.4)], "faster in 2 of 3, no difference in 1 of 3"),
+        ([effect(FASTER, 0.5), effect(EQUAL, 1), effect(FASTER, 0.4)], "faster in 2, no difference in 1 of 3"),
     ],
 )
 def test_several_effects_in_a_few_words(effects: list[Effect], words: str) -> None:
