@@ -102,7 +102,7 @@ def comparison_frame_figure(comparison: OverlapComparison) -> Iterator[Figure]:
                     draw_ecdf(axes, samples, style)
                 label_medians(axes, lines)
                 draw_budget(axes, pair.a.budget_ns)
-                room_for_labels(axes, [samples for _, samples, _ in lines])
+                room_for_labels(axes, lines)
                 axes.set_ylim(0, 103)
                 effect = verdict_summary([pair.frame_effect(arms)])
                 axes.set_title(f"{pair.a.rate_hz:g} unmaps/s, {arms} sync: mean {effect}")

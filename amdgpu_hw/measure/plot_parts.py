@@ -56,7 +56,7 @@ def ecdf_grid(
                 _ecdf_panel(axes, [lines(cell) for cell in there])
             else:
                 axes.axis("off")
-    room_for_labels(panels[0][0], [samples for cell in cells for _, samples, _ in lines(cell)])
+    room_for_labels(panels[0][0], [line for cell in cells for line in lines(cell)])
     for axes in panels[-1]:
         time_axis(axes, "time until the update is effective")
 
@@ -96,14 +96,17 @@ def label_medians(axes: Axes, lines: Sequence[Line]) -> None:
         )
 
 
-def room_for_labels(axes: Axes, samples: Sequence[Samples]) -> None:
-    """Widen the x axis so that labels beside the outermost lines are inside it."""
-    seen = [array[array >= 0] for array in samples if len(array) and array.max() >= 0]
+def room_for_labels(axes: Axes, lines: Sequence[Line]) -> None:
+    """Widen the x axis so that the labels beside the outermost lines are inside a panel of an `ecdf_grid`."""
+    seen = [samples[samples >= 0] for _, samples, _ in lines if len(samples) and samples.max() >= 0]
     if not seen:
         return
-    low, high = min(max(array.min(), 1) for array in seen) / 1e9, max(array.max() for array in seen) / 1e9
-    room = max((high / low) ** 0.3, 1.5)
-    axes.set_xlim(low / room, high * room)
+    low, high = (math.log(extreme(max(extreme(each), 1) for each in seen) / 1e9) for extreme in (min, max))
+    # A label takes this share of the axis, and the axis is what is drawn and the room on both sides.
+    share = 0.1 + 0.018 * min(max(len(name) for name, _, _ in lines), 14)
+    room = max(high - low, math.log(3)) * share / (1 - 1.65 * share)
+    # The right label stands at a median, with the tail of its line to the right of it.
+    axes.set_xlim(math.exp(low - room), math.exp(high + 0.65 * room))
 
 
 def draw_ratios(axes: Axes, rows: Sequence[tuple[str, Effect]]) -> None:

@@ -186,7 +186,7 @@ def frame_figure(kinds: Sequence[OverlapAnalysis], conditions: Conditions) -> It
             for _, samples, style in lines:
                 draw_ecdf(upper, samples, style)
             label_medians(upper, lines)
-            room_for_labels(upper, [samples for _, samples, _ in lines])
+            room_for_labels(upper, lines)
             draw_budget(upper, kind.budget_ns)
             upper.set_title(f"{kind.rate_hz:g} unmaps/s")
             upper.set_ylabel("frames (%)")

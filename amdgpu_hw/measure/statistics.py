@@ -161,7 +161,7 @@ def bootstrap_median(values: Floats, confidence: float = CONFIDENCE) -> Interval
     """The median and its bootstrap interval.
 
     Percentiles of resampled medians are too narrow for a dozen values. They are expanded as Hesterberg proposes
-    ("What Teachers Should Know About the Bootstrap", 2015, 5.3): by what Student's t is wider than the normal
+    ("What Teachers Should Know About the Bootstrap", 2015): by what Student's t is wider than the normal
     distribution. The generator is seeded, so that a file always gives the same table.
     """
     n = len(values)
