@@ -18,7 +18,12 @@ with open_gpu() as gpu, gpu.alloc(4096) as bo, gpu.reserve(4096) as place:
     place.map(bo).wait()
     def info():
         return int.from_bytes(gpu.query_info(AMDGPU_INFO_TIMESTAMP, 8), "little")
-    ticks, clock = info(), time.monotonic_ns()
+    def both_clocks():
+        "The one and the other at the same time: of many readings that between which least time has passed."
+        readings = [(time.monotonic_ns(), info(), time.monotonic_ns()) for _ in range(50)]
+        before, ticks, after = min(readings, key=lambda reading: reading[2] - reading[0])
+        return ticks, (before + after) / 2
+    ticks, clock = both_clocks()
     seen = [info() for _ in range(200)]
     for queue in (gpu.sdma, gpu.compute):
         for _ in range(20):
@@ -28,7 +33,8 @@ with open_gpu() as gpu, gpu.alloc(4096) as bo, gpu.reserve(4096) as place:
             seen += [int.from_bytes(bo.read(8 * i, 8), "little") for i in range(4)]
             seen.append(info())
     time.sleep(0.3)
-    rate = (info() - ticks) / (time.monotonic_ns() - clock) * 1e6
+    later_ticks, later_clock = both_clocks()
+    rate = (later_ticks - ticks) / (later_clock - clock) * 1e6
     print(rate, all(a < b for a, b in zip(seen, seen[1:])))
 """
 
@@ -52,8 +58,9 @@ def run(machine: Machine, script: str) -> list[str]:
     return subprocess.check_output([sys.executable, "-c", script], env=machine.environ(), text=True).split()
 
 
-@pytest.mark.parametrize("gpu", ["polaris10", "navi21", "mi300x", "navi48"])
-@pytest.mark.parametrize("gpu_time", [0.0, 1.0])
+@pytest.mark.parametrize(
+    ("gpu", "gpu_time"), [("polaris10", 1.0), ("navi21", 1.0), ("mi300x", 1.0), ("navi48", 1.0), ("navi21", 0.0)]
+)
 def test_timestamps_follow_the_clock(gpu: str, gpu_time: float) -> None:
     """INFO TIMESTAMP runs at the advertised frequency, within 1 % of CLOCK_MONOTONIC; no reading comes twice."""
     with Machine([gpu], gpu_time=gpu_time) as machine:
