@@ -32,6 +32,7 @@ UMockdevTestbed *umockdev_testbed_new(void);
 char *umockdev_testbed_get_root_dir(UMockdevTestbed *);
 int umockdev_testbed_add_from_string(UMockdevTestbed *, const char *, void **error);
 int umockdev_testbed_attach_ioctl(UMockdevTestbed *, const char *node, UMockdevIoctlBase *, void **error);
+int umockdev_testbed_detach_ioctl(UMockdevTestbed *, const char *node, void **error);
 UMockdevIoctlBase *umockdev_ioctl_base_new(void);
 unsigned long umockdev_ioctl_client_get_request(UMockdevIoctlClient *);
 UMockdevIoctlData *umockdev_ioctl_client_get_arg(UMockdevIoctlClient *);
@@ -72,7 +73,8 @@ class Testbed:
         self._check(lib.umockdev_testbed_attach_ioctl(self._testbed, NODE.encode(), self._base, ffi.NULL))
 
     def close(self) -> None:
-        """Remove the testbed with all its files."""
+        """Remove the testbed with all its files, and before that the handler, which another thread calls."""
+        self._check(self._lib.umockdev_testbed_detach_ioctl(self._testbed, NODE.encode(), self._ffi.NULL))
         self._lib.g_object_unref(self._testbed)
 
     def _handle(self, _base: Any, client: Any, _data: Any) -> int:
