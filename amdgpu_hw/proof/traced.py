@@ -6,7 +6,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from amdgpu_hw.proof.record import Inconclusive
 from amdgpu_hw.submit import Submission
 from amdgpu_hw.trace import FenceId, TracedJob, TraceInstance, queued_jobs
 
@@ -39,8 +38,7 @@ def submit_watched(trace: TraceInstance | None, submit: Callable[[], Submission]
         return submit(), None
     trace.take()
     submission = submit()
-    # A submission queues page-table jobs first, from the same thread; others' jobs may come in between.
+    # A submission queues page-table jobs first, from the same thread; others' jobs may come in between. In a container
+    # threads have other numbers than in the trace: then it says nothing.
     ours = [job for job in queued_jobs(trace.take()) if job.pid == threading.get_native_id()]
-    if not ours:
-        raise Inconclusive(f"the trace does not show {submission}")
-    return submission, JobWatch(trace, ours[-1].fence)
+    return submission, JobWatch(trace, ours[-1].fence) if ours else None

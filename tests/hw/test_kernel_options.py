@@ -6,6 +6,7 @@ from __future__ import annotations
 from amdgpu_hw.gpu import Gpu
 from amdgpu_hw.memory import PAGE_SIZE, Buffer, KiB
 from amdgpu_hw.module_parameters import module_parameter
+from amdgpu_hw.packets import Engine
 from amdgpu_hw.proof.access import GpuView
 from amdgpu_hw.proof.behaviour import behaviour
 from amdgpu_hw.proof.fixtures import ShutGate, drain
@@ -72,9 +73,7 @@ def test_explicit_replace_returns_with_cpu_page_tables(
 )
 def test_map_over_an_unmap_stays_with_debug_vm(gpu: Gpu, must: Must, gpu_view: GpuView) -> None:
     """B33 without DELAY_UPDATE: under that option, which is for debugging, everything is delayed that can be."""
-    mask = module_parameter("debug_mask")
-    if not mask & DEBUG_VM:
-        raise NotTestable(f"needs debug_vm: amdgpu.debug_mask is {mask:#x}, without bit 0", missing="debug_vm")
+    require_debug_vm()
     old, new = (gpu.alloc(TILE, always_valid=True) for _ in range(2))
     new.fill(0x2E3DA7A0)
     tile = gpu.reserve(TILE)
@@ -86,6 +85,37 @@ def test_map_over_an_unmap_stays_with_debug_vm(gpu: Gpu, must: Must, gpu_view: G
     gpu_view.flush()
     drain(gpu)
     must.equal(int.from_bytes(gpu_view.read(tile.va, PAGE_SIZE)[:4], "little"), 0x2E3DA7A0, "the GPU read")
+
+
+@behaviour(
+    "B43a",
+    "with debug_vm, what a submission clears of a BO that it does not list waits for work in flight",
+    control="B16",
+    needs="update_fence",
+    rule="BOs that moved and cannot be locked are cleared with AMDGPU_SYNC_EQ_OWNER (amdgpu_vm_handle_moved).",
+)
+def test_submission_clears_unlisted_buffers_implicitly(
+    gpu: Gpu, shut_gate: ShutGate, must: Must, ordinary: Buffer
+) -> None:
+    """The option makes every listed BO look moved afterwards, and never locks one that is not listed."""
+    require_debug_vm()
+    tile, elsewhere = gpu.reserve(TILE), gpu.reserve(TILE)
+    tile.map(ordinary)
+    queue = gpu.new_context().queue(Engine.COMPUTE)
+    with shut_gate(gpu.compute) as job:
+        queue.submit(queue.packets.nop(), buffers=[ordinary])
+        queue.submit(queue.packets.nop())
+        must.did("a submission that lists a BO, one that does not")
+        update = elsewhere.map_prt()
+        must.not_signal(update, for_=ms(100), while_pending=job)
+    must.signal(update, after=job)
+
+
+def require_debug_vm() -> None:
+    """Not testable where the driver does not run with that option."""
+    mask = module_parameter("debug_mask")
+    if not mask & DEBUG_VM:
+        raise NotTestable(f"needs debug_vm: amdgpu.debug_mask is {mask:#x}, without bit 0", missing="debug_vm")
 
 
 @behaviour("B48", "explicit unmaps wait for user queues, whose fences have no owner", needs=EXPLICIT)
