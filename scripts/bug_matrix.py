@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""How many wrong kernels does tests/hw catch? Every planted bug x the whole suite, on mock machines in parallel.
+"""How many wrong kernels does tests/hw catch? Every planted bug x the suite, on mock machines in parallel.
 
 Prints, and saves as JSON and as text, which rows caught each bug, and which rows no bug needs. Exit status 0 if every
 bug is caught by a row that names what it breaks and nothing is broken on the kernels that are right, 1 if not, 2 if
@@ -22,7 +22,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 
 from matrix.judge import Matrix, judge
-from matrix.plan import RIGHT_KERNELS, Plan, Run, RunResult, choose_bugs, plan, quick_bugs
+from matrix.plan import EXHAUSTIVE_ROWS, RIGHT_KERNELS, Plan, Run, RunResult, choose_bugs, plan, quick_bugs
 from matrix.report import matrix_view
 from matrix.slot import Slot
 from rich.console import Console
@@ -33,7 +33,8 @@ from amdgpu_hw.mock.gpus import gpu_names
 from amdgpu_hw.mock.variants import DEFAULT_VARIANT
 from amdgpu_hw.verdict.table import render
 
-DEFAULT_GPUS = "navi31,mi300x,navi48,polaris10"
+KINDS_OF_GPU = ("navi31", "mi300x", "navi48", "polaris10")
+"""One of each that the tests can tell apart."""
 SLOTS_PER_CPU = 4
 """The suite waits for most of its time; more machines than this at a time make it wait for the CPU."""
 WIDTH = 160
@@ -45,14 +46,14 @@ def main() -> int:
     console = Console(stderr=True)
     try:
         bugs = choose_bugs(options.bug)
-        gpus = _gpus(options.gpus)
+        right = _right_kernels(options.gpus) if not options.bug else []
     except (ValueError, HarnessError) as error:
         print(f"bug_matrix: {error}", file=sys.stderr)
         return 2
     if options.quick:
-        work = plan(quick_bugs(bugs), (), (DEFAULT_VARIANT,), quick=True)
+        work = plan(quick_bugs(bugs), (), quick=True)
     else:
-        work = plan(bugs, gpus, RIGHT_KERNELS if not options.bug else (), quick=False)
+        work = plan(bugs, right, quick=False, everything=options.everything)
     started = time.monotonic()
     results = _run_all(work, options.jobs, console)
     if len(results) < len(work.runs):
@@ -75,8 +76,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--gpus",
         metavar="NAME[,NAME]",
-        default=DEFAULT_GPUS,
-        help=f"GPUs to run the right kernels on, or 'all' (default: {DEFAULT_GPUS})",
+        help="run every kernel that is right on each of these GPUs, or on 'all' (default: every kernel on "
+        f"{KINDS_OF_GPU[0]}, and {DEFAULT_VARIANT} on {', '.join(KINDS_OF_GPU[1:])} too)",
     )
     parser.add_argument(
         "--jobs",
@@ -86,6 +87,11 @@ def _arguments() -> argparse.Namespace:
         help="so many mock machines at a time (default: four for each CPU)",
     )
     parser.add_argument("--quick", action="store_true", help="a few bugs, and the rows that are to catch them")
+    parser.add_argument(
+        "--everything",
+        action="store_true",
+        help=f"run the exhaustive rows ({', '.join(EXHAUSTIVE_ROWS)}) with every bug, not only without",
+    )
     parser.add_argument("--output", metavar="DIRECTORY", type=Path, default=Path("results"), help="where the files go")
     parser.add_argument("--width", type=_positive, default=WIDTH, help=argparse.SUPPRESS)
     return parser.parse_args()
@@ -98,13 +104,18 @@ def _positive(text: str) -> int:
     return number
 
 
-def _gpus(text: str) -> list[str]:
+def _right_kernels(gpus: str | None) -> list[Run]:
+    """Where which kernel is to be found right."""
+    if gpus is None:
+        return [Run(KINDS_OF_GPU[0], kernel) for kernel in RIGHT_KERNELS] + [
+            Run(gpu, DEFAULT_VARIANT) for gpu in KINDS_OF_GPU[1:]
+        ]
     known = gpu_names()
-    names = list(known) if text == "all" else [name for name in text.split(",") if name]
+    names = list(known) if gpus == "all" else [name for name in gpus.split(",") if name]
     for name in names:
         if name not in known:
             raise ValueError(f"there is no mock GPU called '{name}'; there are: {', '.join(known)}")
-    return names
+    return [Run(gpu, kernel) for gpu in names for kernel in RIGHT_KERNELS]
 
 
 def _run_all(work: Plan, jobs: int, console: Console) -> list[RunResult]:
@@ -149,14 +160,13 @@ def _work(
 ) -> None:
     # A machine that has but one CPU does not poll for its clients' calls: others need that CPU.
     os.sched_setaffinity(0, {cpu})
-    caught_by = {bug.name: bug.bug.caught_by for bug in work.bugs}
     with Slot() as slot:
         while not stop.is_set():
             try:
                 run = queue.get_nowait()
             except Empty:
                 return
-            done(slot.run(run, work.rows, caught_by.get(run.bug, ())))
+            done(slot.run(run, work.selection(run)))
 
 
 def _save(matrix: Matrix, directory: Path) -> list[Path]:

@@ -9,10 +9,24 @@ from dataclasses import dataclass
 
 from amdgpu_hw.mock.planting import PlantedBug, bug_names, load_bug
 
-__all__ = ("RIGHT_KERNELS", "Case", "Plan", "Run", "RunResult", "choose_bugs", "plan", "quick_bugs")
+__all__ = (
+    "EXHAUSTIVE_ROWS",
+    "RIGHT_KERNELS",
+    "Case",
+    "Plan",
+    "Run",
+    "RunResult",
+    "Selection",
+    "choose_bugs",
+    "plan",
+    "quick_bugs",
+)
 
 RIGHT_KERNELS = ("series-fixed", "base", "6.18-stable", "6.18", "6.15", "6.12")
 """On these nothing may be broken."""
+
+EXHAUSTIVE_ROWS = ("B46", "D01", "P01", "P02", "T16")
+"""Random programs, stress and killed processes: half of the suite's work, and too broad to name what a bug breaks."""
 
 _QUICK_BUGS = 6
 
@@ -55,12 +69,32 @@ class RunResult:
 
 
 @dataclass(frozen=True, slots=True)
+class Selection:
+    """Rows of the suite: ``only`` these if there are any, these ``first``, ``without`` those."""
+
+    only: tuple[str, ...] = ()
+    first: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
-    """The runs, those without a bug first, and the only rows to run if not all."""
+    """The runs, those without a bug first.
+
+    ``rows`` are the only ones to run, if not all; ``not_with_bugs`` are left out where a bug is planted that does
+    not name them.
+    """
 
     bugs: tuple[PlantedBug, ...]
     runs: tuple[Run, ...]
     rows: tuple[str, ...] = ()
+    not_with_bugs: tuple[str, ...] = ()
+
+    def selection(self, run: Run) -> Selection:
+        """Which rows a run is to run."""
+        named = next((bug.bug.caught_by for bug in self.bugs if bug.name == run.bug), ())
+        without = tuple(row for row in self.not_with_bugs if row not in named) if run.bug else ()
+        return Selection(self.rows, named, without)
 
 
 def choose_bugs(patterns: Sequence[str]) -> list[PlantedBug]:
@@ -79,13 +113,12 @@ def quick_bugs(bugs: Sequence[PlantedBug]) -> list[PlantedBug]:
     return caught[:: max(1, len(caught) // _QUICK_BUGS)][:_QUICK_BUGS]
 
 
-def plan(bugs: Sequence[PlantedBug], gpus: Iterable[str], kernels: Iterable[str], quick: bool) -> Plan:
-    """Return every kernel on every GPU, and every bug, with the same kernel without it on the same GPU.
+def plan(bugs: Sequence[PlantedBug], right: Iterable[Run], *, quick: bool, everything: bool = False) -> Plan:
+    """Return ``right``, the runs without a bug, and every bug, with the same kernel without it on the same GPU.
 
-    ``quick`` runs only the rows that are to catch these bugs.
+    ``quick`` runs only the rows that are to catch these bugs, ``everything`` all of them with every bug.
     """
-    right = [Run(gpu, kernel) for gpu in gpus for kernel in kernels]
-    right += [Run(bug.bug.gpu, bug.bug.kernel) for bug in bugs]
+    sound = [*right, *(Run(bug.bug.gpu, bug.bug.kernel) for bug in bugs)]
     wrong = [Run(bug.bug.gpu, bug.bug.kernel, bug.name) for bug in bugs]
     rows = sorted({row for bug in bugs for row in bug.bug.caught_by}) if quick else []
-    return Plan(tuple(bugs), (*dict.fromkeys(right), *wrong), tuple(rows))
+    return Plan(tuple(bugs), (*dict.fromkeys(sound), *wrong), tuple(rows), () if everything else EXHAUSTIVE_ROWS)

@@ -10,7 +10,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -19,7 +18,7 @@ from amdgpu_hw.errors import HarnessError
 from amdgpu_hw.mock.console import ConsoleError
 from amdgpu_hw.mock.machine import Machine
 from amdgpu_hw.on_mock import machine_environment
-from matrix.plan import Case, Run, RunResult
+from matrix.plan import Case, Run, RunResult, Selection
 
 __all__ = ("Slot",)
 
@@ -52,13 +51,13 @@ class Slot:
         self.close()
         shutil.rmtree(self._directory, ignore_errors=True)
 
-    def run(self, run: Run, rows: Sequence[str] = (), first: Sequence[str] = ()) -> RunResult:
-        """Run the suite, or only ``rows`` of it, on one kernel; the rows ``first`` before all others."""
+    def run(self, run: Run, rows: Selection) -> RunResult:
+        """Run the suite, or some rows of it, on one kernel."""
         started = time.monotonic()
         try:
             machine = self._boot(run)
             seconds = _WRONG_S if run.bug else _RIGHT_S
-            status = self._suite(run, rows, first, seconds)
+            status = self._suite(run, rows, seconds)
             with machine.console() as console:
                 oopses = console.status().oopses
             cases = self._cases()
@@ -114,16 +113,21 @@ class Slot:
                     return False
                 time.sleep(_REBOOT_POLL_S)
 
-    def _suite(self, run: Run, rows: Sequence[str], first: Sequence[str], seconds: float) -> int | None:
+    def _suite(self, run: Run, rows: Selection, seconds: float) -> int | None:
         for name in ("results", "output"):
             (self._directory / name).unlink(missing_ok=True)
-        arguments = [f"--rootdir={SUITE.parents[1]}", str(SUITE), *(["-k", " or ".join(rows)] if rows else [])]
+        arguments = [
+            f"--rootdir={SUITE.parents[1]}",
+            str(SUITE),
+            *(["-k", " or ".join(rows.only)] if rows.only else []),
+        ]
         request = {
             "arguments": arguments,
             "environment": machine_environment([run.gpu], run.kernel, [run.bug] if run.bug else []),
             "results": str(self._directory / "results"),
             "output": str(self._directory / "output"),
-            "first": list(first),
+            "first": rows.first,
+            "without": rows.without,
             "seconds": seconds,
         }
         if self._warm is None or self._warm.stdin is None:

@@ -29,15 +29,18 @@ _LEAN = ("terminal", "cacheprovider", "logging", "faulthandler", "unraisableexce
 _OPTIONS = [f"-pno:{plugin}" for plugin in _LEAN] + ["--capture=no", "-Wignore", "--override-ini=addopts="]
 
 
-class _First:
-    """Puts some rows before all others: a kernel that is caught by one of them may not let the rest end."""
+class _Selection:
+    """Leaves rows out, and puts some before all others: with what they catch, the rest may not end."""
 
-    def __init__(self, rows: Container[str]) -> None:
-        self._rows = rows
+    def __init__(self, first: Container[str], without: Container[str]) -> None:
+        self._first = first
+        self._without = without
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """Order the tests; the controls of a row come with it, see `Collector`."""
-        items.sort(key=lambda item: (behaviour := behaviour_of(item)) is None or behaviour.row not in self._rows)
+        """Choose and order; the controls of a row come with it, see `Collector`."""
+        rows = {item: behaviour.row if (behaviour := behaviour_of(item)) is not None else "" for item in items}
+        items[:] = [item for item in items if rows[item] not in self._without]
+        items.sort(key=lambda item: rows[item] not in self._first)
 
 
 def _run(request: dict[str, Any]) -> NoReturn:
@@ -51,7 +54,8 @@ def _run(request: dict[str, Any]) -> NoReturn:
     try:
         status = int(
             pytest.main(
-                [*_OPTIONS, f"--amdgpu-results={request['results']}", *request["arguments"]], [_First(request["first"])]
+                [*_OPTIONS, f"--amdgpu-results={request['results']}", *request["arguments"]],
+                [_Selection(request["first"], request["without"])],
             )
         )
         sys.stdout.flush()

@@ -5,4 +5,4 @@ from __future__ import annotations
 
 from amdgpu_hw.mock.planting import Bug
 
-BUG = Bug(caught_by=("T16", "F2"), variant={"finishes_context_on_close": False, "shares_sync_container": True})
+BUG = Bug(caught_by=("F2",), variant={"finishes_context_on_close": False, "shares_sync_container": True})

@@ -17,7 +17,7 @@ SCRIPTS = ROOT / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
 from matrix.judge import Catch, Matrix, judge  # noqa: E402
-from matrix.plan import Case, Plan, Run, RunResult, choose_bugs, plan, quick_bugs  # noqa: E402
+from matrix.plan import EXHAUSTIVE_ROWS, Case, Plan, Run, RunResult, choose_bugs, plan, quick_bugs  # noqa: E402
 
 from amdgpu_hw.mock.planting import Bug, PlantedBug  # noqa: E402
 
@@ -94,7 +94,7 @@ def test_rows_without_work_are_named() -> None:
 
 def test_every_bug_is_compared_with_its_kernel_on_its_gpu() -> None:
     """Also where that is not among the kernels that are run anyway; nothing is run twice."""
-    work = plan(choose_bugs(["m0*"]), ("navi31",), ("series-fixed", "base"), quick=False)
+    work = plan(choose_bugs(["m0*"]), [SOUND, Run("mi300x", "base")], quick=False)
     assert len(set(work.runs)) == len(work.runs)
     for run in work.runs:
         assert Run(run.gpu, run.kernel) in work.runs
@@ -106,7 +106,17 @@ def test_the_quick_part_runs_the_rows_that_name_its_bugs() -> None:
     bugs = quick_bugs(choose_bugs([]))
     assert 5 <= len(bugs) <= 8
     assert {bug.name[0] for bug in bugs} == {"m", "x"}
-    assert set(plan(bugs, (), (), quick=True).rows) == {row for bug in bugs for row in bug.bug.caught_by}
+    assert set(plan(bugs, (), quick=True).rows) == {row for bug in bugs for row in bug.bug.caught_by}
+
+
+def test_exhaustive_rows_run_without_bugs_and_with_those_that_name_them() -> None:
+    """They cost as much as all others together; --everything runs them everywhere."""
+    bug = PlantedBug("made_here", "Wrong.", Bug(caught_by=("B06", "P01")), ())
+    work = plan([bug], (), quick=False)
+    assert work.selection(SOUND).without == ()
+    assert work.selection(WRONG).first == ("B06", "P01")
+    assert set(work.selection(WRONG).without) == set(EXHAUSTIVE_ROWS) - {"P01"}
+    assert plan([bug], (), quick=False, everything=True).selection(WRONG).without == ()
 
 
 def run(*arguments: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
