@@ -77,15 +77,28 @@ def test_explicit_replace_waits_for_its_input_fence_alone(
         must.signal(call, within=ms(500), while_pending=job)
 
 
+@pytest.mark.parametrize(
+    "map_into",
+    [
+        pytest.param(lambda tile, valid, ordinary, **sync: tile.map(valid, **sync), id="always-valid BO"),
+        pytest.param(lambda tile, valid, ordinary, **sync: tile.map(ordinary, **sync), id="ordinary BO"),
+        pytest.param(lambda tile, valid, ordinary, **sync: tile.map_prt(**sync), id="PRT"),
+    ],
+)
 @behaviour("B25", "a MAP takes effect only after its input fence", control="B16", needs=FENCES)
 def test_map_takes_effect_after_its_input_fence(
-    gpu: Gpu, shut_fence: ShutFence, must: Must, always_valid: Buffer
+    gpu: Gpu,
+    shut_fence: ShutFence,
+    must: Must,
+    always_valid: Buffer,
+    ordinary: Buffer,
+    map_into: Callable[..., Mapping],
 ) -> None:
     """Not only what takes something away: the order of binds is the application's."""
     tile = gpu.reserve(TILE)
     with shut_fence() as fence:
-        call = BackgroundCall(lambda: tile.map(always_valid, inputs=[fence.syncobj]))
-        must.did("MAP of an always-valid BO with a pending input fence")
+        call = BackgroundCall(lambda: map_into(tile, always_valid, ordinary, inputs=[fence.syncobj]))
+        must.did("MAP with a pending input fence")
         must.not_signal(call, for_=ms(100), while_pending=fence)
     must.signal(call, after=fence)
 
