@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
+
 from amdgpu_hw.cli.packages import require_packages
 from amdgpu_hw.errors import HarnessError
 from amdgpu_hw.verdict.table import render
@@ -54,13 +56,17 @@ def run_compare(options: argparse.Namespace, _rest: Sequence[str]) -> int:
     from amdgpu_hw.measure.results import load
 
     arms = [_arm_pair(options.arms)] if options.arms else SAME_ARMS
-    comparison = compare(load(options.a), load(options.b), arms, options.allow_mismatch)
-    width = shutil.get_terminal_size((160, 24)).columns
-    sys.stdout.write(render(comparison_report(comparison), width, sys.stdout.isatty()))
+    working = Console(stderr=True)
+    with working.status("reading and judging"):
+        comparison = compare(load(options.a), load(options.b), arms, options.allow_mismatch)
+        width = shutil.get_terminal_size((160, 24)).columns
+        table = render(comparison_report(comparison), width, sys.stdout.isatty())
+    sys.stdout.write(table)
     if not options.no_plots:
         stem = options.output or Path("results") / f"compare-{options.a.stem}-{options.b.stem}"
         try:
-            written = save_comparison(comparison, stem)
+            with working.status("drawing"):
+                written = save_comparison(comparison, stem)
         except OSError as error:
             raise HarnessError(f"the pictures {stem}-* could not be written: {error.strerror}") from error
         print(f"Pictures: {', '.join(str(path) for path in written if path.suffix == '.png')} (and .svg)")

@@ -142,7 +142,8 @@ def carry_out(
     if not run.result.samples:
         print("amdgpu-hw: no sample was taken, so nothing is saved", file=sys.stderr)
         return UNUSABLE
-    _show(run.result, output, with_plots=not options.no_plots)
+    with Console(stderr=True).status("judging and drawing"):
+        _show(run.result, output, with_plots=not options.no_plots)
     return status
 
 

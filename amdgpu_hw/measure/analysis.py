@@ -7,7 +7,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -98,12 +98,16 @@ class CellAnalysis:
         return [each for arm in NULL_ARMS for each in self.rounds.get(arm, ())]
 
 
-def analyse_latency(result: LatencyResult) -> list[CellAnalysis]:
-    """The cells that have rounds, in the order of the grid."""
+@lru_cache(maxsize=4)
+def analyse_latency(result: LatencyResult) -> tuple[CellAnalysis, ...]:
+    """The cells that have rounds, in the order of the grid.
+
+    Kept for the results last asked for: tables and pictures want the same intervals, seconds of work for a whole grid.
+    """
     rounds: dict[Cell, dict[Arm, list[Round]]] = {cell: {} for cell in result.cells}
     for each in result.rounds:
         rounds.setdefault(each.cell, {}).setdefault(each.arm, []).append(each)
-    return [CellAnalysis(cell, by_arm) for cell, by_arm in rounds.items() if by_arm]
+    return tuple(CellAnalysis(cell, by_arm) for cell, by_arm in rounds.items() if by_arm)
 
 
 def unmap_ns(frames: Frames) -> Samples:
@@ -161,13 +165,14 @@ def median_unmap(frames: Frames) -> float:
     return summary(unmap_ns(frames)).p50
 
 
-def analyse_overlap(result: OverlapResult) -> list[OverlapAnalysis]:
-    """Each kind of stretch, in the order in which they were taken."""
+@lru_cache(maxsize=4)
+def analyse_overlap(result: OverlapResult) -> tuple[OverlapAnalysis, ...]:
+    """Each kind of stretch, in the order in which they were taken; kept like those of `analyse_latency`."""
     kinds: dict[tuple[float, int, int], dict[Arm, list[Frames]]] = {}
     for each in result.series:
         kind = (each.rate_hz, each.frame_gpu_ns, each.budget_ns)
         kinds.setdefault(kind, {}).setdefault(each.arm, []).append(each)
-    return [OverlapAnalysis(*kind, series) for kind, series in kinds.items()]
+    return tuple(OverlapAnalysis(*kind, series) for kind, series in kinds.items())
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import types
 from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
+from functools import cache
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
@@ -43,10 +44,16 @@ def decode(declared: Any, value: Any, where: str) -> Any:
     return _scalar(declared, value, where)
 
 
+@cache
+def _hints(declared: Any) -> dict[str, Any]:
+    """The types of a class's fields: the same for thousands of rounds, and slow to find out."""
+    return get_type_hints(declared)
+
+
 def _dataclass(declared: Any, value: Any, where: str) -> Any:
     if not isinstance(value, dict):
         raise DecodeError(f"{where} is not an object")
-    hints = get_type_hints(declared)
+    hints = _hints(declared)
     given = {}
     for field in fields(declared):
         if field.name in value:

@@ -104,9 +104,8 @@ def room_for_labels(axes: Axes, lines: Sequence[Line]) -> None:
     low, high = (math.log(extreme(max(extreme(each), 1) for each in seen) / 1e9) for extreme in (min, max))
     # A label takes this share of the axis, and the axis is what is drawn and the room on both sides.
     share = 0.1 + 0.018 * min(max(len(name) for name, _, _ in lines), 14)
-    room = max(high - low, math.log(3)) * share / (1 - 1.65 * share)
-    # The right label stands at a median, with the tail of its line to the right of it.
-    axes.set_xlim(math.exp(low - room), math.exp(high + 0.65 * room))
+    room = max(high - low, math.log(3)) * share / (1 - 2 * share)
+    axes.set_xlim(math.exp(low - room), math.exp(high + room))
 
 
 def draw_ratios(axes: Axes, rows: Sequence[tuple[str, Effect]]) -> None:
