@@ -15,6 +15,7 @@ setup(
             "amdgpu_hw.mock._preload",
             sources=[
                 "amdgpu_hw/mock/preload.c",
+                "amdgpu_hw/mock/preload_call.c",
                 "amdgpu_hw/mock/preload_channel.c",
                 "amdgpu_hw/mock/preload_exec.c",
                 "amdgpu_hw/mock/preload_fdinfo.c",
@@ -22,7 +23,7 @@ setup(
                 "amdgpu_hw/mock/preload_stat.c",
                 "amdgpu_hw/mock/preload_tracefs.c",
             ],
-            depends=["amdgpu_hw/mock/preload.h", "amdgpu_hw/mock/wire.h"],
+            depends=[f"amdgpu_hw/mock/{name}.h" for name in ("preload", "preload_private", "wire")],
             extra_compile_args=["-std=gnu17", "-O2", "-Wall", "-Wextra", "-fvisibility=hidden"],
         ),
     ],

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * preload.h - what the parts of the preload library share: entry points (preload.c, preload_stat.c, preload_fdinfo.c,
- * preload_exec.c), paths (preload_path.c) and channels (preload_channel.c).
+ * preload_exec.c), paths (preload_path.c), channels (preload_channel.c) and calls (preload_call.c).
  */
 #ifndef AMDGPU_HW_MOCK_PRELOAD_H
 #define AMDGPU_HW_MOCK_PRELOAD_H
@@ -29,6 +29,17 @@ static inline bool on_machine(void)
 	return board != NULL;
 }
 
+/* close() of the host kernel. */
+void raw_close(int fd);
+
+/* Whether the descriptor is one of the channels', which the program must not see. */
+bool is_channel_fd(int fd);
+
+/* close_range() of the host kernel that spares the channels. */
+int close_around_channels(unsigned int first, unsigned int last, int flags);
+
+/* ---- preload_call.c ---- */
+
 struct call {
 	uint32_t op;
 	int fd;
@@ -45,15 +56,6 @@ struct call {
 
 /* Let the mock kernel run a system call; >= 0, or -errno. -ENODEV also when the mock kernel is gone. */
 int64_t make_call(const struct call *call);
-
-/* close() of the host kernel. */
-void raw_close(int fd);
-
-/* Whether the descriptor is one of the channels', which the program must not see. */
-bool is_channel_fd(int fd);
-
-/* close_range() of the host kernel that spares the channels. */
-int close_around_channels(unsigned int first, unsigned int last, int flags);
 
 /* ---- preload.c ---- */
 
