@@ -142,8 +142,7 @@ def carry_out(
     if not run.result.samples:
         print("amdgpu-hw: no sample was taken, so nothing is saved", file=sys.stderr)
         return UNUSABLE
-    with Console(stderr=True).status("judging and drawing"):
-        _show(run.result, output, with_plots=not options.no_plots)
+    _show(run.result, output, with_plots=not options.no_plots)
     return status
 
 
@@ -153,12 +152,14 @@ def _show(result: Result, output: Path, *, with_plots: bool) -> None:
     from amdgpu_hw.measure.model import LatencyResult
 
     stem = output.with_suffix("")
-    if isinstance(result, LatencyResult):
-        shown = report.latency_report(result)
-        pictures = plots.save_latency(result, stem) if with_plots else []
-    else:
-        shown = report.overlap_report(result)
-        pictures = plots.save_overlap(result, stem) if with_plots else []
+    # Nothing is printed in here: rich sends the standard output to the console of the status meanwhile.
+    with Console(stderr=True).status("judging and drawing"):
+        if isinstance(result, LatencyResult):
+            shown = report.latency_report(result)
+            pictures = plots.save_latency(result, stem) if with_plots else []
+        else:
+            shown = report.overlap_report(result)
+            pictures = plots.save_overlap(result, stem) if with_plots else []
     colour = sys.stdout.isatty()
     print(render(shown, shutil.get_terminal_size().columns if colour else _WIDE, colour), end="")
     print("\n".join(str(path) for path in (output, *pictures)))
