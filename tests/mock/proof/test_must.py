@@ -43,6 +43,7 @@ class FakeHeld:
     """A job behind such a gate."""
 
     words = "job 1 of compute0"
+    watch = None
 
     def __init__(self) -> None:
         self.gate: Any = FakeGate()
