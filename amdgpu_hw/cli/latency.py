@@ -5,11 +5,9 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from amdgpu_hw.cli.measuring import add_measuring_options, carry_out, measure_here_or_on_mock, words
+from amdgpu_hw.cli.measuring import add_measuring_options, measure_here_or_on_mock, scaled, with_changes, words
 from amdgpu_hw.cli.packages import require_packages
 from amdgpu_hw.errors import HarnessError
 
@@ -60,11 +58,9 @@ def run_latency(options: argparse.Namespace, _rest: Sequence[str]) -> int:
     from amdgpu_hw.measure.latency import Latency
 
     wanted = _options(options)
-
-    def here(output: Path) -> int:
-        return carry_out(options, output, lambda gpu, conditions: Latency(gpu, wanted, conditions), wanted.shape)
-
-    return measure_here_or_on_mock("latency", options, _OWN, here)
+    return measure_here_or_on_mock(
+        "latency", options, _OWN, lambda gpu, conditions: Latency(gpu, wanted, conditions), wanted.shape
+    )
 
 
 def _options(options: argparse.Namespace) -> Options:
@@ -79,11 +75,10 @@ def _options(options: argparse.Namespace) -> Options:
         "blocks": options.blocks,
         "null_blocks": options.null_blocks,
         "samples": options.samples,
-        "job_ns": options.job_ms and round(options.job_ms * 1e6),
-        "timeout_ns": options.timeout and round(options.timeout * 1e9),
+        "job_ns": scaled(options.job_ms, 1e6),
+        "timeout_ns": scaled(options.timeout, 1e9),
     }
-    start = QUICK if options.quick else Options()
-    return replace(start, **{name: value for name, value in changes.items() if value is not None})
+    return with_changes(QUICK if options.quick else Options(), changes)
 
 
 def _choice(name: str, text: str, known: Sequence[str]) -> tuple[str, ...]:

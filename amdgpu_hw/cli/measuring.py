@@ -10,9 +10,10 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -26,10 +27,14 @@ from amdgpu_hw.on_mock import UNUSABLE, run_on_mock
 from amdgpu_hw.verdict.table import render
 
 if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
     from amdgpu_hw.gpu import Gpu
     from amdgpu_hw.measure.model import Conditions, Result, Scalar
 
-__all__ = ("Run", "add_measuring_options", "carry_out", "measure_here_or_on_mock", "words")
+__all__ = ("Run", "add_measuring_options", "measure_here_or_on_mock", "scaled", "with_changes", "words")
+
+T = TypeVar("T", bound="DataclassInstance")
 
 MOCK_GPU_TIME = 32.0
 """Factor on a mock GPU's modelled time: with less the mock needs longer for the load's work than the GPU would, and
@@ -85,16 +90,22 @@ def add_measuring_options(parser: argparse.ArgumentParser) -> None:
 
 
 def measure_here_or_on_mock(
-    command: str, options: argparse.Namespace, own: Sequence[str], here: Callable[[Path], int]
+    command: str,
+    options: argparse.Namespace,
+    own: Sequence[str],
+    prepare: Callable[[Gpu, Conditions], Run],
+    shape: Mapping[str, Scalar],
 ) -> int:
     """Measure on this machine's GPU, or do the same again on a mock machine; returns the exit status.
 
-    ``own`` are the names of the command's own options, which are handed on; ``here`` gets the result file.
+    ``own`` are the names of the command's own options, which are handed on; ``prepare`` makes the run, ``shape`` is
+    what the conditions tell about it.
     """
     _cpu(options.cpu)  # a wrong one is told before a machine is started
     if options.mock is None and options.kernel is None and not options.bug:
         if options.gpu is not None or list_gpus():
-            return here(_output(command, options, (options.gpu or "gpu").replace("/", "-").strip("-")))
+            output = _output(command, options, (options.gpu or "gpu").replace("/", "-").strip("-"))
+            return _carry_out(options, output, prepare, shape)
         print(f"There is no amdgpu GPU here: measuring a MOCK {DEFAULT_GPU}, all times are simulated.", file=sys.stderr)
     if not 0 < options.gpu_time <= 1e6:
         raise HarnessError(f"--gpu-time is a factor of more than 0 and at most 1e6, not {options.gpu_time:g}")
@@ -110,7 +121,7 @@ def measure_here_or_on_mock(
     return run_on_mock(arguments, [gpu], kernel, gpu_time=options.gpu_time, bugs=options.bug)
 
 
-def carry_out(
+def _carry_out(
     options: argparse.Namespace,
     output: Path,
     prepare: Callable[[Gpu, Conditions], Run],
@@ -238,6 +249,16 @@ def words(text: str) -> list[str]:
     if not found:
         raise HarnessError(f"a list such as 'one,two' is needed, not '{text}'")
     return found
+
+
+def with_changes(start: T, changes: Mapping[str, Any]) -> T:
+    """The options of a run with what was asked for on the command line: all that is not None."""
+    return replace(start, **{name: value for name, value in changes.items() if value is not None})
+
+
+def scaled(value: float | None, factor: float) -> int | None:
+    """An option in the unit of the measurement; None if it was not given."""
+    return None if value is None else round(value * factor)
 
 
 def _output(command: str, options: argparse.Namespace, subject: str) -> Path:

@@ -5,11 +5,9 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from amdgpu_hw.cli.measuring import add_measuring_options, carry_out, measure_here_or_on_mock
+from amdgpu_hw.cli.measuring import add_measuring_options, measure_here_or_on_mock, scaled, with_changes
 from amdgpu_hw.cli.packages import require_packages
 
 if TYPE_CHECKING:
@@ -56,11 +54,9 @@ def run_overlap(options: argparse.Namespace, _rest: Sequence[str]) -> int:
     from amdgpu_hw.measure.overlap import Overlap
 
     wanted = _options(options)
-
-    def here(output: Path) -> int:
-        return carry_out(options, output, lambda gpu, conditions: Overlap(gpu, wanted, conditions), wanted.shape)
-
-    return measure_here_or_on_mock("overlap", options, _OWN, here)
+    return measure_here_or_on_mock(
+        "overlap", options, _OWN, lambda gpu, conditions: Overlap(gpu, wanted, conditions), wanted.shape
+    )
 
 
 def _options(options: argparse.Namespace) -> Options:
@@ -68,18 +64,13 @@ def _options(options: argparse.Namespace) -> Options:
     from amdgpu_hw.measure.overlap import QUICK, Options
 
     changes: dict[str, Any] = {
-        "frame_ns": _scaled(options.frame_ms, 1e6),
-        "budget_ns": _scaled(options.budget_ms, 1e6),
+        "frame_ns": scaled(options.frame_ms, 1e6),
+        "budget_ns": scaled(options.budget_ms, 1e6),
         "rate_hz": options.rate,
-        "background_ns": _scaled(options.background_ms, 1e6),
+        "background_ns": scaled(options.background_ms, 1e6),
         "frames": options.frames,
         "blocks": options.blocks,
         "null_blocks": options.null_blocks,
-        "timeout_ns": _scaled(options.timeout, 1e9),
+        "timeout_ns": scaled(options.timeout, 1e9),
     }
-    start = QUICK if options.quick else Options()
-    return replace(start, **{name: value for name, value in changes.items() if value is not None})
-
-
-def _scaled(value: float | None, factor: float) -> int | None:
-    return None if value is None else round(value * factor)
+    return with_changes(QUICK if options.quick else Options(), changes)
