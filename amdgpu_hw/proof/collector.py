@@ -122,7 +122,9 @@ class Collector:
         self._run.require(case, behaviour)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
+    def pytest_runtest_protocol(
+        self, item: pytest.Item, nextitem: pytest.Item | None
+    ) -> Generator[None, object, object]:
         """Watch all of a test, its fixtures too: opening and closing a GPU can block as well."""
         if self._run is None or behaviour_of(item) is None:
             return (yield)
@@ -131,7 +133,10 @@ class Collector:
         with TestWatchdog(
             seconds, lambda report: self._give_up(item.stash[_CASE], report), "the test and its fixtures"
         ):
-            return (yield)
+            result = yield
+        if nextitem is not None and behaviour_of(nextitem) is None:
+            self._run.save()  # what follows would not: tests of behaviour do when they begin, as does the end
+        return result
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> bool | None:
@@ -217,12 +222,6 @@ class Collector:
     def _stop(self, session: pytest.Session, why: str) -> None:
         self._require_run().results.interrupted = why
         session.shouldstop = why
-
-    @pytest.hookimpl(trylast=True)
-    def pytest_runtest_logfinish(self) -> None:
-        """Keep on disk what is known."""
-        if self._run is not None:
-            self._run.save()
 
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
         """Note that the run ended early, and how."""

@@ -173,7 +173,8 @@ def verdict_of(cases: Iterable[Case]) -> Verdict:
     A known finding that was seen again is as much of a proof as a behaviour that holds.
     """
     cases = list(cases)
-    if not all(case.passes for case in cases):
+    # From the end: while a run goes on, and this is asked for each of its cases, the last one has not finished.
+    if not all(case.passes for case in reversed(cases)):
         return Verdict.BROKEN
     shown = (Outcome.HOLDS, Outcome.BROKEN)
     return Verdict.PROVEN if any(case.outcome in shown for case in cases) else Verdict.NOTHING

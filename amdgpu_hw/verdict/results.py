@@ -66,18 +66,15 @@ class Results:
         """How many cases ended so."""
         return sum(case.outcome is outcome for case in self.cases)
 
-    def to_json(self) -> dict[str, Any]:
-        """The content of a result file."""
-        return self.head_json() | {"cases": [case.to_json() for case in self.cases]}
-
     def head_json(self) -> dict[str, Any]:
-        """The same without the cases."""
+        """The content of a result file without the cases."""
+        outcomes = [case.outcome for case in self.cases]
         return {
             "format": FORMAT,
             "version": FORMAT_VERSION,
             "machine": self.machine.to_json(),
             "verdict": self.verdict.name.lower(),
-            "summary": {outcome.value: self.count(outcome) for outcome in Outcome},
+            "summary": {outcome.value: outcomes.count(outcome) for outcome in Outcome},
             "interrupted": self.interrupted,
             "started": self.started.isoformat(),
             "finished": self.finished.isoformat() if self.finished else None,
@@ -113,9 +110,8 @@ class ResultFile:
             self.failure = f"The result file {self.path} could not be written: {error.strerror}{kept}."
 
     def _text(self, results: Results) -> str:
-        """The file's content; while tests still run, only the last case can have changed since the last time."""
-        if results.finished is not None:
-            return json.dumps(results.to_json(), indent=1)
-        del self._cases[-1:]
+        """The file's content, a line for each case; while tests still run only the last one can have changed since."""
+        del self._cases[0 if results.finished is not None else -1 :]
         self._cases += [json.dumps(case.to_json()) for case in results.cases[len(self._cases) :]]
-        return f'{json.dumps(results.head_json())[:-1]}, "cases": [{", ".join(self._cases)}]}}'
+        lines = ",\n".join(self._cases)
+        return f'{json.dumps(results.head_json())[:-1]}, "cases": [\n{lines}\n]}}'
