@@ -212,15 +212,18 @@ class AddressSpace:
     def drain(self, timeout_ns: int) -> bool:
         """Wait until every page-table job queued so far is done; False on timeout.
 
-        Page-table jobs of one VM run in order, and a PRT mapping always queues one (KERNEL.md E4). Without
+        Page-table jobs of one VM run in order, and clearing a mapping always queues one (KERNEL.md 3.4). Without
         update fences there is nothing to wait for: the jobs then depend on submissions only.
         """
         if not (self._calls.total and self._capabilities.update_fence and self._capabilities.prt):
             return True
-        deadline = time.monotonic_ns() + timeout_ns
-        with self.reserve(PAGE_SIZE) as scratch:
-            done = scratch.map_prt().wait(timeout_ns)
-            return done and scratch.clear().wait(max(deadline - time.monotonic_ns(), 0))
+        scratch = AmdgpuVaRange(self._device, PAGE_SIZE, PAGE_SIZE)
+        try:
+            page = Range(self, scratch.address, PAGE_SIZE, None)
+            page.map_prt(out=None)
+            return page.clear().wait(timeout_ns)
+        finally:
+            scratch.free()
 
     def _update_fence(self, sync: SyncOptions) -> SyncPoint | None:
         out = sync.get("out", FRESH)

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, fields
 from typing import Any
 
 from amdgpu_hw.errors import DrmError, errno_name
@@ -23,7 +22,7 @@ from amdgpu_hw.sync import Syncobj
 from amdgpu_hw.uapi import amdgpu_drm as uapi
 from amdgpu_hw.uapi.drm import DRM_CAP_SYNCOBJ_TIMELINE
 
-__all__ = ("Capabilities", "Probe", "RingInfo")
+__all__ = ("Capabilities", "Probe", "RingInfo", "probe_capabilities")
 
 _PAGE = 4096
 
@@ -56,96 +55,115 @@ class RingInfo:
     """Bytes."""
 
 
+@dataclass(frozen=True, slots=True)
 class Capabilities:
-    """The probes of one open GPU; each runs once, when first asked for, and leaves nothing behind."""
+    """What `probe_capabilities` found."""
 
-    def __init__(self, device: AmdgpuDevice) -> None:
-        self._device = device
-
-    @cached_property
-    def explicit_sync(self) -> Probe:
-        """AMDGPU_VM_EXPLICIT_SYNC: whether a CLEAR of nothing accepts the flag (KERNEL.md 0.1)."""
-        error = self._clear(flags=uapi.AMDGPU_VM_EXPLICIT_SYNC)
-        if error == 0:
-            return Probe(True, 0, "the kernel accepts AMDGPU_VM_EXPLICIT_SYNC")
-        return Probe(False, error, f"GEM_VA with AMDGPU_VM_EXPLICIT_SYNC: {errno_name(error)}")
-
-    @cached_property
-    def update_fence(self) -> Probe:
-        """The update fence of GEM_VA: whether one appears in the syncobj. Kernels before 6.16 leave it empty."""
-        with Syncobj.create(self._device) as syncobj:
-            error = self._clear(syncobj_out=syncobj.handle)
-            if error:
-                return Probe(False, error, f"GEM_VA with an output syncobj: {errno_name(error)}")
-            if not syncobj.has_fence():
-                return Probe(False, 0, "GEM_VA leaves the output syncobj empty (Linux before 6.16)")
-        return Probe(True, 0, "GEM_VA puts a fence into the output syncobj")
-
-    @cached_property
-    def input_fence(self) -> Probe:
-        """The input fences of GEM_VA: whether it looks at them. Kernels that do refuse handle 0."""
-        control = self._clear()
-        if control:
-            return Probe(False, control, f"GEM_VA CLEAR of a free page: {errno_name(control)}")
-        error = self._clear(inputs=(0,))
-        if error == errno.EINVAL:
-            return Probe(True, 0, "GEM_VA reads its input fences (it refuses syncobj handle 0)")
-        why = (
-            f"GEM_VA with syncobj handle 0 as input: {errno_name(error)}"
-            if error
-            else ("GEM_VA ignores its input fences (Linux before 6.16)")
-        )
-        return Probe(False, error, why)
-
-    @cached_property
-    def prt(self) -> Probe:
-        """PRT mappings: whether one is accepted, and taken away again."""
-        error = self._try(VaOperation(uapi.AMDGPU_VA_OP_MAP, uapi.AMDGPU_VM_PAGE_PRT, 0, _PAGE), then_clear=True)
-        if error:
-            return Probe(False, error, f"GEM_VA MAP with AMDGPU_VM_PAGE_PRT: {errno_name(error)}")
-        return Probe(True, 0, "the kernel makes PRT mappings")
-
-    @cached_property
-    def timeline_syncobj(self) -> Probe:
-        """Timeline syncobjs (DRM_CAP_SYNCOBJ_TIMELINE)."""
-        if core.get_cap(self._device.fd, DRM_CAP_SYNCOBJ_TIMELINE):
-            return Probe(True, 0, "the driver has timeline syncobjs")
-        return Probe(False, 0, "DRM_CAP_SYNCOBJ_TIMELINE is 0")
-
-    @cached_property
-    def second_address_space(self) -> Probe:
-        """More than one address space per process: a matter of libdrm, not of the kernel."""
-        if can_isolate():
-            return Probe(True, 0, "libdrm has amdgpu_device_initialize2")
-        return Probe(False, 0, "this libdrm opens a GPU once per process (it has no amdgpu_device_initialize2)")
-
-    @cached_property
-    def rings(self) -> Mapping[Engine, RingInfo]:
-        """The rings that take submissions, by engine; an engine that the GPU lacks has no ring numbers."""
-        return {engine: _ring_info(engine, self._device.hw_ip_info(engine)) for engine in Engine}
+    explicit_sync: Probe
+    """AMDGPU_VM_EXPLICIT_SYNC: whether a CLEAR of nothing accepts the flag (KERNEL.md 0.1)."""
+    update_fence: Probe
+    """The update fence of GEM_VA: whether one appears in the syncobj. Kernels before 6.16 leave it empty."""
+    input_fence: Probe
+    """The input fences of GEM_VA: whether it looks at them. Kernels that do refuse handle 0."""
+    prt: Probe
+    """PRT mappings: whether one is accepted, and taken away again."""
+    timeline_syncobj: Probe
+    """Timeline syncobjs (DRM_CAP_SYNCOBJ_TIMELINE)."""
+    second_address_space: Probe
+    """More than one address space per process: a matter of libdrm, not of the kernel."""
+    rings: Mapping[Engine, RingInfo]
+    """The rings that take submissions, by engine; an engine that the GPU lacks has no ring numbers."""
 
     def probes(self) -> dict[str, Probe]:
         """All yes-or-no probes by name."""
-        names = ("explicit_sync", "update_fence", "input_fence", "prt", "timeline_syncobj", "second_address_space")
-        return {name: getattr(self, name) for name in names}
+        values = ((each.name, getattr(self, each.name)) for each in fields(self))
+        return {name: value for name, value in values if isinstance(value, Probe)}
 
-    def _clear(self, *, flags: int = 0, syncobj_out: int = 0, inputs: tuple[int, ...] = ()) -> int:
-        """CLEAR a page where nothing is mapped, which changes nothing; returns the errno or 0."""
-        return self._try(VaOperation(uapi.AMDGPU_VA_OP_CLEAR, flags, 0, _PAGE, syncobj_out=syncobj_out, inputs=inputs))
 
-    def _try(self, operation: VaOperation, *, then_clear: bool = False) -> int:
-        """Do an operation at a scratch address; returns the errno or 0."""
-        scratch = AmdgpuVaRange(self._device, _PAGE, _PAGE)
-        try:
-            bo_va_op(self._device, None, operation.at(scratch.address))
-            if then_clear:
-                clear = VaOperation(uapi.AMDGPU_VA_OP_CLEAR, 0, scratch.address, _PAGE)
-                bo_va_op(self._device, None, clear)
-        except DrmError as error:
-            return error.errno or 0
-        finally:
-            scratch.free()
-        return 0
+def probe_capabilities(device: AmdgpuDevice) -> Capabilities:
+    """Find out what kernel and GPU can do; leaves nothing behind. Raises `DrmError` if the GPU does not answer."""
+    return Capabilities(
+        explicit_sync=_probe_explicit_sync(device),
+        update_fence=_probe_update_fence(device),
+        input_fence=_probe_input_fence(device),
+        prt=_probe_prt(device),
+        timeline_syncobj=_probe_timeline_syncobj(device),
+        second_address_space=_probe_second_address_space(),
+        rings={engine: _ring_info(engine, device.hw_ip_info(engine)) for engine in Engine},
+    )
+
+
+def _probe_explicit_sync(device: AmdgpuDevice) -> Probe:
+    error = _clear(device, flags=uapi.AMDGPU_VM_EXPLICIT_SYNC)
+    if error == 0:
+        return Probe(True, 0, "the kernel accepts AMDGPU_VM_EXPLICIT_SYNC")
+    return Probe(False, error, f"GEM_VA with AMDGPU_VM_EXPLICIT_SYNC: {errno_name(error)}")
+
+
+def _probe_update_fence(device: AmdgpuDevice) -> Probe:
+    with Syncobj.create(device) as syncobj:
+        error = _clear(device, syncobj_out=syncobj.handle)
+        if error:
+            return Probe(False, error, f"GEM_VA with an output syncobj: {errno_name(error)}")
+        if not syncobj.has_fence():
+            return Probe(False, 0, "GEM_VA leaves the output syncobj empty (Linux before 6.16)")
+    return Probe(True, 0, "GEM_VA puts a fence into the output syncobj")
+
+
+def _probe_input_fence(device: AmdgpuDevice) -> Probe:
+    control = _clear(device)
+    if control:
+        return Probe(False, control, f"GEM_VA CLEAR of a free page: {errno_name(control)}")
+    error = _clear(device, inputs=(0,))
+    if error == errno.EINVAL:
+        return Probe(True, 0, "GEM_VA reads its input fences (it refuses syncobj handle 0)")
+    why = (
+        f"GEM_VA with syncobj handle 0 as input: {errno_name(error)}"
+        if error
+        else ("GEM_VA ignores its input fences (Linux before 6.16)")
+    )
+    return Probe(False, error, why)
+
+
+def _probe_prt(device: AmdgpuDevice) -> Probe:
+    prt = VaOperation(uapi.AMDGPU_VA_OP_MAP, uapi.AMDGPU_VM_PAGE_PRT, 0, _PAGE)
+    error = _try(device, prt, then_clear=True)
+    if error:
+        return Probe(False, error, f"GEM_VA MAP with AMDGPU_VM_PAGE_PRT: {errno_name(error)}")
+    return Probe(True, 0, "the kernel makes PRT mappings")
+
+
+def _probe_timeline_syncobj(device: AmdgpuDevice) -> Probe:
+    if core.get_cap(device.fd, DRM_CAP_SYNCOBJ_TIMELINE):
+        return Probe(True, 0, "the driver has timeline syncobjs")
+    return Probe(False, 0, "DRM_CAP_SYNCOBJ_TIMELINE is 0")
+
+
+def _probe_second_address_space() -> Probe:
+    if can_isolate():
+        return Probe(True, 0, "libdrm has amdgpu_device_initialize2")
+    return Probe(False, 0, "this libdrm opens a GPU once per process (it has no amdgpu_device_initialize2)")
+
+
+def _clear(device: AmdgpuDevice, *, flags: int = 0, syncobj_out: int = 0, inputs: tuple[int, ...] = ()) -> int:
+    """CLEAR a page where nothing is mapped, which changes nothing; returns the errno or 0."""
+    clear = VaOperation(uapi.AMDGPU_VA_OP_CLEAR, flags, 0, _PAGE, syncobj_out=syncobj_out, inputs=inputs)
+    return _try(device, clear)
+
+
+def _try(device: AmdgpuDevice, operation: VaOperation, *, then_clear: bool = False) -> int:
+    """Do an operation at a scratch address; returns the errno or 0."""
+    scratch = AmdgpuVaRange(device, _PAGE, _PAGE)
+    try:
+        bo_va_op(device, None, operation.at(scratch.address))
+        if then_clear:
+            clear = VaOperation(uapi.AMDGPU_VA_OP_CLEAR, 0, scratch.address, _PAGE)
+            bo_va_op(device, None, clear)
+    except DrmError as error:
+        return error.errno or 0
+    finally:
+        scratch.free()
+    return 0
 
 
 def _ring_info(engine: Engine, hw_ip: dict[str, Any]) -> RingInfo:

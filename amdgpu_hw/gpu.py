@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from amdgpu_hw.address_space import AddressSpace, Range
-from amdgpu_hw.capabilities import Capabilities
+from amdgpu_hw.capabilities import Capabilities, probe_capabilities
 from amdgpu_hw.discovery import GpuNode, open_node, select_gpu
 from amdgpu_hw.errors import DrmError, FeatureMissing, HarnessError, PendingWork
 from amdgpu_hw.identity import GpuIdentity, read_identity
@@ -46,12 +46,13 @@ def open_gpu(selector: str | None = None) -> Gpu:
 class Gpu:
     """One GPU with one address space. Made by `open_gpu`, or for a node that is known already.
 
-    Closing it closes everything that was made on it. It first sees to it that nothing is pending, because closing
-    the node would wait for that without a bound (KERNEL.md 4.8); if something is, it raises `PendingWork` and
-    stays open.
+    ``known`` is the same GPU as this process had it open before, under the same kernel: what it is and can do is then
+    not found out again. Closing it closes everything that was made on it. It first sees to it that nothing is
+    pending, because closing the node would wait for that without a bound (KERNEL.md 4.8); if something is, it raises
+    `PendingWork` and stays open.
     """
 
-    def __init__(self, node: GpuNode) -> None:
+    def __init__(self, node: GpuNode, known: Gpu | None = None) -> None:
         if node.node in _open_nodes and not can_isolate():
             raise FeatureMissing(
                 f"this process already has {node.node} open, and its libdrm has no amdgpu_device_initialize2, so a "
@@ -70,10 +71,9 @@ class Gpu:
         self._ranges: weakref.WeakSet[Range] = weakref.WeakSet()
         self._contexts: weakref.WeakSet[Context] = weakref.WeakSet()
         try:
-            self.identity: GpuIdentity = read_identity(self._device, node)
-            self.capabilities = Capabilities(self._device)
+            self.identity: GpuIdentity = known.identity if known else read_identity(self._device, node)
             # Now, not when first asked for: under a shut gate the probes' updates would get in the tests' way.
-            self.capabilities.probes()
+            self.capabilities: Capabilities = known.capabilities if known else probe_capabilities(self._device)
             self.address_space = AddressSpace(self._device, self.capabilities)
             self._ib_pool = IbPool(self._device, self.address_space)
         except BaseException:
@@ -254,7 +254,7 @@ class Gpu:
             context.check_idle(max(end - time.monotonic_ns(), 0))
         if not self.address_space.drain(max(end - time.monotonic_ns(), 0)):
             raise PendingWork(
-                f"updates of the address space did not end within {timeout_ns / 1e9:g} s: open the gate before closing"
+                f"updates of the address space did not end within {timeout_ns / 1e9:g} s: is a gate still shut?"
             )
 
     def _close_node(self) -> None:

@@ -13,6 +13,7 @@ Encoders return lists of dwords, which add up to IBs. `Pm4.decode` and `Sdma.dec
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 
 from .atomics import ATOMIC_OPERATIONS, atomic_code, atomic_operation
 from .codec import Codec, pad_with
@@ -43,8 +44,9 @@ __all__ = (
 )
 
 
+@cache
 def codec_for(engine: Engine, gc_version: Version, sdma_version: Version) -> Pm4 | Sdma:
-    """Return the codec of one of a GPU's engines."""
+    """Return the codec of one of a GPU's engines; the same object every time."""
     return sdma_for(sdma_version) if engine is Engine.SDMA else pm4_for(gc_version, engine)
 
 
