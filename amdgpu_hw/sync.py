@@ -131,8 +131,14 @@ class Syncobj:
     def close(self) -> None:
         """Destroy the handle; fences that others hold are unaffected."""
         handle, self._handle = self._handle, 0
-        if handle and not self._device.closed:  # closing the node destroyed them all
+        if not handle or self._device.closed:  # closing the node destroyed them all
+            return
+        try:
             core.syncobj_destroy(self._device.fd, handle)
+        except DrmError as error:
+            if error.errno != errno.ENODEV:
+                raise
+            # The GPU is gone (drm_dev_unplug), and takes no calls any more: the handle ends with its file.
 
     def __enter__(self) -> Self:
         return self

@@ -54,3 +54,24 @@ def test_a_wrong_selector_costs_no_traceback(machine: Machine) -> None:
     assert result.returncode == 0, result.stderr
     assert result.stdout.startswith("no amdgpu GPU matches 'radeon 9700'")
     assert "/dev/dri/renderD128 (0000:03:00.0" in result.stdout
+
+
+GPU_GONE = """
+from pathlib import Path
+from amdgpu_hw.gpu import open_gpu
+gpu = open_gpu()
+dropped, closed = gpu.syncobj(), gpu.syncobj()
+Path(f"/sys/bus/pci/devices/{gpu.identity.pci_address}/remove").write_text("1")
+del dropped
+closed.close()
+gpu.close()
+print("closed")
+"""
+
+
+def test_what_is_left_of_a_gpu_that_is_gone_is_dropped_in_silence() -> None:
+    """Its file answers every call with ENODEV: there is nothing to give back, and nobody to tell."""
+    with Machine() as machine:
+        command = [sys.executable, "-c", GPU_GONE]
+        result = subprocess.run(command, env=machine.environ(), cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert (result.stdout, result.stderr, result.returncode) == ("closed\n", "", 0)
