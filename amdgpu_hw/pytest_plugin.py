@@ -7,6 +7,7 @@ without tests of behaviour are left alone.
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
 from pathlib import Path
@@ -17,12 +18,15 @@ from amdgpu_hw.gate import GATE_NAMES
 from amdgpu_hw.proof import ALLOW_FAULTS
 from amdgpu_hw.proof.behaviour import MARKER
 from amdgpu_hw.proof.collector import Collector
+from amdgpu_hw.proof.must import WATCH_NS
 
 __all__ = ()
 
 pytest_plugins = ("amdgpu_hw.proof.fixtures",)
 
 DEFAULT_MOCK = "navi31"
+
+_NS_PER_MS = 1_000_000
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -57,6 +61,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="do what is done many times for long: 10000 cycles, thousands of drawn programs; minutes per test",
     )
     group.addoption(
+        "--amdgpu-watch",
+        metavar="MS",
+        type=_milliseconds,
+        default=WATCH_NS,
+        help=f"watch so long what must not happen while work is in flight (default: {WATCH_NS // _NS_PER_MS})",
+    )
+    group.addoption(
         "--amdgpu-results", metavar="FILE", action="append", default=[], help="write the results here, as JSON"
     )
     group.addoption(
@@ -81,6 +92,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=20.0,
         help="open all gates and fail a test after so long (default: 20)",
     )
+
+
+def _milliseconds(text: str) -> int:
+    """Nanoseconds in what the command line has in milliseconds."""
+    try:
+        nanoseconds = int(float(text) * _NS_PER_MS)
+    except (ValueError, OverflowError):
+        nanoseconds = 0
+    if nanoseconds < 1:
+        raise argparse.ArgumentTypeError(f"must be a time in milliseconds, not '{text}'")
+    return nanoseconds
 
 
 @pytest.hookimpl(tryfirst=True)

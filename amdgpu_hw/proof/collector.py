@@ -75,6 +75,7 @@ class Collector:
                     gate=option.amdgpu_gate,
                     allow_faults=option.amdgpu_allow_faults,
                     stress=option.amdgpu_stress,
+                    watch_ns=option.amdgpu_watch,
                     files=[Path(name) for name in option.amdgpu_results],
                     expectations=option.amdgpu_expectations,
                     drafts=option.amdgpu_write_expectations,

@@ -105,9 +105,9 @@ def record(request: pytest.FixtureRequest) -> Record:
 
 
 @pytest.fixture
-def must(record: Record) -> Must:
+def must(record: Record, _run: Run) -> Must:
     """What must be seen; see `Must`."""
-    return Must(record)
+    return Must(record, _run.watch_ns)
 
 
 @pytest.fixture
@@ -118,13 +118,15 @@ def _run(request: pytest.FixtureRequest) -> Run:
 @pytest.fixture
 def gpu(request: pytest.FixtureRequest, _run: Run) -> Iterator[Gpu]:
     """The GPU under test with an address space of its own, which must be well and idle afterwards."""
-    with Gpu(_run.node) as gpu:
+    gpu = _run.open_gpu()
+    try:
         watch = HealthWatch(gpu)
         yield gpu
         troubles = watch.troubles()
         if troubles and not _run.may_fault(request.node):
             raise Broken(f"afterwards the kernel reported {'; '.join(troubles)}")
-        drain(gpu)
+    finally:
+        gpu.close(_COMPLETE_NS)
 
 
 @pytest.fixture
@@ -175,7 +177,7 @@ def shut_gate_elsewhere(
                     if not job.fence.wait(_COMPLETE_NS):
                         raise Broken(f"{job.words} has not completed {duration(_COMPLETE_NS)} after its gate opened")
 
-    with Neighbour(_run.node.node) as neighbour:
+    with Neighbour(_run.neighbour) as neighbour:
         yield shut
 
 

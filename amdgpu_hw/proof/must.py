@@ -23,7 +23,10 @@ from amdgpu_hw.proof.words import update_words
 from amdgpu_hw.submit import Submission
 from amdgpu_hw.sync import BackgroundCall
 
-__all__ = ("Call", "Must", "Subject")
+__all__ = ("WATCH_NS", "Call", "Must", "Subject")
+
+WATCH_NS = ms(100)
+"""For how long a thing is watched that must not be done, unless a run says otherwise (``--amdgpu-watch``)."""
 
 Call = BackgroundCall[Update] | BackgroundCall[Mapping] | BackgroundCall[Submission]
 """A call that may itself block: GEM_VA, or a submission that comes after one."""
@@ -68,10 +71,14 @@ class _Watched:
 
 
 class Must:
-    """The assertions of one test; evidence goes to its record."""
+    """The assertions of one test; evidence goes to its record.
 
-    def __init__(self, record: Record) -> None:
+    ``watch_ns`` is for how long a thing is watched that must not be done, in nanoseconds.
+    """
+
+    def __init__(self, record: Record, watch_ns: int = WATCH_NS) -> None:
         self._record = record
+        self._watch_ns = watch_ns
 
     def did(self, what: str) -> None:
         """Note a step that the arguments of the assertions do not show."""
@@ -125,8 +132,11 @@ class Must:
         )
         self._note_dependencies(while_pending)
 
-    def not_signal(self, subject: Subject, *, for_: int = ms(100), while_pending: Held) -> None:
-        """``subject`` must not be done for so many nanoseconds, because ``while_pending`` is pending."""
+    def not_signal(self, subject: Subject, *, at_most: int | None = None, while_pending: Held) -> None:
+        """``subject`` must not be done as long as it is watched, because ``while_pending`` is pending.
+
+        ``at_most`` so many nanoseconds, for tests that watch several things under one gate.
+        """
         watched, held = self._watch(subject), while_pending
         started = time.monotonic_ns()
         if _waited_in_ioctl(watched, held):
@@ -134,7 +144,8 @@ class Must:
             text = f"the ioctl itself waited {duration(waited)}, until the watchdog opened the gate"
             self._record.saw("fence", text, waited_ns=waited)
             return
-        signalled = watched.wait(min(for_, self._time_left(held)))
+        longest = self._watch_ns if at_most is None else min(at_most, self._watch_ns)
+        signalled = watched.wait(min(longest, self._time_left(held)))
         took = time.monotonic_ns() - started
         require_pending(held)
         if signalled:
@@ -145,6 +156,10 @@ class Must:
         seen = "the ioctl still blocked" if _blocked(subject) else f"{watched.noun} unsignalled"
         self._record.saw("fence", f"{seen} after {duration(took)} with the gate shut", waited_ns=took)
         self._note_dependencies(held)
+
+    def was_done(self, update: Update) -> bool:
+        """Watch what may go either way as long as what must not happen; whether it was done by then."""
+        return update.wait(self._watch_ns)
 
     def come_back(
         self, call: BackgroundCall[Any], *, what: str = "GEM_VA", within: int = ms(500), while_pending: Held

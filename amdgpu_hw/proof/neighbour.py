@@ -3,20 +3,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Self
 
 from amdgpu_hw.errors import HarnessError
 from amdgpu_hw.gate import Gate
 from amdgpu_hw.gpu import Gpu
 from amdgpu_hw.helper_process import HelperProcess
+from amdgpu_hw.proof.neighbour_process import CLOSE, DONE, OPEN, SUBMIT
 from amdgpu_hw.proof.traced import JobWatch
 from amdgpu_hw.sync import SyncFile
 
-__all__ = ("HeldForeignJob", "Neighbour")
+__all__ = ("HeldForeignJob", "Neighbour", "NeighbourProcess")
 
-# Opening a GPU, which may have to resume from runtime suspend.
-_START_S = 10.0
-_REPLY_S = 5.0
+# Opening a GPU may have to resume it from runtime suspend.
+_REPLY_S = 10.0
 
 
 class HeldForeignJob:
@@ -41,30 +42,61 @@ class HeldForeignJob:
         self.gate.open()
 
 
-class Neighbour:
-    """The other process; a context manager. ``selector`` names the GPU, as for `open_gpu`.
+class NeighbourProcess:
+    """The other process: started when first needed, and anew when it has gone. ``selector`` names the GPU.
 
-    Make it before any gate is shut, see `HelperProcess`. Raises `HarnessError`.
+    Have it started before any gate is shut, see `HelperProcess`.
     """
 
     def __init__(self, selector: str) -> None:
-        self._process = HelperProcess("amdgpu_hw.proof.neighbour_process", selector, start_s=_START_S)
+        self._selector = selector
+        self._process: HelperProcess | None = None
+
+    def ask(self, message: str, descriptors: Sequence[int] = ()) -> tuple[str, list[int]]:
+        """Its answer and the descriptor that comes with it; a sentence that says why if there is none."""
+        if self._process is None:
+            self._process = HelperProcess("amdgpu_hw.proof.neighbour_process", self._selector, start_s=_REPLY_S)
         if self._process.trouble:
-            self.close()
-            raise HarnessError(f"no second process on the GPU: {self._process.trouble}")
+            return self._process.trouble, []
+        try:
+            self._process.send(message, descriptors)
+        except OSError as error:
+            return f"the other process is gone: {error.strerror}", []
+        return self._process.receive(_REPLY_S)
+
+    def close(self) -> None:
+        """End it, if it runs."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.close()
+
+
+class Neighbour:
+    """An address space of the other process's own, with what it submits there; a context manager.
+
+    Raises `HarnessError` where the other process cannot open the GPU.
+    """
+
+    def __init__(self, process: NeighbourProcess) -> None:
+        self._process = process
+        answer, _ = process.ask(OPEN)
+        if answer != DONE:
+            process.close()
+            raise HarnessError(f"no second process on the GPU: {answer}")
 
     def submit(self, gate: Gate, gpu: Gpu) -> HeldForeignJob:
         """Have it submit a job that waits for ``gate``; ``gpu`` is any GPU of ours, to get at the gate's fence."""
         with gate.fence(gpu).export_sync_file() as fence:
-            self._process.send("submit", [fence.fileno()])
-        answer, fds = self._process.receive(_REPLY_S)
+            answer, fds = self._process.ask(SUBMIT, [fence.fileno()])
         if not fds:
             raise HarnessError(f"the second process on the GPU could not submit a job: {answer}")
         return HeldForeignJob(SyncFile(fds[0]), gate)
 
     def close(self) -> None:
-        """End the process; its job must not be gated any more."""
-        self._process.close()
+        """Close the GPU there; its job must not be gated any more. What cannot be closed ends with the process."""
+        answer, _ = self._process.ask(CLOSE)
+        if answer != DONE:
+            self._process.close()
 
     def __enter__(self) -> Self:
         return self

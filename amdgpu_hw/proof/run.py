@@ -14,6 +14,8 @@ from amdgpu_hw.errors import FeatureMissing
 from amdgpu_hw.gate import Choice, Gate, choose
 from amdgpu_hw.gpu import Gpu
 from amdgpu_hw.proof.behaviour import MARKER, Behaviour
+from amdgpu_hw.proof.must import WATCH_NS
+from amdgpu_hw.proof.neighbour import NeighbourProcess
 from amdgpu_hw.proof.record import NotAsked, NotTestable, Record
 from amdgpu_hw.trace import TraceInstance
 from amdgpu_hw.verdict.expectation_files import load, subject, write
@@ -38,8 +40,9 @@ class Run:
     """A run, opened on the GPU that ``selector`` names; raises what `open_gpu` and `choose` raise.
 
     ``gate`` forces a kind of gate; ``allow_faults`` lets tests run that may make the GPU fault or hang, or hold up
-    other programs on it; ``stress`` has tests go on for long that do a thing many times; ``expectations`` is the
-    directory with those that the run goes by, ``drafts`` where new ones are written.
+    other programs on it; ``stress`` has tests go on for long that do a thing many times; ``watch_ns`` is for how long
+    a thing is watched that must not be done; ``expectations`` is the directory with those that the run goes by,
+    ``drafts`` where new ones are written.
     """
 
     def __init__(
@@ -49,19 +52,21 @@ class Run:
         gate: str | None = None,
         allow_faults: bool = False,
         stress: bool = False,
+        watch_ns: int = WATCH_NS,
         files: list[Path] | None = None,
         expectations: Path | None = None,
         drafts: Path | None = None,
     ) -> None:
         self.allow_faults = allow_faults
         self.stress = stress
+        self.watch_ns = watch_ns
         self.results = Results(this_machine(), command_line(), software_versions())
         self.files = [ResultFile(path) for path in files or []]
         self.node = select_gpu(selector)
-        with Gpu(self.node) as gpu:
-            self.gpu_name = str(gpu)
-            self.probes = gpu.capabilities.probes()
-            self.results.gpu = asdict(gpu.identity)
+        with Gpu(self.node) as self._gpu:
+            self.gpu_name = str(self._gpu)
+            self.probes = self._gpu.capabilities.probes()
+            self.results.gpu = asdict(self._gpu.identity)
         self._subject = subject(self.results.machine, self.results.gpu)
         self.expectations = load(expectations, self._subject) if expectations is not None else None
         self.results.expectations = self.expectations.files if self.expectations is not None else None
@@ -75,7 +80,12 @@ class Run:
         }
         self._choice: Choice = choose(self.node.node, gate)
         self.trace, self.why_no_trace = _open_trace()
+        self.neighbour = NeighbourProcess(self.node.node)
         self.results.gate, self.results.gates = self._choice.name, self._choice.why_not
+
+    def open_gpu(self) -> Gpu:
+        """The GPU with a new address space."""
+        return Gpu(self.node, self._gpu)
 
     def require(self, case: Case, behaviour: Behaviour) -> None:
         """Raise `NotTestable` if a behaviour cannot be tested on this machine, or must not be."""
@@ -130,7 +140,8 @@ class Run:
         return [*self._failures, *(file.failure for file in self.files if file.failure is not None)]
 
     def close(self) -> None:
-        """Give the gate maker back."""
+        """Give the gate maker back, and the other process."""
+        self.neighbour.close()
         if self._choice.maker is not None:
             self._choice.maker.close()
         if self.trace is not None:

@@ -43,7 +43,7 @@ def test_closing_a_buffer_does_not_wait_for_an_input_fence(
         must.come_back(update, while_pending=fence)
         must.did(f"MAP with a pending input fence, then GEM_CLOSE of {size(SIZE)} of VRAM")
         must.come_back(BackgroundCall(buffer.close), what="GEM_CLOSE", within=ms(500), while_pending=fence)
-        must.not_signal(update, for_=ms(50), while_pending=fence)
+        must.not_signal(update, at_most=ms(50), while_pending=fence)
         must.note(f"{size(SIZE)} of VRAM are {'freed already' if before - vram_usage(gpu) >= SIZE else 'still in use'}")
     must.signal(update, after=fence)
     opened = time.monotonic_ns()

@@ -34,7 +34,7 @@ def carry_out_a_delayed_unmap(gpu: Gpu, shut_gate: ShutGate, must: Must, buffer:
         must.did(f"delayed {'explicit ' if explicit_sync else ''}UNMAP of an always-valid BO, a submission")
         queue.submit(queue.packets.nop())
         update = elsewhere.map_prt()
-        must.not_signal(update, for_=ms(100), while_pending=job)
+        must.not_signal(update, while_pending=job)
     must.signal(update, after=job)
 
 
@@ -109,7 +109,7 @@ def test_explicit_update_leaves_older_delayed_unmaps_implicit(
         tile.unmap(kept, delay=True)
         must.did("delayed UNMAP of the tile that the job copies")
         update = other.replace_prt(explicit_sync=True)
-        waited = not update.wait(ms(100))
+        waited = not must.was_done(update)
         must.did("explicit REPLACE of another tile")
     must.note("the REPLACE waited for the job" if waited else "the REPLACE did not wait")
     must.equal(int.from_bytes(gpu_view.landed(4), "little"), PATTERN, "the job read")
@@ -133,7 +133,7 @@ def test_delayed_explicit_unmap_is_not_carried_out_at_once(
     with shut_gate(gpu_view.queue, gpu_view.copy_ib(tile.va, PAGE_SIZE)) as job:
         tile.unmap(always_valid, delay=True, explicit_sync=True)
         must.did(f"delayed explicit UNMAP of what {job.words} copies; opened the gate")
-        gpu.reserve(TILE).map_prt().wait(ms(100))
+        must.was_done(gpu.reserve(TILE).map_prt())
     must.equal(int.from_bytes(gpu_view.landed(4), "little"), PATTERN, "the job read")
 
 

@@ -58,7 +58,7 @@ def test_explicit_unmap_of_ordinary_memory_waits_for_work_in_flight(
     tile.map(ordinary)
     with shut_gate(gpu.compute) as job:
         update = take_away(tile, ordinary, always_valid)
-        must.not_signal(update, for_=ms(100), while_pending=job)
+        must.not_signal(update, while_pending=job)
     must.signal(update, after=job)
 
 
@@ -84,7 +84,7 @@ def test_explicit_unmap_waits_whatever_the_memory_is(
     mapping = map_memory(gpu, gpu.reserve(TILE))
     with shut_gate(gpu.compute) as job:
         update = mapping.unmap(explicit_sync=True)
-        must.not_signal(update, for_=ms(100), while_pending=job)
+        must.not_signal(update, while_pending=job)
     must.signal(update, after=job)
 
 
@@ -120,7 +120,7 @@ def test_one_ordinary_buffer_makes_the_whole_clear_wait(
         tile.map(buffer)
     with shut_gate(gpu.compute) as job:
         update = tiles.clear(explicit_sync=True)
-        must.not_signal(update, for_=ms(100), while_pending=job)
+        must.not_signal(update, while_pending=job)
     must.signal(update, after=job)
 
 
@@ -166,7 +166,7 @@ def test_one_ordinary_buffer_among_others_makes_the_whole_update_wait(
             tile.map(ordinary if kind == "o" else always_valid)
     with shut_gate(gpu.compute) as job:
         update = take_away(tiles)
-        must.not_signal(update, for_=ms(100), while_pending=job)
+        must.not_signal(update, while_pending=job)
     must.signal(update, after=job)
 
 
@@ -186,7 +186,7 @@ def test_one_page_of_an_ordinary_buffer_makes_the_whole_clear_wait(
     tiles.part(TILE, TILE).map(always_valid)
     with shut_gate(gpu.compute) as job:
         update = tiles.part(TILE - PAGE_SIZE, PAGE_SIZE + TILE).clear(explicit_sync=True)
-        must.not_signal(update, for_=ms(100), while_pending=job)
+        must.not_signal(update, while_pending=job)
     must.signal(update, after=job)
 
 
@@ -206,7 +206,7 @@ def test_explicit_unmap_does_not_free_a_later_one_from_waiting(
     with shut_gate(gpu.compute) as job:
         must.signal(first.unmap(always_valid, explicit_sync=True), within=ms(500), while_pending=job)
         update = second.unmap(ordinary)
-        must.not_signal(update, for_=ms(100), while_pending=job)
+        must.not_signal(update, while_pending=job)
     must.signal(update, after=job)
 
 
@@ -224,5 +224,5 @@ def test_flag_does_not_stick(gpu: Gpu, shut_gate: ShutGate, must: Must, always_v
     with shut_gate(gpu.compute) as job:
         must.signal(first.replace_prt(explicit_sync=True), within=ms(500), while_pending=job)
         update = second.replace_prt()
-        must.not_signal(update, for_=ms(100), while_pending=job)
+        must.not_signal(update, while_pending=job)
     must.signal(update, after=job)

@@ -50,7 +50,7 @@ def test_replace_of_memory_by_prt_waits_for_work_in_flight(
     tile.map(always_valid)
     with shut_gate(gpu.compute) as job:
         update = tile.replace_prt()
-        must.not_signal(update, for_=ms(100), while_pending=job)
+        must.not_signal(update, while_pending=job)
     must.signal(update, after=job)
 
 
@@ -82,7 +82,7 @@ def test_unmap_of_memory_waits_for_work_in_flight(
     tile.map(always_valid)
     with shut_gate(gpu.compute) as job:
         update = unmap(tile, always_valid)
-        must.not_signal(update, for_=ms(100), while_pending=job)
+        must.not_signal(update, while_pending=job)
     must.signal(update, after=job)
 
 
@@ -114,7 +114,7 @@ def test_replace_of_prt_by_memory_waits_for_work_in_flight(
     tile.map_prt()
     with shut_gate(gpu.compute) as job:
         update = tile.replace(always_valid)
-        must.not_signal(update, for_=ms(100), while_pending=job)
+        must.not_signal(update, while_pending=job)
     must.signal(update, after=job)
 
 
@@ -144,7 +144,7 @@ def test_unmap_of_prt_waits_for_work_in_flight(gpu: Gpu, shut_gate: ShutGate, mu
     tiles.map_prt()
     with shut_gate(gpu.compute) as job:
         update = unmap(tiles)
-        must.not_signal(update, for_=ms(100), while_pending=job)
+        must.not_signal(update, while_pending=job)
     must.signal(update, after=job)
 
 
@@ -183,7 +183,7 @@ def test_clear_of_memory_prt_and_a_hole_waits_for_work_in_flight(
     tiles = memory_prt_and_a_hole(gpu, always_valid)
     with shut_gate(gpu.compute) as job:
         update = tiles.clear()
-        must.not_signal(update, for_=ms(100), while_pending=job)
+        must.not_signal(update, while_pending=job)
     must.signal(update, after=job)
 
 

@@ -37,7 +37,7 @@ def test_replace_takes_effect_after_its_input_fence(
     with shut_fence() as fence:
         call = BackgroundCall(lambda: tile.replace_prt(inputs=[fence.syncobj]))
         must.did("REPLACE by PRT with a pending input fence")
-        must.not_signal(call, for_=ms(100), while_pending=fence)
+        must.not_signal(call, while_pending=fence)
     must.signal(call, after=fence)
 
 
@@ -53,7 +53,7 @@ def test_caller_does_not_wait_for_input_fences(
     with shut_fence() as fence:
         call = BackgroundCall(lambda: tile.replace_prt(inputs=[fence.syncobj]))
         must.come_back(call, within=ms(500), while_pending=fence)
-        must.not_signal(call, for_=ms(100), while_pending=fence)
+        must.not_signal(call, while_pending=fence)
     must.signal(call, after=fence)
 
 
@@ -72,7 +72,7 @@ def test_explicit_replace_waits_for_its_input_fence_alone(
     tile.map(always_valid)
     with shut_gate(gpu.compute) as job, shut_fence() as fence:
         call = BackgroundCall(lambda: tile.replace_prt(explicit_sync=True, inputs=[fence.syncobj]))
-        must.not_signal(call, for_=ms(100), while_pending=fence)
+        must.not_signal(call, while_pending=fence)
         fence.open()
         must.signal(call, within=ms(500), while_pending=job)
 
@@ -99,7 +99,7 @@ def test_map_takes_effect_after_its_input_fence(
     with shut_fence() as fence:
         call = BackgroundCall(lambda: map_into(tile, always_valid, ordinary, inputs=[fence.syncobj]))
         must.did("MAP with a pending input fence")
-        must.not_signal(call, for_=ms(100), while_pending=fence)
+        must.not_signal(call, while_pending=fence)
     must.signal(call, after=fence)
 
 
@@ -118,9 +118,9 @@ def test_update_waits_for_all_its_input_fences(
         first, last = (two, one) if last_opens_first else (one, two)
         call = BackgroundCall(lambda: tile.replace_prt(inputs=[one.syncobj, two.syncobj]))
         must.did("REPLACE by PRT with two pending input fences")
-        must.not_signal(call, for_=ms(50), while_pending=first)
+        must.not_signal(call, at_most=ms(50), while_pending=first)
         first.open()
-        must.not_signal(call, for_=ms(100), while_pending=last)
+        must.not_signal(call, while_pending=last)
     must.signal(call, after=last)
 
 
@@ -143,9 +143,9 @@ def test_update_waits_for_all_points_of_an_input_timeline(
         first, last = (two, one) if last_opens_first else (one, two)
         call = BackgroundCall(lambda: tile.replace_prt(inputs=[timeline]))
         must.did("REPLACE by PRT with a timeline of two pending points as input")
-        must.not_signal(call, for_=ms(50), while_pending=first)
+        must.not_signal(call, at_most=ms(50), while_pending=first)
         first.open()
-        must.not_signal(call, for_=ms(100), while_pending=last)
+        must.not_signal(call, while_pending=last)
     must.signal(call, after=last)
 
 
@@ -187,7 +187,7 @@ def test_submission_waits_for_the_input_fence_of_an_update(
         call = BackgroundCall(lambda: bind(tiles, always_valid, inputs=[fence.syncobj]))
         must.come_back(call, while_pending=fence)
         later = queue.submit(queue.packets.nop())
-        must.not_signal(later, for_=ms(100), while_pending=fence)
+        must.not_signal(later, while_pending=fence)
     must.signal(later, after=fence)
 
 
@@ -214,7 +214,7 @@ def test_submission_waits_for_the_input_fence_of_an_explicit_update_alone(
         call = BackgroundCall(lambda: bind(tiles, always_valid, explicit_sync=True, inputs=[fence.syncobj]))
         must.come_back(call, while_pending=fence)
         later = queue.submit(queue.packets.nop())
-        must.not_signal(later, for_=ms(100), while_pending=fence)
+        must.not_signal(later, while_pending=fence)
         fence.open()
         must.signal(later, within=ms(500), while_pending=job)
 
@@ -239,7 +239,7 @@ def test_submission_waits_for_the_map_of_a_buffer_that_it_lists(
         must.come_back(call, while_pending=fence)
         later = queue.submit(queue.packets.nop(), buffers=[ordinary] if listed else [])
         if listed:
-            must.not_signal(later, for_=ms(100), while_pending=fence)
+            must.not_signal(later, while_pending=fence)
         else:
             must.signal(later, within=ms(500), while_pending=fence)
     must.signal(later, after=fence)

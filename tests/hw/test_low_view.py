@@ -51,5 +51,5 @@ def test_explicit_bind_over_ordinary_zeros(
     tile.map(ordinary)
     with shut_gate(gpu.compute) as job:
         update = tile.replace(always_valid, explicit_sync=True)
-        must.not_signal(update, for_=ms(100), while_pending=job)
+        must.not_signal(update, while_pending=job)
     must.signal(update, after=job)

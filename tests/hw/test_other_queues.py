@@ -68,7 +68,7 @@ def test_map_takes_effect_while_any_queue_is_busy(
     with shut_gate(choose(gpu)) as job:
         must.signal(tile.map(always_valid), within=ms(500), while_pending=job)
         update = taken.replace_prt()
-        must.not_signal(update, for_=ms(100), while_pending=job)
+        must.not_signal(update, while_pending=job)
     must.signal(update, after=job)
 
 
@@ -89,7 +89,7 @@ def test_the_flag_works_whichever_queue_is_busy(
     with shut_gate(choose(gpu)) as job:
         must.signal(first.replace_prt(explicit_sync=True), within=ms(500), while_pending=job)
         update = second.replace_prt()
-        must.not_signal(update, for_=ms(100), while_pending=job)
+        must.not_signal(update, while_pending=job)
     must.signal(update, after=job)
 
 
@@ -107,7 +107,7 @@ def test_plain_replace_waits_for_all_jobs(
         update = tile.replace_prt()
         first.open()
         must.signal(first.submission, after=first)
-        must.not_signal(update, for_=ms(100), while_pending=last)
+        must.not_signal(update, while_pending=last)
     must.signal(update, after=last)
 
 

@@ -39,7 +39,7 @@ def test_plain_replace_waits_with_a_reserved_vmid(gpu: Gpu, shut_gate: ShutGate,
     """B49's control."""
     with shut_gate(gpu.compute) as job:
         update = tile.replace_prt()
-        must.not_signal(update, for_=ms(100), while_pending=job)
+        must.not_signal(update, while_pending=job)
     must.signal(update, after=job)
 
 

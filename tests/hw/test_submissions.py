@@ -31,9 +31,9 @@ def test_submission_waits_for_a_plain_replace(gpu: Gpu, shut_gate: ShutGate, mus
     queue = another_queue(gpu)
     with shut_gate(gpu.compute) as job:
         update = tile.replace_prt()
-        must.not_signal(update, for_=ms(20), while_pending=job)
+        must.not_signal(update, at_most=ms(20), while_pending=job)
         later = queue.submit(queue.packets.nop())
-        must.not_signal(later, for_=ms(100), while_pending=job)
+        must.not_signal(later, while_pending=job)
     must.signal(later, after=job)
 
 

@@ -11,7 +11,6 @@ from amdgpu_hw.proof.behaviour import behaviour
 from amdgpu_hw.proof.fixtures import ShutGate
 from amdgpu_hw.proof.must import Must
 from amdgpu_hw.proof.record import NotTestable
-from amdgpu_hw.proof.units import ms
 from amdgpu_hw.proof.words import flag_words
 from amdgpu_hw.trace import TraceInstance
 from amdgpu_hw.uapi import amdgpu_drm as uapi
@@ -54,7 +53,7 @@ def test_explicit_unmap_behind_a_plain_one_names_no_job(
             otherwise=f"{len(waiting)} of {len(explicit)} jobs of the explicit UNMAP depend on {job.words}",
             kind="trace",
         )
-        must.not_signal(update, for_=ms(100), while_pending=job)
+        must.not_signal(update, while_pending=job)
     must.signal(update, after=job)
 
 

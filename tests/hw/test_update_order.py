@@ -44,7 +44,7 @@ def test_explicit_unmap_does_not_overtake_a_plain_one(
     with shut_gate(gpu.compute) as job:
         plain = first.unmap(ordinary)
         explicit = second.unmap(always_valid, explicit_sync=True)
-        must.not_signal(explicit, for_=ms(100), while_pending=job)
+        must.not_signal(explicit, while_pending=job)
     must.signal(plain, after=job)
     must.signal(explicit, after=job)
 
@@ -74,7 +74,7 @@ def test_update_waits_for_the_input_fence_of_an_earlier_one(
         must.come_back(first, while_pending=fence)
         second = BackgroundCall(lambda: update(tiles, always_valid))
         must.come_back(second, while_pending=fence)
-        must.not_signal(second, for_=ms(100), while_pending=fence)
+        must.not_signal(second, while_pending=fence)
     must.signal(first, after=fence)
     must.signal(second, after=fence)
 
@@ -97,7 +97,7 @@ def test_signalled_input_fence_does_not_overtake(
         two = BackgroundCall(lambda: later.map(always_valid, inputs=[second.syncobj]))
         must.come_back(two, while_pending=first)
         second.open()
-        must.not_signal(two, for_=ms(100), while_pending=first)
+        must.not_signal(two, while_pending=first)
     must.signal(one, after=first)
     must.signal(two, after=first)
 
@@ -128,5 +128,5 @@ def test_mapping_tree_is_ahead_of_the_input_fence(
                 ("MAP where nothing is left", 0, lambda: tile.map(always_valid, out=None)),
             ],
         )
-        must.not_signal(call, for_=ms(50), while_pending=fence)
+        must.not_signal(call, at_most=ms(50), while_pending=fence)
     must.signal(call, after=fence)

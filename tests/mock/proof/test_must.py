@@ -156,8 +156,22 @@ def test_a_call_that_came_back_only_with_the_watchdog_waited_in_the_ioctl(must: 
 
 def test_no_signal_under_the_gate_is_evidence_of_waiting(must: Must, record: Record, held: FakeHeld) -> None:
     """The control's half."""
-    must.not_signal(update(lambda: False), for_=ms(1), while_pending=held)
+    must.not_signal(update(lambda: False), at_most=ms(1), while_pending=held)
     assert "update fence unsignalled after" in record.evidence[0].text
+
+
+def test_what_must_not_happen_is_watched_as_long_as_the_run_says(record: Record, held: FakeHeld) -> None:
+    """A test may want less of it, never more."""
+    asked: list[int] = []
+    fence: Any = FakeFence(lambda: False)
+    fence.wait = lambda timeout: bool(asked.append(timeout))
+    subject = Update(Operation.CLEAR, 0x8000_0000, 0x10000, 0, fence, 1000)
+    must = Must(record, watch_ns=ms(7))
+    must.not_signal(subject, while_pending=held)
+    must.not_signal(subject, at_most=ms(3), while_pending=held)
+    must.not_signal(subject, at_most=ms(30), while_pending=held)
+    assert not must.was_done(subject)
+    assert asked == [ms(7), ms(3), ms(7), ms(7)]
 
 
 def test_a_signal_under_the_gate_breaks_waiting(must: Must, held: FakeHeld) -> None:
@@ -170,7 +184,7 @@ def test_waiting_is_not_shown_once_the_gate_is_open(must: Must, held: FakeHeld) 
     """Neither way."""
     held.open()
     with pytest.raises(Inconclusive):
-        must.not_signal(update(lambda: False), for_=ms(1), while_pending=held)
+        must.not_signal(update(lambda: False), at_most=ms(1), while_pending=held)
 
 
 def test_no_time_left_under_the_gate_is_inconclusive(must: Must, held: FakeHeld) -> None:
@@ -205,7 +219,7 @@ def test_a_blocked_ioctl_counts_as_waiting(must: Must, record: Record, held: Fak
         return update(lambda: True)
 
     call = BackgroundCall(blocked)
-    must.not_signal(call, for_=ms(5), while_pending=held)
+    must.not_signal(call, at_most=ms(5), while_pending=held)
     assert "the ioctl still blocked after" in record.evidence[0].text
     with pytest.raises(Broken, match="GEM_VA blocked in the ioctl"):
         must.come_back(call, within=ms(5), while_pending=held)
@@ -228,11 +242,11 @@ def test_what_comes_after_a_call_that_may_block_is_named(must: Must, record: Rec
     job = FakeJob()
     call: BackgroundCall[Submission] = BackgroundCall(lambda: job)
     assert call.wait()
-    must.not_signal(call, for_=ms(1), while_pending=held)
+    must.not_signal(call, at_most=ms(1), while_pending=held)
     assert record.evidence[-1].text.startswith("job 2 of sdma0 unsignalled after")
     job.done = True
     with pytest.raises(Broken, match="CS of job 2 of sdma0 did not wait for job 1 of compute0"):
-        must.not_signal(call, for_=ms(1), while_pending=held)
+        must.not_signal(call, at_most=ms(1), while_pending=held)
 
 
 def test_a_call_that_is_refused_has_come_back(must: Must, held: FakeHeld) -> None:

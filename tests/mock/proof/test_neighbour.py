@@ -11,7 +11,7 @@ import pytest
 
 from amdgpu_hw.errors import HarnessError
 from amdgpu_hw.mock.machine import Machine
-from amdgpu_hw.proof.neighbour import Neighbour
+from amdgpu_hw.proof.neighbour import Neighbour, NeighbourProcess
 
 ROOT = Path(__file__).parents[3]
 
@@ -19,21 +19,44 @@ ROOT = Path(__file__).parents[3]
 HELD = """
 from amdgpu_hw.gate import choose
 from amdgpu_hw.gpu import open_gpu
-from amdgpu_hw.proof.neighbour import Neighbour
+from amdgpu_hw.proof.neighbour import Neighbour, NeighbourProcess
 maker = choose("128").maker
-with open_gpu("128") as gpu, Neighbour("128") as neighbour:
-    with maker.shut("a job", 5_000_000_000) as gate, neighbour.submit(gate, gpu).fence as fence:
-        assert not fence.wait(20_000_000)
+process = NeighbourProcess("128")
+for _ in range(2):
+    with open_gpu("128") as gpu, Neighbour(process) as neighbour:
+        with maker.shut("a job", 5_000_000_000) as gate, neighbour.submit(gate, gpu).fence as fence:
+            assert not fence.wait(20_000_000)
+            gate.open()
+            assert fence.wait(5_000_000_000)
+process.close()
+print("held")
+"""
+
+# Closing an address space where work is pending is refused after two seconds: the process ends instead, and the next
+# neighbour is another one.
+STUCK = """
+from amdgpu_hw.gate import choose
+from amdgpu_hw.gpu import open_gpu
+from amdgpu_hw.proof.neighbour import Neighbour, NeighbourProcess
+maker = choose("128").maker
+process = NeighbourProcess("128")
+with open_gpu("128") as gpu:
+    with maker.shut("a job", 4_000_000_000) as gate:
+        with Neighbour(process) as neighbour:
+            neighbour.submit(gate, gpu).fence.close()
+    with Neighbour(process) as neighbour, maker.shut("a job", 4_000_000_000) as gate:
+        neighbour.submit(gate, gpu).fence.close()
         gate.open()
-        assert fence.wait(5_000_000_000)
+process.close()
 print("held")
 """
 
 
-def test_a_job_of_the_neighbour_waits_for_the_gate() -> None:
-    """And for nothing else: it is done when the gate is open."""
+@pytest.mark.parametrize("program", [HELD, STUCK], ids=["done", "stuck"])
+def test_a_job_of_the_neighbour_waits_for_the_gate(program: str) -> None:
+    """And for nothing else: it is done when the gate is open. Each neighbour after the first is as good as that."""
     with Machine() as machine:
-        command = [sys.executable, "-c", HELD]
+        command = [sys.executable, "-c", program]
         result = subprocess.run(command, env=machine.environ(), cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert (result.stdout, result.returncode) == ("held\n", 0), result.stderr
 
@@ -41,4 +64,4 @@ def test_a_job_of_the_neighbour_waits_for_the_gate() -> None:
 def test_a_neighbour_without_a_gpu_says_why() -> None:
     """In the words of the process that could not open it."""
     with pytest.raises(HarnessError, match="no second process on the GPU: this machine has no amdgpu GPU"):
-        Neighbour("no-such-gpu")
+        Neighbour(NeighbourProcess("no-such-gpu"))

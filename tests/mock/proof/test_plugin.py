@@ -222,3 +222,23 @@ def test_a_fixture_that_never_comes_back_is_given_up(tmp_path: Path) -> None:
     assert result.returncode == 1
     assert "the test and its fixtures did not end within" in cases["X01"]["reason"]
     assert "time.sleep(60)" in cases["X01"]["reason"]
+
+
+def test_how_long_is_watched_is_the_users_to_say(tmp_path: Path) -> None:
+    """In milliseconds; what is none is one sentence."""
+    result, cases = run(tmp_path, WATCHED, "--amdgpu-watch=2.5")
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert [evidence["text"] for evidence in cases["X01"]["evidence"]] == ["2500000"]
+    command = [sys.executable, "-m", "pytest", "--amdgpu-watch=soon", "test_x.py"]
+    refused = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert refused.returncode == pytest.ExitCode.USAGE_ERROR
+    assert "must be a time in milliseconds, not 'soon'" in refused.stderr
+
+
+WATCHED = """
+from amdgpu_hw.proof.behaviour import behaviour
+
+@behaviour("X01", "is told how long")
+def test_watched(must):
+    must.note(str(must._watch_ns))
+"""
