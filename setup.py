@@ -23,7 +23,7 @@ setup(
                 "amdgpu_hw/mock/preload_stat.c",
                 "amdgpu_hw/mock/preload_tracefs.c",
             ],
-            depends=[f"amdgpu_hw/mock/{name}.h" for name in ("preload", "preload_private", "wire")],
+            depends=[f"amdgpu_hw/mock/{name}.h" for name in ("preload", "preload_private", "relax", "wire")],
             extra_compile_args=["-std=gnu17", "-O2", "-Wall", "-Wextra", "-fvisibility=hidden"],
         ),
     ],

@@ -32,7 +32,7 @@ ffibuilder.set_source(
     "amdgpu_hw.mock._transport",
     '#include "wire.h"\n#include "transport.h"\n',
     sources=[f"amdgpu_hw/mock/{name}.c" for name in ("transport", "transport_channel", "transport_files")],
-    depends=[f"amdgpu_hw/mock/{name}.h" for name in ("wire", "transport", "transport_private")],
+    depends=[f"amdgpu_hw/mock/{name}.h" for name in ("wire", "relax", "transport", "transport_private")],
     include_dirs=["amdgpu_hw/mock"],
     extra_compile_args=["-std=gnu17", "-O2", "-Wall", "-Wextra"],
 )

@@ -6,6 +6,7 @@
  */
 #define _GNU_SOURCE
 #include "preload_private.h"
+#include "relax.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -25,15 +26,6 @@ static int64_t now_ns(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	return ts.tv_sec * 1000000000ll + ts.tv_nsec;
-}
-
-static void relax(void)
-{
-#if defined(__x86_64__)
-	__builtin_ia32_pause();
-#elif defined(__aarch64__)
-	__asm__ volatile("yield");
-#endif
 }
 
 static bool is_pending(const struct channel *channel)

@@ -7,6 +7,7 @@
  * returns only after release(): that is why epoll is asked once more between finding a request and handing it out.
  */
 #define _GNU_SOURCE
+#include "relax.h"
 #include "transport_private.h"
 
 #include <errno.h>
@@ -23,15 +24,6 @@
 
 _Static_assert(sizeof(((struct event *)0)->text) == WIRE_TEXT_SIZE, "event.text holds what a slot holds");
 _Static_assert(sizeof(((struct event *)0)->argument) == WIRE_ARGUMENT_SIZE, "event.argument holds what a slot holds");
-
-static void relax(void)
-{
-#if defined(__x86_64__)
-	__builtin_ia32_pause();
-#elif defined(__aarch64__)
-	__asm__ volatile("yield");
-#endif
-}
 
 uint64_t tag_data(enum tag tag, uint64_t value)
 {
@@ -235,9 +227,10 @@ static void hand_out(struct transport *t, uint32_t number, struct event *event)
 	}
 }
 
+/* Told only to clients that would spin: it is a system call. */
 static void publish_cpu(struct transport *t, uint32_t cpu)
 {
-	if (atomic_load_explicit(&t->board.server_cpu, memory_order_relaxed) == cpu)
+	if (!t->board.spin || atomic_load_explicit(&t->board.server_cpu, memory_order_relaxed) == cpu)
 		return;
 	atomic_store_explicit(&t->board.server_cpu, cpu, memory_order_relaxed);
 	publish(t, &t->board.server_cpu, sizeof(t->board.server_cpu));

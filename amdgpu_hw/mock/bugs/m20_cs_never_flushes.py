@@ -10,13 +10,12 @@ from amdgpu_hw.mock.kernel.amdgpu_bo_list import AmdgpuBoList
 from amdgpu_hw.mock.kernel.amdgpu_cs_parser import AmdgpuCsParser
 from amdgpu_hw.mock.kernel.dma_resv import DmaResv
 from amdgpu_hw.mock.planting import Bug, Original, replaces
+from amdgpu_hw.mock.planting_parts import backlog_set_aside
 
 BUG = Bug(caught_by=("T12",))
 
 
 @replaces(amdgpu_cs.amdgpu_cs_vm_handling)
 def cs_vm_handling(original: Original, p: AmdgpuCsParser, bo_list: AmdgpuBoList, locked: Sequence[DmaResv]) -> None:
-    vm = p.fpriv.vm
-    backlog, vm.delayed_freed = vm.delayed_freed, []
-    original(p, bo_list, locked)
-    vm.delayed_freed = backlog
+    with backlog_set_aside(p.fpriv.vm):
+        original(p, bo_list, locked)

@@ -11,14 +11,13 @@ from amdgpu_hw.mock.kernel.amdgpu_cs_parser import AmdgpuCsParser
 from amdgpu_hw.mock.kernel.amdgpu_vm_update_ctx import AmdgpuVmUpdateCtx
 from amdgpu_hw.mock.kernel.dma_resv import DmaResv
 from amdgpu_hw.mock.planting import Bug, Original, replaces
+from amdgpu_hw.mock.planting_parts import backlog_set_aside
 
 BUG = Bug(caught_by=("B33", "B33a"))
 
 
 @replaces(amdgpu_cs.amdgpu_cs_vm_handling)
 def cs_vm_handling(original: Original, p: AmdgpuCsParser, bo_list: AmdgpuBoList, locked: Sequence[DmaResv]) -> None:
-    vm = p.fpriv.vm
-    backlog, vm.delayed_freed = vm.delayed_freed, []
-    original(p, bo_list, locked)
-    vm.delayed_freed = backlog
-    amdgpu_vm.amdgpu_vm_delayed_free(AmdgpuVmUpdateCtx(p.adev, vm))
+    with backlog_set_aside(p.fpriv.vm):
+        original(p, bo_list, locked)
+    amdgpu_vm.amdgpu_vm_delayed_free(AmdgpuVmUpdateCtx(p.adev, p.fpriv.vm))

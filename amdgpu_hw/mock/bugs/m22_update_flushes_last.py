@@ -8,15 +8,14 @@ from amdgpu_hw.mock.kernel.amdgpu_vm_types import AmdgpuBoVa
 from amdgpu_hw.mock.kernel.amdgpu_vm_update_ctx import AmdgpuVmUpdateCtx
 from amdgpu_hw.mock.kernel.dma_fence import DmaFence
 from amdgpu_hw.mock.planting import Bug, Original, replaces
+from amdgpu_hw.mock.planting_parts import backlog_set_aside
 
 BUG = Bug(caught_by=("B33", "B34"))
 
 
 @replaces(amdgpu_gem_va.amdgpu_gem_va_update_vm)
 def update_vm(original: Original, ctx: AmdgpuVmUpdateCtx, bo_va: AmdgpuBoVa | None, operation: int) -> DmaFence:
-    vm = ctx.vm
-    backlog, vm.delayed_freed = vm.delayed_freed, []
-    fence: DmaFence = original(ctx, bo_va, operation)
-    vm.delayed_freed = backlog
-    cleared = amdgpu_vm.amdgpu_vm_delayed_free(AmdgpuVmUpdateCtx(ctx.adev, vm))
+    with backlog_set_aside(ctx.vm):
+        fence: DmaFence = original(ctx, bo_va, operation)
+    cleared = amdgpu_vm.amdgpu_vm_delayed_free(AmdgpuVmUpdateCtx(ctx.adev, ctx.vm))
     return cleared or fence

@@ -8,18 +8,13 @@ from collections.abc import Sequence
 from amdgpu_hw.mock.kernel import amdgpu_cs
 from amdgpu_hw.mock.kernel.amdgpu_bo_list import AmdgpuBoList
 from amdgpu_hw.mock.kernel.amdgpu_cs_parser import AmdgpuCsParser
-from amdgpu_hw.mock.kernel.amdgpu_sync import AmdgpuSync
 from amdgpu_hw.mock.kernel.dma_resv import DmaResv
 from amdgpu_hw.mock.planting import Bug, Original, replaces
+from amdgpu_hw.mock.planting_parts import cs_vm_handling_ignoring
 
 BUG = Bug(caught_by=("B21", "B26"))
 
 
 @replaces(amdgpu_cs.amdgpu_cs_vm_handling)
 def cs_vm_handling(original: Original, p: AmdgpuCsParser, bo_list: AmdgpuBoList, locked: Sequence[DmaResv]) -> None:
-    p_sync, p.sync = p.sync, AmdgpuSync()
-    original(p, bo_list, locked)
-    for fence in p.sync:
-        if fence is not p.fpriv.vm.last_update:
-            p_sync.fence(fence)
-    p.sync = p_sync
+    cs_vm_handling_ignoring(original, p, bo_list, locked, lambda fence: fence is p.fpriv.vm.last_update)
