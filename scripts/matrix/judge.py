@@ -10,11 +10,9 @@ from typing import Any
 
 from amdgpu_hw.mock.planting import PlantedBug
 from amdgpu_hw.verdict.model import Outcome, row_order
-from matrix.plan import Case, Plan, Run, RunResult
+from matrix.plan import BROKEN, Case, Plan, Run, RunResult
 
 __all__ = ("BugVerdict", "Catch", "Matrix", "judge")
-
-BROKEN = Outcome.BROKEN.value
 
 
 class Catch(Enum):

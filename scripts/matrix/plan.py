@@ -8,8 +8,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from amdgpu_hw.mock.planting import PlantedBug, bug_names, load_bug
+from amdgpu_hw.verdict.model import Outcome
 
 __all__ = (
+    "BROKEN",
     "EXHAUSTIVE_ROWS",
     "RIGHT_KERNELS",
     "Case",
@@ -28,7 +30,14 @@ RIGHT_KERNELS = ("series-fixed", "base", "6.18-stable", "6.18", "6.15", "6.12")
 EXHAUSTIVE_ROWS = ("B46", "D01", "P01", "P02", "T16")
 """Random programs, stress and killed processes: half of the suite's work, and too broad to name what a bug breaks."""
 
+BROKEN = Outcome.BROKEN.value
+"""The outcome of a case that has caught something."""
+
 _QUICK_BUGS = 6
+_WATCH_MS = 15
+"""For how long a thing is watched, on a wrong kernel, that must not happen: half of the suite's time is such watching.
+What happens in so short a time does in a longer one as well; what does not is looked at again before a bug is missed.
+"""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -67,34 +76,70 @@ class RunResult:
         """Rows with a case of that outcome."""
         return {case.row for case in self.cases if case.outcome == outcome}
 
+    def with_second_look(self, second: RunResult) -> RunResult:
+        """The same with what another run of some of its tests came to."""
+        cases = {case.test: case for case in (*self.cases, *second.cases)}
+        return RunResult(
+            self.run,
+            tuple(cases.values()),
+            self.oopses + second.oopses,
+            self.seconds + second.seconds,
+            self.trouble or second.trouble,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Rows of the suite: ``only`` these if there are any, these ``first``, ``without`` those."""
+    """Rows of the suite: ``only`` these if there are any, these ``first``, ``without`` those.
+
+    ``until_broken``: of each no more cases once one was broken. ``one_case``: of each test in another row than the
+    ``first`` only one. ``watch_ms``: for how long a thing is watched that must not happen; None for as long as the
+    suite does by itself.
+    """
 
     only: tuple[str, ...] = ()
     first: tuple[str, ...] = ()
     without: tuple[str, ...] = ()
+    until_broken: bool = False
+    one_case: bool = False
+    watch_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The runs, those without a bug first.
+    """The runs, slow ones first, then those without a bug.
 
-    ``rows`` are the only ones to run, if not all; ``not_with_bugs`` are left out where a bug is planted that does
-    not name them.
+    ``rows`` are the only ones to run, if not all. With a bug planted the rows that name it are run as always, and of
+    the others one case of each test, without `EXHAUSTIVE_ROWS`; with ``everything`` all of them.
     """
 
     bugs: tuple[PlantedBug, ...]
     runs: tuple[Run, ...]
     rows: tuple[str, ...] = ()
-    not_with_bugs: tuple[str, ...] = ()
+    everything: bool = False
 
     def selection(self, run: Run) -> Selection:
         """Which rows a run is to run."""
-        named = next((bug.bug.caught_by for bug in self.bugs if bug.name == run.bug), ())
-        without = tuple(row for row in self.not_with_bugs if row not in named) if run.bug else ()
-        return Selection(self.rows, named, without)
+        if not run.bug:
+            return Selection(self.rows)
+        named = self._named(run)
+        return Selection(
+            self.rows,
+            first=named,
+            without=() if self.everything else tuple(row for row in EXHAUSTIVE_ROWS if row not in named),
+            # Where rows are broken without the bug, each case counts: one may be broken by the bug alone.
+            until_broken=run.kernel in RIGHT_KERNELS,
+            one_case=not self.everything,
+            watch_ms=_WATCH_MS,
+        )
+
+    def second_look(self, result: RunResult) -> Selection | None:
+        """Which rows to run once more: those that name a bug, if none of them has caught it."""
+        named = self._named(result.run)
+        return Selection(only=named) if named and not result.rows(BROKEN) & set(named) else None
+
+    def _named(self, run: Run) -> tuple[str, ...]:
+        return next((bug.bug.caught_by for bug in self.bugs if bug.name == run.bug), ())
 
 
 def choose_bugs(patterns: Sequence[str]) -> list[PlantedBug]:
@@ -116,9 +161,11 @@ def quick_bugs(bugs: Sequence[PlantedBug]) -> list[PlantedBug]:
 def plan(bugs: Sequence[PlantedBug], right: Iterable[Run], *, quick: bool, everything: bool = False) -> Plan:
     """Return ``right``, the runs without a bug, and every bug, with the same kernel without it on the same GPU.
 
-    ``quick`` runs only the rows that are to catch these bugs, ``everything`` all of them with every bug.
+    ``quick`` runs only the rows that are to catch these bugs, ``everything`` all there is with every bug.
     """
     sound = [*right, *(Run(bug.bug.gpu, bug.bug.kernel) for bug in bugs)]
     wrong = [Run(bug.bug.gpu, bug.bug.kernel, bug.name) for bug in bugs]
+    slow = [run for run, bug in zip(wrong, bugs, strict=True) if bug.bug.slow]
     rows = sorted({row for bug in bugs for row in bug.bug.caught_by}) if quick else []
-    return Plan(tuple(bugs), (*dict.fromkeys(sound), *wrong), tuple(rows), () if everything else EXHAUSTIVE_ROWS)
+    runs = dict.fromkeys((*slow, *sound, *wrong))
+    return Plan(tuple(bugs), tuple(runs), tuple(rows), everything)

@@ -26,7 +26,7 @@ SCRIPTS = Path(__file__).resolve().parents[1]
 SUITE = SCRIPTS.parent / "tests" / "hw"
 
 _RIGHT_S = 180.0
-_WRONG_S = 60.0
+_WRONG_S = 30.0
 """How long a run may take; some wrong kernels let the tests wait as long as there are gates."""
 _REBOOT_S = 10.0
 _REBOOT_POLL_S = 0.02
@@ -116,18 +116,16 @@ class Slot:
     def _suite(self, run: Run, rows: Selection, seconds: float) -> int | None:
         for name in ("results", "output"):
             (self._directory / name).unlink(missing_ok=True)
-        arguments = [
-            f"--rootdir={SUITE.parents[1]}",
-            str(SUITE),
-            *(["-k", " or ".join(rows.only)] if rows.only else []),
-        ]
         request = {
-            "arguments": arguments,
             "environment": machine_environment([run.gpu], run.kernel, [run.bug] if run.bug else []),
             "results": str(self._directory / "results"),
             "output": str(self._directory / "output"),
+            "only": rows.only,
             "first": rows.first,
             "without": rows.without,
+            "until_broken": rows.until_broken,
+            "one_case": rows.one_case,
+            "watch_ms": rows.watch_ms,
             "seconds": seconds,
         }
         if self._warm is None or self._warm.stdin is None:

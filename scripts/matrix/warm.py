@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A process on a mock machine that has the suite ready: for each run it forks a child, which needs no start-up.
+"""A process on a mock machine that has the suite collected: for each run it forks a child, which needs no start-up.
 
 It reads requests from its standard input, a JSON object to a line, and answers each with one when the run is over.
 It opens no file of the machine itself, so that another kernel can be booted between two runs.
@@ -14,53 +14,133 @@ import os
 import select
 import signal
 import sys
-from collections.abc import Container
+from collections.abc import Container, Iterable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, TextIO
 
 import pytest
 
 from amdgpu_hw.discovery import udev
-from amdgpu_hw.proof.run import behaviour_of
+from amdgpu_hw.proof.run import RUN, behaviour_of
+from amdgpu_hw.proof.units import ms
 from amdgpu_hw.verdict.machine import software_versions
+from amdgpu_hw.verdict.model import Outcome
 
-# Nobody reads what pytest would print, and with what the tests do not need it takes a quarter longer.
-_LEAN = ("terminal", "cacheprovider", "logging", "faulthandler", "unraisableexception", "threadexception", "doctest")
-_OPTIONS = [f"-pno:{plugin}" for plugin in _LEAN] + ["--capture=no", "-Wignore", "--override-ini=addopts="]
+# Nobody reads what pytest would print, and what the tests do not need costs a quarter of the time that pytest takes.
+_UNUSED = (
+    "cacheprovider",
+    "debugging",
+    "doctest",
+    "faulthandler",
+    "hypothesispytest",
+    "junitxml",
+    "logging",
+    "monkeypatch",
+    "pastebin",
+    "recwarn",
+    "setuponly",
+    "setupplan",
+    "skipping",
+    "stepwise",
+    "subtests",
+    "terminal",
+    "threadexception",
+    "timeout",
+    "tmpdir",
+    "unittest",
+    "unraisableexception",
+    "warnings",
+)
+_OPTIONS = [f"-pno:{plugin}" for plugin in _UNUSED] + ["--capture=no", "--override-ini=addopts="]
 
 
 class _Selection:
-    """Leaves rows out, and puts some before all others: with what they catch, the rest may not end."""
+    """Leaves rows out, and puts some before all others: with what they catch, the rest may not end.
 
-    def __init__(self, first: Container[str], without: Container[str]) -> None:
+    ``until_broken``: a row ends with its first case that is broken, as the rest of them say nothing more.
+    """
+
+    def __init__(self, first: Container[str], without: Container[str], until_broken: bool) -> None:
         self._first = first
         self._without = without
+        self._until_broken = until_broken
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Choose and order; the controls of a row come with it, see `Collector`."""
-        rows = {item: behaviour.row if (behaviour := behaviour_of(item)) is not None else "" for item in items}
-        items[:] = [item for item in items if rows[item] not in self._without]
-        items.sort(key=lambda item: rows[item] not in self._first)
+        items[:] = [item for item in items if _row(item) not in self._without]
+        items.sort(key=lambda item: _row(item) not in self._first)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        """Skip what says nothing more."""
+        row = _row(item)
+        cases = item.config.stash[RUN].results.cases
+        if self._until_broken and any(case.row == row and case.outcome is Outcome.BROKEN for case in cases):
+            pytest.skip(f"{row} is broken already")
 
 
-def _run(request: dict[str, Any]) -> NoReturn:
-    """Run the suite in a child, and end it."""
+def _row(item: pytest.Item) -> str:
+    behaviour = behaviour_of(item)
+    return behaviour.row if behaviour is not None else ""
+
+
+def _one_case(items: Iterable[pytest.Item], but: Container[str]) -> list[pytest.Item]:
+    """The first case of each test, but all of those in some rows."""
+    first: dict[str, pytest.Item] = {}
+    for item in items:
+        first.setdefault(item.nodeid.partition("[")[0], item)
+    return [item for item in items if _row(item) in but or item in first.values()]
+
+
+class _Runs:
+    """Serves requests where pytest would run the tests that it has collected; `in_child` is set in the children."""
+
+    def __init__(self, answers: TextIO) -> None:
+        self._answers = answers
+        self.in_child = False
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> bool | None:
+        """Fork for each request, until there are no more; a child goes on with pytest's own loop."""
+        # What is there by now is there in every child: the tests with their rewritten asserts, and what is slow to get.
+        software_versions()
+        udev()
+        gc.collect()
+        gc.freeze()
+        self._answer(0)
+        for line in sys.stdin:
+            request = json.loads(line)
+            pid = os.fork()
+            if not pid:
+                self.in_child = True
+                _begin(session, request)
+                return None
+            self._answer(_wait(pid, request["seconds"]))
+        return True
+
+    def _answer(self, status: int | None) -> None:
+        print(json.dumps({"status": status}), file=self._answers, flush=True)
+
+
+def _begin(session: pytest.Session, request: dict[str, Any]) -> None:
+    """Make a forked session the one that was asked for: its output, its environment, its choice of tests."""
     os.setsid()
     with open(request["output"], "wb") as output:
         os.dup2(output.fileno(), 1)
         os.dup2(output.fileno(), 2)
     os.environ.update(request["environment"])
-    status = 1
-    try:
-        status = int(
-            pytest.main(
-                [*_OPTIONS, f"--amdgpu-results={request['results']}", *request["arguments"]],
-                [_Selection(request["first"], request["without"])],
-            )
-        )
-        sys.stdout.flush()
-    finally:
-        os._exit(status)
+    config = session.config
+    config.option.collectonly = False
+    config.option.tbstyle = "no"
+    config.option.keyword = " or ".join(request["only"])
+    config.option.amdgpu_results = [request["results"]]
+    if request["watch_ms"] is not None:
+        config.option.amdgpu_watch = ms(request["watch_ms"])
+    config.pluginmanager.register(_Selection(request["first"], request["without"], request["until_broken"]))
+    config.hook.pytest_collection_modifyitems(session=session, config=config, items=session.items)
+    if request["one_case"]:
+        session.items = _one_case(session.items, but=request["first"])
+    session.testscollected = len(session.items)
 
 
 def _wait(pid: int, seconds: float) -> int | None:
@@ -80,23 +160,16 @@ def _wait(pid: int, seconds: float) -> int | None:
 def main() -> int:
     """Serve requests until the input ends."""
     suite = sys.argv[1]
-    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    runs = _Runs(os.fdopen(os.dup(1), "w", encoding="utf-8"))
     with open(os.devnull, "wb") as null:
         os.dup2(null.fileno(), 1)
-    # What is imported here is there in every child: pytest, the package, and the tests with their rewritten asserts.
-    status = pytest.main([*_OPTIONS, "--collect-only", f"--rootdir={Path(suite).parents[1]}", suite])
-    software_versions()
-    udev()
-    gc.collect()
-    gc.freeze()
-    print(json.dumps({"status": int(status)}), file=answers, flush=True)
-    for line in sys.stdin:
-        request = json.loads(line)
-        pid = os.fork()
-        if not pid:
-            _run(request)
-        print(json.dumps({"status": _wait(pid, request["seconds"])}), file=answers, flush=True)
-    return 0
+    # With --collect-only nothing is opened before a child says that it wants to run tests. There is no GPU to lose.
+    options = [*_OPTIONS, "--collect-only", "--amdgpu-allow-faults", f"--rootdir={Path(suite).parents[1]}"]
+    status = int(pytest.main([*options, suite], [runs]))
+    if runs.in_child:
+        sys.stdout.flush()
+        os._exit(status)
+    return status
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from amdgpu_hw.mock.kernel.drm_gem import DrmGemObject
 from amdgpu_hw.mock.kernel.wait import Blocking
 from amdgpu_hw.mock.planting import Bug, Original, replaces
 
-BUG = Bug(caught_by=("B39",))
+BUG = Bug(caught_by=("B39",), slow=True)
 
 
 @replaces(amdgpu_gem.amdgpu_gem_object_close)

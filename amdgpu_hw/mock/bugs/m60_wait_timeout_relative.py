@@ -11,7 +11,7 @@ from amdgpu_hw.mock.kernel.drm_syncobj import DrmSyncobj
 from amdgpu_hw.mock.kernel.wait import Blocking
 from amdgpu_hw.mock.planting import Bug, Original, replaces
 
-BUG = Bug(caught_by=("T15",))
+BUG = Bug(caught_by=("T15",), slow=True)
 
 
 @replaces(drm_syncobj_wait.drm_syncobj_array_wait)

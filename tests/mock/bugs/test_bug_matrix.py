@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,17 @@ SCRIPTS = ROOT / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
 from matrix.judge import Catch, Matrix, judge  # noqa: E402
-from matrix.plan import EXHAUSTIVE_ROWS, Case, Plan, Run, RunResult, choose_bugs, plan, quick_bugs  # noqa: E402
+from matrix.plan import (  # noqa: E402
+    EXHAUSTIVE_ROWS,
+    Case,
+    Plan,
+    Run,
+    RunResult,
+    Selection,
+    choose_bugs,
+    plan,
+    quick_bugs,
+)
 
 from amdgpu_hw.mock.planting import Bug, PlantedBug  # noqa: E402
 
@@ -113,10 +124,43 @@ def test_exhaustive_rows_run_without_bugs_and_with_those_that_name_them() -> Non
     """They cost as much as all others together; --everything runs them everywhere."""
     bug = PlantedBug("made_here", "Wrong.", Bug(caught_by=("B06", "P01")), ())
     work = plan([bug], (), quick=False)
-    assert work.selection(SOUND).without == ()
-    assert work.selection(WRONG).first == ("B06", "P01")
-    assert set(work.selection(WRONG).without) == set(EXHAUSTIVE_ROWS) - {"P01"}
-    assert plan([bug], (), quick=False, everything=True).selection(WRONG).without == ()
+    assert work.selection(SOUND) == Selection()
+    chosen = work.selection(WRONG)
+    assert chosen.first == ("B06", "P01")
+    assert set(chosen.without) == set(EXHAUSTIVE_ROWS) - {"P01"}
+    assert chosen.one_case
+    everywhere = plan([bug], (), quick=False, everything=True).selection(WRONG)
+    assert (everywhere.without, everywhere.one_case) == ((), False)
+
+
+def test_slow_runs_begin_and_every_run_is_there_once() -> None:
+    """They would be what all others wait for in the end."""
+    bugs = choose_bugs(["m2*", "m60*"])
+    work = plan(bugs, [SOUND], quick=False)
+    assert [run.bug for run in work.runs[:3]] == ["m25_close_waits", "m60_wait_timeout_relative", ""]
+    assert len(work.runs) == 1 + len(bugs)
+
+
+def test_rows_of_a_kernel_with_findings_are_run_to_their_end() -> None:
+    """A case that is broken without the bug says nothing about the others."""
+    known = PlantedBug("made_here", "Wrong.", Bug(caught_by=("B06",), kernel="series-v1"), ())
+    work = plan([known], (), quick=False)
+    assert not work.selection(Run("navi31", "series-v1", "made_here")).until_broken
+    assert plan([replace(known, bug=Bug(caught_by=("B06",)))], (), quick=False).selection(WRONG).until_broken
+
+
+def test_what_was_not_caught_is_looked_at_again_for_longer() -> None:
+    """Only by rows that name the bug; what they see then counts."""
+    bug = PlantedBug("made_here", "Wrong.", Bug(caught_by=("B06", "B07")), ())
+    work = plan([bug], (), quick=False)
+    assert work.selection(WRONG).watch_ms is not None
+    assert work.second_look(result(WRONG, case("B05"), case("B06", "broken"))) is None
+    assert work.second_look(result(SOUND, case("B06"))) is None
+    missed = result(WRONG, case("B05"), case("B06"))
+    assert work.second_look(missed) == Selection(only=("B06", "B07"))
+    both = missed.with_second_look(result(WRONG, case("B06", "broken"), oopses=1))
+    assert both.cases == (case("B05"), case("B06", "broken"))
+    assert (both.oopses, both.seconds) == (1, 2.0)
 
 
 def run(*arguments: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
