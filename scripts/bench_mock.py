@@ -9,6 +9,10 @@ time; "two CPUs" and "one CPU" pin them. On one CPU every call is two context sw
 
 from __future__ import annotations
 
+from in_venv import run_in_venv
+
+run_in_venv()
+
 import argparse
 import json
 import os

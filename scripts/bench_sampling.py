@@ -9,6 +9,10 @@ repetition; the fastest tenth is what is left when nothing else runs on the mach
 
 from __future__ import annotations
 
+from in_venv import run_in_venv
+
+run_in_venv()
+
 import argparse
 import json
 import os

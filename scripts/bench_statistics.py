@@ -10,6 +10,10 @@ most); "found" are runs in which one arm is 3 % slower that are called slower (a
 
 from __future__ import annotations
 
+from in_venv import run_in_venv
+
+run_in_venv("measure")
+
 import argparse
 import math
 from collections.abc import Sequence

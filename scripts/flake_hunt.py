@@ -11,6 +11,10 @@ the runs that it happened in, and their logs and result files are kept. Exit sta
 
 from __future__ import annotations
 
+from in_venv import run_in_venv
+
+run_in_venv()
+
 import argparse
 import contextlib
 import json

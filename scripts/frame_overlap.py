@@ -4,6 +4,10 @@
 
 from __future__ import annotations
 
+from in_venv import run_in_venv
+
+run_in_venv()
+
 import sys
 
 from amdgpu_hw.cli import main

@@ -8,6 +8,10 @@ the mock kernel. Exit status: 0 all as expected (`scripts/clients/expectations.t
 
 from __future__ import annotations
 
+from in_venv import run_in_venv
+
+run_in_venv()
+
 import argparse
 import json
 import sys
