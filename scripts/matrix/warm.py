@@ -26,6 +26,8 @@ from amdgpu_hw.proof.units import ms
 from amdgpu_hw.verdict.machine import software_versions
 from amdgpu_hw.verdict.model import Outcome
 
+__all__ = ("one_case",)
+
 # Nobody reads what pytest would print, and what the tests do not need costs a quarter of the time that pytest takes.
 _UNUSED = (
     "cacheprovider",
@@ -84,7 +86,7 @@ def _row(item: pytest.Item) -> str:
     return behaviour.row if behaviour is not None else ""
 
 
-def _one_case(items: Iterable[pytest.Item], but: Container[str]) -> list[pytest.Item]:
+def one_case(items: Iterable[pytest.Item], but: Container[str]) -> list[pytest.Item]:
     """The first case of each test, but all of those in some rows."""
     first: dict[str, pytest.Item] = {}
     for item in items:
@@ -139,7 +141,7 @@ def _begin(session: pytest.Session, request: dict[str, Any]) -> None:
     config.pluginmanager.register(_Selection(request["first"], request["without"], request["until_broken"]))
     config.hook.pytest_collection_modifyitems(session=session, config=config, items=session.items)
     if request["one_case"]:
-        session.items = _one_case(session.items, but=request["first"])
+        session.items = one_case(session.items, but=request["first"])
     session.testscollected = len(session.items)
 
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -29,8 +30,10 @@ from matrix.plan import (  # noqa: E402
     plan,
     quick_bugs,
 )
+from matrix.warm import one_case  # noqa: E402
 
 from amdgpu_hw.mock.planting import Bug, PlantedBug  # noqa: E402
+from amdgpu_hw.proof.behaviour import Behaviour  # noqa: E402
 
 SOUND = Run("navi31", "series-fixed")
 WRONG = Run("navi31", "series-fixed", "made_here")
@@ -161,6 +164,36 @@ def test_what_was_not_caught_is_looked_at_again_for_longer() -> None:
     both = missed.with_second_look(result(WRONG, case("B06", "broken"), oopses=1))
     assert both.cases == (case("B05"), case("B06", "broken"))
     assert (both.oopses, both.seconds) == (1, 2.0)
+
+
+def test_one_case_of_each_test_is_left_but_for_some_rows() -> None:
+    """The first; in a row that is to be run whole, all of them."""
+    made = [
+        ("t.py::a[1]", "B01"),
+        ("t.py::a[2]", "B01"),
+        ("t.py::b", "B01"),
+        ("t.py::c[1]", "B02"),
+        ("t.py::c[2]", "B02"),
+    ]
+    items: list[Any] = [_Item(nodeid, row) for nodeid, row in made]
+    assert [item.nodeid for item in one_case(items, but=("B02",))] == [
+        "t.py::a[1]",
+        "t.py::b",
+        "t.py::c[1]",
+        "t.py::c[2]",
+    ]
+
+
+class _Item:
+    """What a collected test says of itself."""
+
+    def __init__(self, nodeid: str, row: str) -> None:
+        self.nodeid = nodeid
+        self._marker = SimpleNamespace(args=(Behaviour(row, "is shown"),))
+
+    def get_closest_marker(self, _name: str) -> SimpleNamespace:
+        """The behaviour."""
+        return self._marker
 
 
 def run(*arguments: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
