@@ -184,14 +184,16 @@ class Queue:
         wait: Sequence[Syncobj | tuple[Syncobj, int]] = (),
         signal: Sequence[Syncobj | tuple[Syncobj, int]] = (),
         after: Sequence[Submission] = (),
+        may_block: bool = False,
     ) -> Submission:
         """Submit one IB (its dwords) or several `Ib`.
 
         ``buffers`` are the BO handles: resident, and implicitly synchronised unless allocated otherwise; always-
         valid ones need not be listed. ``wait`` and ``signal`` take syncobjs and (timeline syncobj, point) pairs,
-        ``after`` other submissions of the same context. Raises `DrmError`, and `QueueFull` with 31 jobs pending.
+        ``after`` other submissions of the same context. Raises `DrmError`, and `QueueFull` with 31 jobs pending unless
+        it ``may_block``: with 32 the kernel sleeps until the first is done, and all that it has locked stays locked.
         """
-        if len(self._pending) >= MAX_PENDING and len(self.pending()) >= MAX_PENDING:
+        if not may_block and len(self._pending) >= MAX_PENDING and len(self.pending()) >= MAX_PENDING:
             raise QueueFull(f"{MAX_PENDING} jobs of {self} are pending: one more would block the whole address space")
         if not ibs:
             raise ValueError("a submission needs at least one IB: the kernel refuses any without (EINVAL)")

@@ -39,6 +39,7 @@ __all__ = (
     "drain",
     "gpu",
     "must",
+    "neighbour",
     "record",
     "shut_fence",
     "shut_gate",
@@ -157,9 +158,16 @@ def shut_gate(gpu: Gpu, record: Record, _run: Run) -> Callable[..., AbstractCont
 
 
 @pytest.fixture
+def neighbour(_run: Run) -> Iterator[Neighbour]:
+    """Another process with an address space of its own on the GPU; see `Neighbour`."""
+    with Neighbour(_run.neighbour) as neighbour:
+        yield neighbour
+
+
+@pytest.fixture
 def shut_gate_elsewhere(
-    gpu: Gpu, record: Record, _run: Run
-) -> Iterator[Callable[[], AbstractContextManager[HeldForeignJob]]]:
+    gpu: Gpu, record: Record, neighbour: Neighbour, _run: Run
+) -> Callable[[], AbstractContextManager[HeldForeignJob]]:
     """Holds a job of another process in flight; see `ShutGateElsewhere`."""
 
     @contextmanager
@@ -177,8 +185,7 @@ def shut_gate_elsewhere(
                     if not job.fence.wait(_COMPLETE_NS):
                         raise Broken(f"{job.words} has not completed {duration(_COMPLETE_NS)} after its gate opened")
 
-    with Neighbour(_run.neighbour) as neighbour:
-        yield shut
+    return shut
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import Self
 
@@ -10,7 +11,8 @@ from amdgpu_hw.errors import HarnessError
 from amdgpu_hw.gate import Gate
 from amdgpu_hw.gpu import Gpu
 from amdgpu_hw.helper_process import HelperProcess
-from amdgpu_hw.proof.neighbour_process import CLOSE, DONE, OPEN, SUBMIT
+from amdgpu_hw.memory import Buffer
+from amdgpu_hw.proof.neighbour_process import CLOSE, DONE, LOCK, OPEN, SUBMIT
 from amdgpu_hw.proof.traced import JobWatch
 from amdgpu_hw.sync import SyncFile
 
@@ -91,6 +93,21 @@ class Neighbour:
         if not fds:
             raise HarnessError(f"the second process on the GPU could not submit a job: {answer}")
         return HeldForeignJob(SyncFile(fds[0]), gate)
+
+    def lock(self, buffer: Buffer, gate: Gate, gpu: Gpu) -> None:
+        """Have it move a buffer to system memory, and keep it locked until ``gate`` opens.
+
+        It does so inside a submission that sleeps: whoever else needs the buffer's lock sleeps as well. ``gpu`` is any
+        GPU of ours, as for `submit`.
+        """
+        descriptor = buffer.export()
+        try:
+            with gate.fence(gpu).export_sync_file() as fence:
+                answer, _ = self._process.ask(LOCK, [fence.fileno(), descriptor])
+        finally:
+            os.close(descriptor)
+        if answer != DONE:
+            raise HarnessError(f"the second process on the GPU does not keep a buffer locked: {answer}")
 
     def close(self) -> None:
         """Close the GPU there; its job must not be gated any more. What cannot be closed ends with the process."""

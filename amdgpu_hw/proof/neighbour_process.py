@@ -2,26 +2,38 @@
 """The process behind a `Neighbour`: ``python -m amdgpu_hw.proof.neighbour_process SOCKET_FD GPU``.
 
 It takes `OPEN` and `CLOSE`, which give it an address space on the GPU and take it away, and `SUBMIT` with a sync file:
-it submits a job that waits for that, and answers with the job's fence in a sync file. Everything else that it answers
-is `DONE`, or a sentence that says why not. It ends when the socket closes.
+it submits a job that waits for that, and answers with the job's fence in a sync file. `LOCK` comes with a sync file and
+a dma-buf: it moves that buffer to system memory, in a submission that sleeps in the kernel with the buffer locked until
+the sync file's fence signals. Everything else that it answers is `DONE`, or a sentence that says why not. It ends when
+the socket closes.
 """
 
 from __future__ import annotations
 
+import os
 import socket
 import sys
+import threading
+import time
 from collections.abc import Sequence
+from pathlib import Path
 
 from amdgpu_hw.discovery import select_gpu
 from amdgpu_hw.errors import AmdgpuHwError, HarnessError
 from amdgpu_hw.gpu import Gpu
 from amdgpu_hw.helper_process import READY, run_helper
 from amdgpu_hw.sync import SyncFile
+from amdgpu_hw.uapi import amdgpu_drm as uapi
 
-__all__ = ("CLOSE", "DONE", "OPEN", "SUBMIT")
+__all__ = ("CLOSE", "DONE", "LOCK", "OPEN", "SUBMIT")
 
-OPEN, SUBMIT, CLOSE = "open", "submit", "close"
+OPEN, SUBMIT, LOCK, CLOSE = "open", "submit", "lock", "close"
 DONE = "done"
+
+_JOBS_PER_ENTITY = 32
+"""With so many unfinished the next submission sleeps (amdgpu_ctx_wait_prev_fence), with everything locked."""
+_ASLEEP_S = 0.02
+_LONGEST_S = 2.0
 
 
 class _Server:
@@ -30,10 +42,11 @@ class _Server:
     def __init__(self, selector: str) -> None:
         self._node = select_gpu(selector)
         self._gpu: Gpu | None = None
+        self._locking: threading.Thread | None = None
 
     def serve(self, channel: socket.socket) -> bool:
         """Handle one message; False when the other end is closed."""
-        message, fds, _, _ = socket.recv_fds(channel, 4096, 1)
+        message, fds, _, _ = socket.recv_fds(channel, 4096, 2)
         if not message:
             return False
         try:
@@ -49,15 +62,42 @@ class _Server:
         elif self._gpu is None:
             raise HarnessError(f"'{message}' before '{OPEN}'")
         elif message == CLOSE:
-            self._gpu.close()
+            self.close()
+        elif message == LOCK:
+            self._lock(self._gpu, SyncFile(fds[0]), fds[1])
         else:
             with _submit(self._gpu, fds[0]) as fence:
                 socket.send_fds(channel, [DONE.encode()], [fence.fileno()])
             return
         channel.send(DONE.encode())
 
+    def _lock(self, gpu: Gpu, gate: SyncFile, dma_buf: int) -> None:
+        """Fill a queue with jobs that wait for ``gate``, and have one more submission sleep with the buffer locked."""
+        buffer, queue = gpu.import_buffer(dma_buf), gpu.compute
+        os.close(dma_buf)
+        gpu.ioctl(
+            uapi.IOCTL_AMDGPU_GEM_OP,
+            handle=buffer.handle,
+            op=uapi.AMDGPU_GEM_OP_SET_PLACEMENT,
+            value=uapi.AMDGPU_GEM_DOMAIN_GTT,
+        )
+        with gate, gpu.import_sync_file(gate) as wait:
+            for _ in range(_JOBS_PER_ENTITY):
+                queue.submit(queue.packets.nop(), wait=[wait], may_block=True)
+
+        def submit() -> None:
+            queue.submit(queue.packets.nop(), buffers=[buffer], may_block=True)
+
+        self._locking = threading.Thread(target=submit)
+        self._locking.start()
+        if not _sleeps(self._locking):
+            raise HarnessError(f"a submission behind {_JOBS_PER_ENTITY} unfinished jobs of its queue does not sleep")
+
     def close(self) -> None:
-        """Close the GPU if it is open."""
+        """Close the GPU if it is open; what its jobs wait for must have signalled."""
+        if self._locking is not None:
+            self._locking.join(_LONGEST_S)
+            self._locking = None
         if self._gpu is not None:
             self._gpu.close()
 
@@ -68,6 +108,24 @@ def _submit(gpu: Gpu, fence: int) -> SyncFile:
         job = gpu.compute.submit(gpu.compute.packets.nop(), wait=[wait])
     with job.out_syncobj as syncobj:
         return syncobj.export_sync_file()
+
+
+def _sleeps(thread: threading.Thread) -> bool:
+    """Whether a thread comes to sleep in the kernel, for as long as nothing but a long sleep is."""
+    end = time.monotonic() + _LONGEST_S
+    asleep_since = None
+    while time.monotonic() < end and thread.is_alive():
+        state = (
+            Path(f"/proc/self/task/{thread.native_id}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
+        )
+        if state not in ("S", "D"):
+            asleep_since = None
+        elif asleep_since is None:
+            asleep_since = time.monotonic()
+        elif time.monotonic() - asleep_since > _ASLEEP_S:
+            return True
+        time.sleep(_ASLEEP_S / 10)
+    return False
 
 
 def _work(channel: socket.socket, arguments: Sequence[str]) -> None:

@@ -10,10 +10,7 @@ from amdgpu_hw.mock.kernel.amdgpu_vm_update_ctx import AmdgpuVmUpdateCtx, amdgpu
 from amdgpu_hw.mock.planting import Bug, Original, replaces
 from amdgpu_hw.uapi import amdgpu_drm as drm
 
-BUG = Bug(
-    caught_by=(),
-    equivalent="needs a buffer that moves while another process holds it locked: only a trace shows what then waits",
-)
+BUG = Bug(caught_by=("O13",))
 
 
 @replaces(amdgpu_vm.amdgpu_vm_bo_update_sync)

@@ -52,9 +52,35 @@ print("held")
 """
 
 
-@pytest.mark.parametrize("program", [HELD, STUCK], ids=["done", "stuck"])
+# A buffer that the neighbour keeps locked cannot be unmapped here before the gate opens; another can.
+LOCKED = """
+from amdgpu_hw.gate import choose
+from amdgpu_hw.gpu import open_gpu
+from amdgpu_hw.proof.neighbour import Neighbour, NeighbourProcess
+from amdgpu_hw.sync import BackgroundCall
+maker = choose("128").maker
+process = NeighbourProcess("128")
+with open_gpu("128") as gpu, Neighbour(process) as neighbour:
+    locked, other = gpu.alloc(4096, "vram|gtt"), gpu.alloc(4096)
+    there, here = gpu.reserve(4096), gpu.reserve(4096)
+    there.map(locked)
+    here.map(other)
+    with maker.shut("a job", 5_000_000_000) as gate:
+        neighbour.lock(locked, gate, gpu)
+        here.unmap(other)
+        call = BackgroundCall(lambda: there.unmap(locked))
+        assert not call.wait(50_000_000)
+        gate.open()
+        assert call.wait(5_000_000_000)
+        call.result(0)
+process.close()
+print("held")
+"""
+
+
+@pytest.mark.parametrize("program", [HELD, STUCK, LOCKED], ids=["done", "stuck", "locked"])
 def test_a_job_of_the_neighbour_waits_for_the_gate(program: str) -> None:
-    """And for nothing else: it is done when the gate is open. Each neighbour after the first is as good as that."""
+    """And for nothing else, as does a buffer's lock. Each neighbour after the first is as good as that."""
     with Machine() as machine:
         command = [sys.executable, "-c", program]
         result = subprocess.run(command, env=machine.environ(), cwd=ROOT, capture_output=True, text=True, timeout=60)

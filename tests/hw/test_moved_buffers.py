@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: MIT
+"""Buffers that somebody else moves: their entries are cleared or written again by the next submission."""
+
+from __future__ import annotations
+
+import pytest
+
+from amdgpu_hw.gpu import Gpu
+from amdgpu_hw.memory import KiB
+from amdgpu_hw.proof.behaviour import behaviour
+from amdgpu_hw.proof.fixtures import ShutGate
+from amdgpu_hw.proof.must import Must
+from amdgpu_hw.proof.neighbour import Neighbour
+
+TILE = 64 * KiB
+
+
+@pytest.mark.parametrize("explicit", [False, True], ids=["plain", "created with EXPLICIT_SYNC"])
+@behaviour(
+    "O13",
+    "what a buffer has left behind that has moved is cleared only after work in flight",
+    control="B16",
+    needs="update_fence",
+    rule=(
+        "A submission clears the entries of a moved buffer that it cannot lock (amdgpu_vm_handle_moved), implicitly, "
+        "whatever flags the buffer was made with: jobs in flight may still use them."
+    ),
+    stalls=True,
+)
+def test_clearing_what_has_moved_waits_for_work_in_flight(
+    gpu: Gpu, shut_gate: ShutGate, must: Must, neighbour: Neighbour, explicit: bool
+) -> None:
+    """The next update queues up behind the clear, so its fence tells whether that waits; by itself it does not."""
+    buffer = gpu.alloc(TILE, "vram|gtt", explicit_sync=explicit)
+    gpu.reserve(TILE).map(buffer)
+    other = gpu.reserve(TILE)
+    with shut_gate(gpu.compute) as job:
+        neighbour.lock(buffer, job.gate, gpu)
+        must.did("another process moves a mapped BO and keeps it locked; a submission")
+        gpu.sdma.submit(gpu.sdma.packets.nop())
+        update = other.map_prt()
+        must.not_signal(update, while_pending=job)
+    must.signal(update, after=job)
