@@ -19,14 +19,13 @@ from amdgpu_hw.proof import ALLOW_FAULTS
 from amdgpu_hw.proof.behaviour import MARKER
 from amdgpu_hw.proof.collector import Collector
 from amdgpu_hw.proof.must import WATCH_NS
+from amdgpu_hw.proof.units import ms
 
 __all__ = ()
 
 pytest_plugins = ("amdgpu_hw.proof.fixtures",)
 
 DEFAULT_MOCK = "navi31"
-
-_NS_PER_MS = 1_000_000
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -65,7 +64,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="MS",
         type=_milliseconds,
         default=WATCH_NS,
-        help=f"watch so long what must not happen while work is in flight (default: {WATCH_NS // _NS_PER_MS})",
+        help=f"watch so long what must not happen while work is in flight (default: {WATCH_NS // ms(1)})",
     )
     group.addoption(
         "--amdgpu-results", metavar="FILE", action="append", default=[], help="write the results here, as JSON"
@@ -97,7 +96,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def _milliseconds(text: str) -> int:
     """Nanoseconds in what the command line has in milliseconds."""
     try:
-        nanoseconds = int(float(text) * _NS_PER_MS)
+        nanoseconds = ms(float(text))
     except (ValueError, OverflowError):
         nanoseconds = 0
     if nanoseconds < 1:

@@ -272,7 +272,13 @@ class BackgroundCall(Generic[T]):
         self._done = threading.Event()
         self._result: T | None = None
         self._error: BaseException | None = None
-        threading.Thread(target=self._run, daemon=True, name="amdgpu_hw call").start()
+        self._thread = threading.Thread(target=self._run, daemon=True, name="amdgpu_hw call")
+        self._thread.start()
+
+    @property
+    def thread_id(self) -> int:
+        """The number that the system has for its thread (/proc/self/task), also once it has ended."""
+        return self._thread.native_id or 0
 
     def _run(self) -> None:
         try:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from in_venv import run_in_venv
 
-run_in_venv()
+run_in_venv("measure")
 
 import argparse
 import json

@@ -13,7 +13,6 @@ from __future__ import annotations
 import os
 import socket
 import sys
-import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,7 +21,9 @@ from amdgpu_hw.discovery import select_gpu
 from amdgpu_hw.errors import AmdgpuHwError, HarnessError
 from amdgpu_hw.gpu import Gpu
 from amdgpu_hw.helper_process import READY, run_helper
-from amdgpu_hw.sync import SyncFile
+from amdgpu_hw.proof.units import ms
+from amdgpu_hw.submit import Submission
+from amdgpu_hw.sync import BackgroundCall, SyncFile
 from amdgpu_hw.uapi import amdgpu_drm as uapi
 
 __all__ = ("CLOSE", "DONE", "LOCK", "OPEN", "SUBMIT")
@@ -42,7 +43,7 @@ class _Server:
     def __init__(self, selector: str) -> None:
         self._node = select_gpu(selector)
         self._gpu: Gpu | None = None
-        self._locking: threading.Thread | None = None
+        self._locking: BackgroundCall[Submission] | None = None
 
     def serve(self, channel: socket.socket) -> bool:
         """Handle one message; False when the other end is closed."""
@@ -73,8 +74,10 @@ class _Server:
 
     def _lock(self, gpu: Gpu, gate: SyncFile, dma_buf: int) -> None:
         """Fill a queue with jobs that wait for ``gate``, and have one more submission sleep with the buffer locked."""
-        buffer, queue = gpu.import_buffer(dma_buf), gpu.compute
-        os.close(dma_buf)
+        try:
+            buffer, queue = gpu.import_buffer(dma_buf), gpu.compute
+        finally:
+            os.close(dma_buf)
         gpu.ioctl(
             uapi.IOCTL_AMDGPU_GEM_OP,
             handle=buffer.handle,
@@ -84,19 +87,14 @@ class _Server:
         with gate, gpu.import_sync_file(gate) as wait:
             for _ in range(_JOBS_PER_ENTITY):
                 queue.submit(queue.packets.nop(), wait=[wait], may_block=True)
-
-        def submit() -> None:
-            queue.submit(queue.packets.nop(), buffers=[buffer], may_block=True)
-
-        self._locking = threading.Thread(target=submit)
-        self._locking.start()
+        self._locking = BackgroundCall(lambda: queue.submit(queue.packets.nop(), buffers=[buffer], may_block=True))
         if not _sleeps(self._locking):
             raise HarnessError(f"a submission behind {_JOBS_PER_ENTITY} unfinished jobs of its queue does not sleep")
 
     def close(self) -> None:
         """Close the GPU if it is open; what its jobs wait for must have signalled."""
         if self._locking is not None:
-            self._locking.join(_LONGEST_S)
+            self._locking.wait(ms(1e3 * _LONGEST_S))
             self._locking = None
         if self._gpu is not None:
             self._gpu.close()
@@ -110,14 +108,13 @@ def _submit(gpu: Gpu, fence: int) -> SyncFile:
         return syncobj.export_sync_file()
 
 
-def _sleeps(thread: threading.Thread) -> bool:
-    """Whether a thread comes to sleep in the kernel, for as long as nothing but a long sleep is."""
+def _sleeps(call: BackgroundCall[Submission]) -> bool:
+    """Whether a call comes to sleep in the kernel, for as long as nothing but a long sleep is."""
+    stat = Path(f"/proc/self/task/{call.thread_id}/stat")
     end = time.monotonic() + _LONGEST_S
     asleep_since = None
-    while time.monotonic() < end and thread.is_alive():
-        state = (
-            Path(f"/proc/self/task/{thread.native_id}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
-        )
+    while time.monotonic() < end and not call.done():
+        state = stat.read_text(encoding="utf-8").rpartition(")")[2].split()[0]
         if state not in ("S", "D"):
             asleep_since = None
         elif asleep_since is None:

@@ -64,17 +64,16 @@ class Results:
 
     def count(self, outcome: Outcome) -> int:
         """How many cases ended so."""
-        return sum(case.outcome is outcome for case in self.cases)
+        return [case.outcome for case in self.cases].count(outcome)
 
     def head_json(self) -> dict[str, Any]:
         """The content of a result file without the cases."""
-        outcomes = [case.outcome for case in self.cases]
         return {
             "format": FORMAT,
             "version": FORMAT_VERSION,
             "machine": self.machine.to_json(),
             "verdict": self.verdict.name.lower(),
-            "summary": {outcome.value: outcomes.count(outcome) for outcome in Outcome},
+            "summary": {outcome.value: self.count(outcome) for outcome in Outcome},
             "interrupted": self.interrupted,
             "started": self.started.isoformat(),
             "finished": self.finished.isoformat() if self.finished else None,
