@@ -59,7 +59,9 @@ class Testbed:
     def __init__(self) -> None:
         self._ffi = ffi = FFI()
         ffi.cdef(_DECLARATIONS)
-        lib: Any = ffi.dlopen("libumockdev.so.0")
+        # Kept loaded to the end of the process: cffi would unload it with its last reference, and the testbed's worker
+        # thread, which nothing joins (umockdev.vala, ~Testbed), may still be in its code then.
+        lib: Any = ffi.dlopen("libumockdev.so.0", os.RTLD_NOW | os.RTLD_NODELETE)
         self._lib = lib
         self._testbed = lib.umockdev_testbed_new()
         root = lib.umockdev_testbed_get_root_dir(self._testbed)

@@ -8,7 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "bench_mock.py"
+SCRIPTS = Path(__file__).parents[2] / "scripts"
+SCRIPT = SCRIPTS / "bench_mock.py"
 SMALLEST = (
     "--samples=20",
     "--mappings=1000",
@@ -17,6 +18,16 @@ SMALLEST = (
     "--starts=1",
     "--no-suite",
 )
+
+AFTER_A_TESTBED = """
+import gc
+from bench.umockdev import Testbed
+testbed = Testbed()
+testbed.close()
+del testbed
+gc.collect()
+print("libumockdev.so" in open("/proc/self/maps").read())
+"""
 
 
 def test_the_benchmark_prints_a_row_for_everything_it_measures() -> None:
@@ -43,3 +54,11 @@ def test_the_benchmark_prints_a_row_for_everything_it_measures() -> None:
         "start of a machine:",
     ):
         assert row in result.stdout, f"no row '{row}' in:\n{result.stdout}"
+
+
+def test_umockdev_stays_loaded_when_its_testbed_is_gone() -> None:
+    """The testbed's worker thread runs on, and must not run into code that is no longer there (a segfault at exit)."""
+    result = subprocess.run(
+        [sys.executable, "-c", AFTER_A_TESTBED], cwd=SCRIPTS, capture_output=True, text=True, timeout=60
+    )
+    assert (result.returncode, result.stdout) == (0, "True\n"), result.stderr
