@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from amdgpu_hw.errors import HarnessError
 from amdgpu_hw.mock.machine import DEFAULT_GPU, Machine
@@ -24,14 +24,24 @@ UNUSABLE = 2
 
 
 def machine_environment(
-    gpus: Sequence[str], kernel: str, bugs: Sequence[str] = (), gpu_time: float = 1
+    gpus: Sequence[str],
+    kernel: str,
+    bugs: Sequence[str] = (),
+    gpu_time: float = 1,
+    parameters: Mapping[str, int] | None = None,
 ) -> dict[str, str]:
     """Return what the environment of a command on a mock machine says about it, for the report layer alone.
 
     It also allows tests that may make a GPU fault or hang: there is no machine to lose.
     """
     planted = {bug.name: bug.description for bug in map(load_bug, bugs)}
-    description = {"gpus": gpus, "kernel": kernel, "bugs": planted, "gpu_time": gpu_time}
+    description = {
+        "gpus": gpus,
+        "kernel": kernel,
+        "bugs": planted,
+        "parameters": parameters or {},
+        "gpu_time": gpu_time,
+    }
     return {ALLOW_FAULTS: "1", ENVIRONMENT: json.dumps(description)}
 
 
@@ -42,11 +52,13 @@ def run_on_mock(
     without: Collection[str] = (),
     gpu_time: float = 1,
     bugs: Sequence[str] = (),
+    parameters: Mapping[str, int] | None = None,
 ) -> int:
     """Run a command on a new mock machine; its exit status as a shell gives it, or `UNUSABLE` after saying why.
 
-    ``bugs`` are planted in the kernel, by default in the one they were written for. Of `machine_environment`, the
-    caller's environment may say otherwise about faults.
+    ``bugs`` are planted in the kernel, by default in the one they were written for; ``parameters`` are module
+    parameters of amdgpu beside those that the bugs ask for. Of `machine_environment`, the caller's environment may say
+    otherwise about faults.
     """
     if ENVIRONMENT in os.environ:
         print(
@@ -58,8 +70,8 @@ def run_on_mock(
     gpus = tuple(gpus) or (DEFAULT_GPU,)
     try:
         kernel = kernel or kernel_of(bugs)
-        environment = machine_environment(gpus, kernel, bugs, gpu_time) | os.environ
-        with Machine(gpus, kernel, bugs=bugs, without=without, gpu_time=gpu_time) as machine:
+        environment = machine_environment(gpus, kernel, bugs, gpu_time, parameters) | os.environ
+        with Machine(gpus, kernel, bugs=bugs, parameters=parameters, without=without, gpu_time=gpu_time) as machine:
             status = machine.run(command, environment)
     except HarnessError as error:
         print(f"amdgpu-hw: {error}", file=sys.stderr)

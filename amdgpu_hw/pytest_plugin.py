@@ -47,6 +47,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="NAME[,NAME]",
         help="plant bugs in the mock machine's kernel (only with --amdgpu-mock); 'amdgpu-hw bugs' lists them",
     )
+    group.addoption(
+        "--amdgpu-parameter",
+        metavar="NAME=NUMBER[,...]",
+        help="module parameters of the mock machine's amdgpu (only with --amdgpu-mock)",
+    )
     group.addoption("--amdgpu-gate", metavar="NAME", help=f"hold work with this kind of gate: {', '.join(GATE_NAMES)}")
     group.addoption(
         "--amdgpu-allow-faults",
@@ -119,14 +124,22 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
             raise pytest.UsageError("--amdgpu-kernel chooses a mock machine's kernel: give --amdgpu-mock too")
         if option.amdgpu_bug:
             raise pytest.UsageError("--amdgpu-bug plants a bug in a mock machine's kernel: give --amdgpu-mock too")
+        if option.amdgpu_parameter:
+            raise pytest.UsageError("--amdgpu-parameter is for a mock machine's driver: give --amdgpu-mock too")
         return None
+    from amdgpu_hw.mock.kernel.amdgpu_params import parse_parameter
     from amdgpu_hw.on_mock import run_on_mock
 
     # The last one wins, also over the addopts of an ini file: inside, no other machine is asked for.
-    arguments = [*config.invocation_params.args, "--amdgpu-mock=", "--amdgpu-kernel=", "--amdgpu-bug="]
+    nothing = ("--amdgpu-mock=", "--amdgpu-kernel=", "--amdgpu-bug=", "--amdgpu-parameter=")
+    arguments = [*config.invocation_params.args, *nothing]
     bugs = option.amdgpu_bug.split(",") if option.amdgpu_bug else []
+    try:
+        parameters = dict(parse_parameter(text) for text in (option.amdgpu_parameter or "").split(",") if text)
+    except ValueError as error:
+        raise pytest.UsageError(str(error)) from None
     command = [sys.executable, "-m", "pytest", *arguments]
-    return run_on_mock(command, [option.amdgpu_mock], option.amdgpu_kernel, bugs=bugs)
+    return run_on_mock(command, [option.amdgpu_mock], option.amdgpu_kernel, bugs=bugs, parameters=parameters)
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:

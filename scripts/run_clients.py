@@ -26,6 +26,7 @@ from clients.runner import ProgramRun, Runner, find_programs
 from rich.console import Console
 from rich.table import Table
 
+from amdgpu_hw.cli.machine_options import add_parameter_option
 from amdgpu_hw.errors import HarnessError
 from amdgpu_hw.mock.gpus import gpu_names
 from amdgpu_hw.mock.machine import DEFAULT_GPU
@@ -179,14 +180,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("directory", type=Path, nargs="+", help="where built programs are, at any depth")
     parser.add_argument("--gpu", action="append", default=[], choices=gpu_names(), help="repeatable: one machine")
     parser.add_argument("--kernel", default=DEFAULT_VARIANT, choices=sorted(VARIANTS))
-    parser.add_argument(
-        "--parameter",
-        metavar="NAME=VALUE",
-        action="append",
-        default=[],
-        type=_parameter,
-        help="module parameter of amdgpu, as on the console (docs/console.md); debug_mask=0x400 lets CE IBs through",
-    )
+    add_parameter_option(parser, "; debug_mask=0x400 lets CE IBs through")
     parser.add_argument("--set", action="append", default=[], help="core, reset, extra, generic, libdrm (default: all)")
     parser.add_argument("--only", metavar="PROGRAM", action="append", default=[], help="only this program; repeatable")
     parser.add_argument("--timeout", metavar="S", type=float, default=90.0, help="time limit of a test (default: 90)")
@@ -194,14 +188,6 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--json", metavar="FILE", type=Path, help="save everything, also what the programs printed")
     parser.add_argument("-v", "--verbose", action="store_true", help="a line for every test")
     return parser.parse_args(arguments)
-
-
-def _parameter(text: str) -> tuple[str, int]:
-    name, _, value = text.partition("=")
-    try:
-        return name, int(value, 0)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"must be NAME=NUMBER, not '{text}'") from None
 
 
 if __name__ == "__main__":

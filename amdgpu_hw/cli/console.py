@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from amdgpu_hw.cli import console_view as view
+from amdgpu_hw.cli.machine_options import add_parameter_option
 from amdgpu_hw.mock.console import Console, ConsoleError, find_machine
+from amdgpu_hw.mock.kernel.amdgpu_params import AMDGPU_PARAMETERS
 
 __all__ = ("add_commands",)
 
@@ -153,11 +155,16 @@ def _commands() -> argparse.ArgumentParser:
     gpu_command("reset", "reset a GPU", lambda c, a: c.reset(a.gpu))
     gpu_command("unplug", "pull a GPU out", lambda c, a: c.unplug(a.gpu))
     sub = command("parameter", "set a module parameter of amdgpu", lambda c, a: c.parameter(a.name, a.value))
-    sub.add_argument("name", metavar="NAME", help="lockup_timeout (ms), gpu_recovery or debug_mask")
+    sub.add_argument("name", metavar="NAME", help=", ".join(AMDGPU_PARAMETERS))
     sub.add_argument("value", metavar="VALUE", type=lambda text: int(text, 0))
-    sub = command("boot", "boot another kernel; no client may have a file open", lambda c, a: c.boot(a.kernel, a.bug))
+    sub = command(
+        "boot",
+        "boot another kernel; no client may have a file open",
+        lambda c, a: c.boot(a.kernel, a.bug, dict(a.parameter)),
+    )
     sub.add_argument("kernel", metavar="KERNEL")
     sub.add_argument("--bug", metavar="NAME", action="append", default=[], help="plant this bug; repeatable")
+    add_parameter_option(sub)
     parser.set_defaults(names=tuple(commands.choices))
     return parser
 

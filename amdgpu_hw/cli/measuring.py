@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from amdgpu_hw.cli.machine_options import add_machine_options
+from amdgpu_hw.cli.machine_options import add_machine_options, asks_for_mock, mock_subject
 from amdgpu_hw.discovery import list_gpus
 from amdgpu_hw.errors import AmdgpuHwError, HarnessError
 from amdgpu_hw.mock.machine import DEFAULT_GPU
@@ -102,7 +102,7 @@ def measure_here_or_on_mock(
     what the conditions tell about it.
     """
     _cpu(options.cpu)  # a wrong one is told before a machine is started
-    if options.mock is None and options.kernel is None and not options.bug:
+    if not asks_for_mock(options):
         if options.gpu is not None or list_gpus():
             output = _output(command, options, (options.gpu or "gpu").replace("/", "-").strip("-"))
             return _carry_out(options, output, prepare, shape)
@@ -110,7 +110,7 @@ def measure_here_or_on_mock(
     if not 0 < options.gpu_time <= 1e6:
         raise HarnessError(f"--gpu-time is a factor of more than 0 and at most 1e6, not {options.gpu_time:g}")
     gpu, kernel = options.mock or DEFAULT_GPU, options.kernel or kernel_of(options.bug)
-    output = _output(command, options, "-".join((gpu, kernel, *options.bug)))
+    output = _output(command, options, mock_subject(options, gpu, kernel))
     arguments = [sys.executable, "-m", "amdgpu_hw", command, f"--output={output}"]
     for name in (*_HANDED_ON, *own):
         value = getattr(options, name.replace("-", "_"))
@@ -118,7 +118,14 @@ def measure_here_or_on_mock(
             arguments.append(f"--{name}")
         elif value is not None and value is not False:
             arguments.append(f"--{name}={value}")
-    return run_on_mock(arguments, [gpu], kernel, gpu_time=options.gpu_time, bugs=options.bug)
+    return run_on_mock(
+        arguments,
+        [gpu],
+        kernel,
+        gpu_time=options.gpu_time,
+        bugs=options.bug,
+        parameters=dict(options.parameter),
+    )
 
 
 def _carry_out(

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from amdgpu_hw.cli.bugs import add_bug_option
+from amdgpu_hw.cli.machine_options import add_parameter_option
 from amdgpu_hw.on_mock import OPTIONAL_DEVICES, run_on_mock
 
 __all__ = ("add_commands",)
@@ -20,13 +21,14 @@ def add_commands(commands: Any) -> None:
     parser = commands.add_parser(
         "mock",
         help="run any program on a mock machine",
-        usage="amdgpu-hw mock [--gpu NAME]... [--kernel VARIANT] [--bug NAME]... [--without DEVICE]...\n"
-        "                      [--gpu-time FACTOR] -- COMMAND...",
+        usage="amdgpu-hw mock [--gpu NAME]... [--kernel VARIANT] [--bug NAME]...\n"
+        "                      [--parameter NAME=NUMBER]... [--without DEVICE]... [--gpu-time FACTOR] -- COMMAND...",
         allow_abbrev=False,
     )
     parser.add_argument("--gpu", metavar="NAME", action="append", default=[], help="a GPU of the machine; repeatable")
     parser.add_argument("--kernel", metavar="VARIANT", help="the machine's kernel")
     add_bug_option(parser)
+    add_parameter_option(parser)
     parser.add_argument(
         "--without",
         metavar="DEVICE",
@@ -48,7 +50,15 @@ def add_commands(commands: Any) -> None:
 
 def run_mock(options: argparse.Namespace, _rest: Sequence[str]) -> int:
     """Run the program; the exit status is the program's."""
-    return run_on_mock(options.command, options.gpu, options.kernel, options.without, options.gpu_time, options.bug)
+    return run_on_mock(
+        options.command,
+        options.gpu,
+        options.kernel,
+        options.without,
+        options.gpu_time,
+        options.bug,
+        dict(options.parameter),
+    )
 
 
 def _factor(text: str) -> float:

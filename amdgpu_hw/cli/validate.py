@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import amdgpu_hw
-from amdgpu_hw.cli.machine_options import add_machine_options
+from amdgpu_hw.cli.machine_options import add_machine_options, asks_for_mock, mock_subject
 from amdgpu_hw.discovery import list_gpus, open_node, select_gpu
 from amdgpu_hw.errors import HarnessError
 from amdgpu_hw.gate import GATE_NAMES
@@ -45,8 +45,8 @@ def add_commands(commands: Any) -> None:
             "results as JSON. Further arguments are pytest's, e.g. -k prt."
         ),
         usage="amdgpu-hw validate [--gpu GPU] [--mock [NAME]] [--kernel VARIANT] [--gate NAME] [--results FILE] "
-        "[--bug NAME]... [--without DEVICE] [--allow-faults] [--expectations [DIR]] [--write-expectations DIR] "
-        "[PYTEST ARGS]",
+        "[--bug NAME]... [--parameter NAME=NUMBER]... [--without DEVICE] [--allow-faults] [--expectations [DIR]] "
+        "[--write-expectations DIR] [PYTEST ARGS]",
         allow_abbrev=False,
     )
     add_machine_options(parser)
@@ -80,7 +80,7 @@ def add_commands(commands: Any) -> None:
 
 def run_validate(options: argparse.Namespace, rest: Sequence[str]) -> int:
     """Validate the GPU that is asked for, or the mock one; the exit status is the verdict."""
-    if options.mock is not None or options.kernel is not None or options.bug or options.without:
+    if asks_for_mock(options) or options.without:
         return _on_mock(options, rest)
     if options.gpu is None and not list_gpus():
         print(
@@ -96,13 +96,15 @@ def run_validate(options: argparse.Namespace, rest: Sequence[str]) -> int:
 def _on_mock(options: argparse.Namespace, rest: Sequence[str]) -> int:
     """Do the same again on a mock machine: from inside, it is a machine with a GPU."""
     gpu, kernel = options.mock or DEFAULT_GPU, options.kernel or kernel_of(options.bug)
-    subject = "-".join((gpu, kernel, *options.bug))
+    subject = mock_subject(options, gpu, kernel)
     command = [sys.executable, "-m", "amdgpu_hw", "validate", f"--results={_result_file(options, subject)}"]
     command += [f"--gpu={options.gpu}"] if options.gpu else []
     command += [f"--gate={options.gate}"] if options.gate else []
     command += ["--allow-faults"] if options.allow_faults else []
     command += _expectation_options(options, "--")
-    return run_on_mock([*command, *rest], [gpu], kernel, options.without, bugs=options.bug)
+    return run_on_mock(
+        [*command, *rest], [gpu], kernel, options.without, bugs=options.bug, parameters=dict(options.parameter)
+    )
 
 
 def _run_pytest(options: argparse.Namespace, node: str, rest: Sequence[str]) -> int:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from amdgpu_hw.mock.gpus import GpuIdentity
 from amdgpu_hw.mock.kernel import amdgpu_drv, moduleparam, slab, sw_sync, vgem_drv
 from amdgpu_hw.mock.kernel.amdgpu_device import AmdgpuDevice
 from amdgpu_hw.mock.kernel.amdgpu_mem_info import amdgpu_mem_info_init
+from amdgpu_hw.mock.kernel.amdgpu_params import AMDGPU_PARAMETERS, find_parameter
 from amdgpu_hw.mock.kernel.amdgpu_reset import amdgpu_reset_masks
 from amdgpu_hw.mock.kernel.kernel import Kernel
 from amdgpu_hw.mock.kernel.log import LogLine
@@ -59,8 +60,9 @@ class _LogFile:
 class Board:
     """A machine with these GPUs, without these optional devices, and a booted kernel with these bugs planted in it.
 
-    ``gpu_time`` multiplies the modelled time of what GPUs do. ``log_files`` get a copy of the kernel's log. Raises
-    `OSError` and `TestbedError`.
+    ``parameters`` are module parameters of amdgpu, beside those that the bugs ask for. ``gpu_time`` multiplies the
+    modelled time of what GPUs do. ``log_files`` get a copy of the kernel's log. Raises `OSError`, `TestbedError` and
+    `UnknownParameter`.
     """
 
     kernel: Kernel
@@ -73,6 +75,7 @@ class Board:
         variant: Variant,
         *,
         bugs: Sequence[PlantedBug] = (),
+        parameters: Mapping[str, int] | None = None,
         without: Collection[str] = (),
         gpu_time: float = 1,
         log_files: Sequence[Path] = (),
@@ -86,14 +89,16 @@ class Board:
         """Devices whose GPU has been found again since; files may still be open on them."""
         self._lift_bugs: Callable[[], None] = plant(())
         self.testbed = Testbed(directory)
-        self._boot(variant, bugs)
+        self._boot(variant, bugs, parameters or {})
         self.transport = Transport(self.kernel, directory, self.testbed.root)
         self._sysfs = TestbedSysfs(self.testbed, self.transport.watch, self.transport.publish_nodes)
         self.transport.on_settle = self._sysfs.handle_writes
         self._connect_sysfs()
 
-    def reboot(self, variant: Variant, bugs: Sequence[PlantedBug] = ()) -> None:
-        """Boot another kernel, with these bugs; raises `Busy` while a client has a file open.
+    def reboot(
+        self, variant: Variant, bugs: Sequence[PlantedBug] = (), parameters: Mapping[str, int] | None = None
+    ) -> None:
+        """Boot another kernel, with these bugs and module parameters; raises `Busy` while a client has a file open.
 
         Nothing of the old kernel is left but what clients have mapped, and nothing that a client can have refers to
         it: that makes a live switch sound; with open files it would not be. A GPU that was unplugged is back then.
@@ -101,6 +106,8 @@ class Board:
         files = self.transport.audit()["open files"]
         if files:
             raise Busy(f"clients of this machine have {files} files open, which a reboot would take away")
+        for name in parameters or {}:
+            find_parameter(name)
         old = self.kernel
         old.coredumps.clear(old)
         for adev in (*self.adevs, *self._removed):
@@ -108,13 +115,20 @@ class Board:
         self._removed.clear()
         old_log_files = self._log_files
         self._tracefs.close()
-        self._boot(variant, bugs)
+        self._boot(variant, bugs, parameters or {})
         for log_file in old_log_files:
             log_file.close()
         self.transport.kernel = self.kernel
         self._connect_sysfs()
         self.transport.publish_nodes()
         old.log.listeners.clear()
+
+    def set_parameter(self, name: str, value: int) -> None:
+        """Set a module parameter of amdgpu for all GPUs; raises `UnknownParameter`."""
+        parameter = find_parameter(name)
+        self._parameters[name] = value
+        for adev in self.adevs:
+            parameter.set(adev, value)
 
     def rescan(self) -> None:
         """Find GPUs again that were unplugged (`pci_rescan_bus`); files that were open before stay dead.
@@ -155,7 +169,10 @@ class Board:
 
         self._sysfs.tell_of_write(path, written)
 
-    def _boot(self, variant: Variant, bugs: Sequence[PlantedBug]) -> None:
+    def _boot(self, variant: Variant, bugs: Sequence[PlantedBug], parameters: Mapping[str, int]) -> None:
+        self._parameters = dict(parameters)
+        for bug in bugs:
+            self._parameters = {**bug.bug.parameters, **self._parameters}
         self._lift_bugs()
         self._lift_bugs = plant(bugs)
         self.bugs = tuple(bugs)
@@ -166,8 +183,9 @@ class Board:
             kernel.log.warn(f"planted bug {bug.name}: {bug.description}")
         self.adevs = [self._probe(index) for index in range(len(self.gpus))]
         slab.probe(kernel, {"amdgpu_sync_entry": (64, self._sync_entries)})
-        moduleparam.module_param(kernel, "amdgpu", "vm_update_mode", lambda: -1)
-        moduleparam.module_param(kernel, "amdgpu", "debug_mask", lambda: self.adevs[0].debug_mask)
+        for name, parameter in AMDGPU_PARAMETERS.items():
+            if parameter.get is not None:
+                moduleparam.module_param(kernel, "amdgpu", name, partial(self._parameter, parameter.get))
         if "vgem" not in self._without:
             index = len(self.gpus)
             vgem_drv.probe(kernel, index)
@@ -182,12 +200,18 @@ class Board:
 
     def _probe(self, index: int) -> AmdgpuDevice:
         adev = amdgpu_drv.probe(self.kernel, self.gpus[index], index)
+        for name, value in self._parameters.items():
+            find_parameter(name).set(adev, value)
         self._plug(adev.syspath, sysfs.describe_gpu(adev.identity, index, index, _render_minor(index)))
         for name in ("gfx_reset_mask", "compute_reset_mask", "sdma_reset_mask"):
             (self._host(adev.syspath) / name).unlink(missing_ok=True)
         for name, text in amdgpu_reset_masks(adev).items():
             self.testbed.set_attribute(adev.syspath, name, text)
         return adev
+
+    def _parameter(self, get: Callable[[AmdgpuDevice], int]) -> int:
+        """All GPUs of one driver have the same."""
+        return get(self.adevs[0])
 
     def _sync_entries(self) -> int:
         """Fences that the driver has collected: between two system calls those that it forgot to give back."""

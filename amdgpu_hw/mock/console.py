@@ -15,7 +15,7 @@ import json
 import os
 import socket
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -211,9 +211,13 @@ class Console:
     # -- the machine ----------------------------------------------------------------------------------------------
 
     def parameter(self, name: str, value: int) -> None:
-        """Set a module parameter of amdgpu: ``lockup_timeout`` (ms), ``gpu_recovery``, ``debug_mask``."""
+        """Set a module parameter of amdgpu: one of `amdgpu_params`."""
         self.call("parameter", name=name, value=value)
 
-    def boot(self, kernel: str, bugs: Sequence[str] = ()) -> None:
-        """Boot another kernel variant, with these bugs planted; refused while a client has a file open."""
-        self.call("boot", kernel=kernel, bugs=",".join(bugs))
+    def boot(self, kernel: str, bugs: Sequence[str] = (), parameters: Mapping[str, int] | None = None) -> None:
+        """Boot another kernel variant, with these bugs planted and these module parameters of amdgpu.
+
+        Refused while a client has a file open.
+        """
+        given = ",".join(f"{name}={value}" for name, value in (parameters or {}).items())
+        self.call("boot", kernel=kernel, bugs=",".join(bugs), parameters=given)

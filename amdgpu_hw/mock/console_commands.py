@@ -26,6 +26,7 @@ from amdgpu_hw.mock.console_types import (
 )
 from amdgpu_hw.mock.gpu.ring import Hang
 from amdgpu_hw.mock.kernel import amdgpu_drv
+from amdgpu_hw.mock.kernel.amdgpu_params import UnknownParameter, parse_parameter
 from amdgpu_hw.mock.kernel.amdgpu_reset import AmdgpuResetSource, amdgpu_device_gpu_recover
 from amdgpu_hw.mock.kernel.audit import audit
 from amdgpu_hw.mock.kernel.fault_injection import AllocSite, FenceFault
@@ -196,23 +197,23 @@ class Commands:
 
     def parameter(self, *, name: str, value: int) -> None:
         """Set a module parameter of amdgpu on all GPUs."""
-        setters = {
-            "lockup_timeout": _set_lockup_timeout,
-            "gpu_recovery": _set_gpu_recovery,
-            "debug_mask": _set_debug_mask,
-        }
-        if name not in setters:
-            raise CommandError(f"there is no module parameter '{name}' here; there are: {', '.join(setters)}")
-        for adev in self._board.adevs:
-            setters[name](adev, value)
+        try:
+            self._board.set_parameter(name, value)
+        except UnknownParameter as error:
+            raise CommandError(str(error)) from None
 
-    def boot(self, *, kernel: str, bugs: str = "") -> None:
-        """Boot another kernel, with planted bugs (names, comma between them); not while clients have files open."""
+    def boot(self, *, kernel: str, bugs: str = "", parameters: str = "") -> None:
+        """Boot another kernel, with planted bugs (names, comma between them) and module parameters (``name=value``).
+
+        Not while clients have files open.
+        """
         if kernel not in VARIANTS:
             raise CommandError(f"there is no kernel called '{kernel}'; there are: {', '.join(VARIANTS)}")
         try:
-            self._board.reboot(VARIANTS[kernel], [load_bug(name) for name in bugs.split(",") if name])
-        except (Busy, UnknownBug) as refusal:
+            planted = [load_bug(name) for name in bugs.split(",") if name]
+            given = dict(parse_parameter(text) for text in parameters.split(",") if text)
+            self._board.reboot(VARIANTS[kernel], planted, given)
+        except (Busy, UnknownBug, UnknownParameter, ValueError) as refusal:
             raise CommandError(str(refusal)) from None
 
     # -- looking things up ----------------------------------------------------------------------------------------
@@ -229,20 +230,6 @@ class Commands:
             if ring.name == name:
                 return ring
         raise CommandError(f"GPU {gpu} has no ring '{name}'; it has: {', '.join(ring.name for ring in adev.rings)}")
-
-
-def _set_lockup_timeout(adev: AmdgpuDevice, value: int) -> None:
-    """In ms, for all rings; 0 or less: none. Counts from the next job that is put on an idle ring."""
-    for ring in adev.rings:
-        ring.sched.timeout = value * _MSEC if value > 0 else None
-
-
-def _set_gpu_recovery(adev: AmdgpuDevice, value: int) -> None:
-    adev.gpu_recovery = value != 0
-
-
-def _set_debug_mask(adev: AmdgpuDevice, value: int) -> None:
-    adev.init_debug_options(value)
 
 
 def _positive(**numbers: int) -> None:

@@ -46,8 +46,9 @@ class MachineError(HarnessError):
 class Machine:
     """A mock machine with these GPUs and this kernel variant; a context manager, or `start` and `close`.
 
-    ``bugs`` are planted in the kernel. ``without`` leaves devices out (``"sw_sync"``, ``"vgem"``). ``gpu_time``
-    multiplies the modelled time of what GPUs do; with 0 it takes none. ``log_file`` gets a copy of the kernel's log.
+    ``bugs`` are planted in the kernel. ``parameters`` are module parameters of amdgpu (docs/console.md). ``without``
+    leaves devices out (``"sw_sync"``, ``"vgem"``). ``gpu_time`` multiplies the modelled time of what GPUs do; with 0 it
+    takes none. ``log_file`` gets a copy of the kernel's log.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Machine:
         kernel: str = DEFAULT_VARIANT,
         *,
         bugs: Sequence[str] = (),
+        parameters: Mapping[str, int] | None = None,
         without: Collection[str] = (),
         gpu_time: float = 1.0,
         log_file: Path | None = None,
@@ -63,6 +65,7 @@ class Machine:
         self.gpus = tuple(gpus)
         self.kernel = kernel
         self.bugs = tuple(bugs)
+        self.parameters = dict(parameters or {})
         self.without = tuple(without)
         self.gpu_time = gpu_time
         self.log_file = log_file
@@ -101,6 +104,7 @@ class Machine:
         command += [f"--ready-fd={ready_end}", f"--control-fd={control_end}"]
         command += [f"--gpu={name}" for name in self.gpus]
         command += [f"--bug={name}" for name in self.bugs]
+        command += [f"--parameter={name}={value}" for name, value in self.parameters.items()]
         command += [f"--without={name}" for name in self.without]
         command.append(f"--gpu-time={self.gpu_time}")
         if self.log_file is not None:
@@ -178,14 +182,14 @@ class Machine:
         self.check()
         return Console(self._directory)
 
-    def boot(self, kernel: str, bugs: Sequence[str] = ()) -> None:
-        """Boot another kernel variant, with these bugs planted.
+    def boot(self, kernel: str, bugs: Sequence[str] = (), parameters: Mapping[str, int] | None = None) -> None:
+        """Boot another kernel variant, with these bugs planted and these module parameters of amdgpu.
 
         Raises `ConsoleError` while a program has a file of the machine open.
         """
         with self.console() as console:
-            console.boot(kernel, bugs)
-        self.kernel, self.bugs = kernel, tuple(bugs)
+            console.boot(kernel, bugs, parameters)
+        self.kernel, self.bugs, self.parameters = kernel, tuple(bugs), dict(parameters or {})
 
     def log(self) -> str:
         """The mock kernel's log, as dmesg prints it; still readable after `close`."""

@@ -62,14 +62,16 @@ class Bug:
     """What a file says about its bug.
 
     ``caught_by`` are the rows that name the behaviour it breaks; at least one of them has to be broken with it.
-    ``kernel`` and ``gpu`` are where it is planted. ``variant`` are fields of the kernel to change. ``equivalent``
-    says, for the few where it is so, why no program can tell this kernel from a right one: then no row may be broken.
+    ``kernel`` and ``gpu`` are where it is planted, ``parameters`` the module parameters of amdgpu that it takes.
+    ``variant`` are fields of the kernel to change. ``equivalent`` says, for the few where it is so, why no program can
+    tell this kernel from a right one: then no row may be broken.
     ``slow`` says that many tests wait with it until their gates open by themselves: the matrix begins with these.
     """
 
     caught_by: tuple[str, ...]
     kernel: str = DEFAULT_VARIANT
     gpu: str = "navi31"
+    parameters: Mapping[str, int] = field(default_factory=dict)
     variant: Mapping[str, object] = field(default_factory=dict)
     equivalent: str = ""
     slow: bool = False

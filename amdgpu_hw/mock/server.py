@@ -26,6 +26,7 @@ from amdgpu_hw.mock import sysfs
 from amdgpu_hw.mock.board import Board
 from amdgpu_hw.mock.console_server import ConsoleServer
 from amdgpu_hw.mock.gpus import GpuIdentity, IdentityError, UnknownGpu, load_identity
+from amdgpu_hw.mock.kernel.amdgpu_params import UnknownParameter, parse_parameter
 from amdgpu_hw.mock.planting import UnknownBug, load_bug
 from amdgpu_hw.mock.transport import ENVIRONMENT
 from amdgpu_hw.mock.transport_client import check_memory_access
@@ -57,6 +58,9 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--gpu", action="append", required=True, help="name of a GPU; once for each")
     parser.add_argument("--kernel", required=True, help="name of the kernel variant")
     parser.add_argument("--bug", action="append", default=[], help="plant this bug in the kernel")
+    parser.add_argument(
+        "--parameter", type=parse_parameter, action="append", default=[], help="module parameter of amdgpu, NAME=NUMBER"
+    )
     parser.add_argument("--without", action="append", default=[], choices=OPTIONAL_DEVICES, help="leave a device out")
     parser.add_argument("--gpu-time", type=float, default=1.0, help="factor of the modelled time; 0 switches it off")
     parser.add_argument("--log", type=Path, help="another file for the kernel's log")
@@ -91,6 +95,7 @@ class Server:
             gpus,
             variant,
             bugs=bugs,
+            parameters=dict(options.parameter),
             without=options.without,
             gpu_time=options.gpu_time,
             log_files=logs,
@@ -159,7 +164,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             try:
                 server = Server(options)
                 answer = {"environment": server.environment()}
-            except (BootError, TestbedError) as error:
+            except (BootError, TestbedError, UnknownParameter) as error:
                 json.dump({"error": str(error)}, ready)
                 return 1
             except OSError as error:

@@ -96,6 +96,8 @@ class Variant:
     # -- fences of an update
     merges_unused_inputs: bool = False
     """F4 mended: inputs that no page-table job carries go into the out fence, or wait with delayed work."""
+    cpu_waits_for_inputs_unlocked: bool = False
+    """F13 mended: where the CPU writes page tables, inputs are waited for before anything is locked."""
     finishes_context_on_close: bool = True
     """F2: GEM_CLOSE gives back what its update context holds."""
     finishes_context_on_error: bool = True
@@ -279,6 +281,7 @@ _SERIES_FIXED = replace(
     flushes_delayed_freed=True,
     rewrites_remnants_first=True,
     merges_unused_inputs=True,
+    cpu_waits_for_inputs_unlocked=True,
     finishes_context_on_close=True,
     finishes_context_on_error=True,
     reports_moved_errors=True,

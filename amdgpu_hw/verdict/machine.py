@@ -23,7 +23,8 @@ __all__ = ("ENVIRONMENT", "Machine", "command_line", "package_version", "softwar
 
 ENVIRONMENT = "AMDGPU_HW_MOCK_MACHINE"
 """Set by the launcher of a mock machine: a JSON object with ``gpus`` (names), ``kernel`` (variant), ``bugs``
-(descriptions of the bugs planted in it, by name) and ``gpu_time``."""
+(descriptions of the bugs planted in it, by name), ``parameters`` (module parameters of amdgpu that were given) and
+``gpu_time``."""
 
 # What the client side of the mock machine's transport needs: whoever has it runs on a mock machine.
 _MOCK_DIRECTORY = "AMDGPU_HW_MOCK"
@@ -40,6 +41,8 @@ class Machine:
     architecture: str
     mock_bugs: Mapping[str, str] = field(default_factory=dict)
     """Bugs planted in the kernel: name and what is wrong."""
+    mock_parameters: Mapping[str, int] = field(default_factory=dict)
+    """Module parameters of amdgpu that were given."""
     gpu_time: float = 1.0
     """Factor on the mock GPUs' modelled time; 1 on a real machine."""
 
@@ -54,8 +57,9 @@ class Machine:
         if not self.is_mock:
             return f"real hardware, Linux {self.kernel} ({self.architecture})"
         planted = f" with a PLANTED BUG ({', '.join(self.mock_bugs)})" if self.mock_bugs else ""
+        given = "".join(f", amdgpu.{name}={value:#x}," for name, value in self.mock_parameters.items()).rstrip(",")
         return (
-            f"simulated {', '.join(self.mock_gpus)} on mock kernel {self.mock_kernel}{planted}: "
+            f"simulated {', '.join(self.mock_gpus)} on mock kernel {self.mock_kernel}{given}{planted}: "
             "a verdict on the harness, not on any kernel or GPU"
         )
 
@@ -73,6 +77,7 @@ def this_machine() -> Machine:
         mock_gpus=tuple(str(name) for name in (mock or {}).get("gpus", ())),
         mock_kernel=str((mock or {}).get("kernel", "")),
         mock_bugs={str(name): str(text) for name, text in (mock or {}).get("bugs", {}).items()},
+        mock_parameters={str(name): int(value) for name, value in (mock or {}).get("parameters", {}).items()},
         kernel=f"{uname.release} {uname.version}",
         architecture=uname.machine,
         gpu_time=float((mock or {}).get("gpu_time", 1.0)),

@@ -102,6 +102,7 @@ def _again(case: Case, results: Results) -> str:
     machine = results.machine
     where = f" --mock {machine.mock_gpus[0]} --kernel {machine.mock_kernel}" if machine.is_mock else ""
     where += "".join(f" --bug {name}" for name in machine.mock_bugs)
+    where += "".join(f" --parameter {name}={value:#x}" for name, value in machine.mock_parameters.items())
     return f"amdgpu-hw validate{where} -k {case.test_name}"
 
 

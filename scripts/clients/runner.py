@@ -71,10 +71,7 @@ class Runner:
     ) -> ProgramRun:
         """Run those of a program's tests that a pattern names; raises `MachineError` if no machine can be started."""
         results: list[TestResult] = []
-        with Machine(self.setup.gpus, self.setup.kernel) as machine:
-            with machine.console() as console:
-                for name, value in self.setup.parameters.items():
-                    console.parameter(name, value)
+        with Machine(self.setup.gpus, self.setup.kernel, parameters=self.setup.parameters) as machine:
             environment = machine.environ(self._environment())
             try:
                 for job in self._jobs(binary, patterns, environment):

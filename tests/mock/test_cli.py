@@ -79,7 +79,8 @@ def test_mock_gives_back_the_programs_status() -> None:
 def test_mock_tells_the_report_layer_what_it_is() -> None:
     """And only through one variable."""
     result = run("mock", "--gpu", "mi300x", "--kernel", "base", "--gpu-time", "2", "--", "printenv", ENVIRONMENT)
-    assert json.loads(result.stdout) == {"gpus": ["mi300x"], "kernel": "base", "bugs": {}, "gpu_time": 2}
+    description = {"gpus": ["mi300x"], "kernel": "base", "bugs": {}, "parameters": {}, "gpu_time": 2}
+    assert json.loads(result.stdout) == description
 
 
 @pytest.mark.parametrize(
@@ -156,6 +157,42 @@ def test_a_planted_bug_is_in_every_report(tmp_path: Path) -> None:
     machine = json.loads(results.read_text())["machine"]
     assert list(machine["mock_bugs"]) == ["m05_flag_ignored"]
     assert machine["mock_bugs"]["m05_flag_ignored"].startswith("The flag is accepted but ignored")
+
+
+def test_module_parameters_are_in_every_report(tmp_path: Path) -> None:
+    """What the verdict is on, the way to repeat it, the file and its name."""
+    result = run("validate", "--bug", "m05_flag_ignored", "--parameter", "debug_mask=0x4", "-k", "B06", cwd=tmp_path)
+    assert result.returncode == 1, result.stdout + result.stderr
+    words = " ".join(result.stdout.split())
+    assert "on mock kernel series-fixed, amdgpu.debug_mask=0x4 with a PLANTED BUG" in words
+    assert "--bug m05_flag_ignored --parameter debug_mask=0x4 -k" in words
+    (file,) = (tmp_path / "results").iterdir()
+    assert file.name.startswith("validate-navi31-series-fixed-m05_flag_ignored-debug_mask=4-")
+    assert json.loads(file.read_text())["machine"]["mock_parameters"] == {"debug_mask": 4}
+
+
+def test_a_program_runs_with_module_parameters() -> None:
+    """As /sys tells it."""
+    parameters = ("--parameter", "vm_update_mode=3", "--parameter", "debug_mask=0x44")
+    result = run("mock", *parameters, "--", "sh", "-c", "cat /sys/module/amdgpu/parameters/*")
+    assert result.stdout.split() == ["68", "3"], result.stderr
+
+
+@pytest.mark.parametrize(
+    ("parameter", "answer"),
+    [
+        ("speed=1", "amdgpu-hw: there is no module parameter 'speed' here; there are: lockup_timeout"),
+        ("debug_mask", "argument --parameter: a module parameter must be NAME=NUMBER, not 'debug_mask'"),
+        ("debug_mask=x", "argument --parameter: a module parameter must be NAME=NUMBER, not 'debug_mask=x'"),
+    ],
+)
+@pytest.mark.parametrize("command", [("validate",), ("mock", "true"), ("latency",)])
+def test_a_bad_module_parameter_is_one_sentence(command: tuple[str, ...], parameter: str, answer: str) -> None:
+    """Which says what there is, or how it is written."""
+    result = run(command[0], "--parameter", parameter, *command[1:])
+    assert result.returncode == 2
+    assert answer in result.stderr
+    assert "Traceback" not in result.stderr
 
 
 @pytest.mark.parametrize("command", [("validate",), ("mock", "true")])

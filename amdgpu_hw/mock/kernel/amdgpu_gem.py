@@ -102,12 +102,17 @@ def amdgpu_gem_object_open(obj: DrmGemObject, filp: DrmFile) -> None:
 
 
 def amdgpu_gem_object_close(obj: DrmGemObject, filp: DrmFile) -> Blocking[None] | None:
-    """Detach a BO when the file's last handle goes away (KERNEL.md 3.8); sleeps, uninterruptibly, only for locks."""
+    """Detach a BO when the file's last handle goes away (KERNEL.md 3.8).
+
+    Sleeps, uninterruptibly, only for locks; where the CPU writes page tables also, interruptibly, for what a job would
+    wait for.
+    """
     assert isinstance(obj, AmdgpuBo), "an object of another driver"
     vm = filp.driver_priv.vm
     bo_va = amdgpu_vm.amdgpu_vm_bo_find(vm, obj)
     needs_jobs = obj.domain == AMDGPU_GEM_DOMAIN_VRAM or (bo_va is not None and bool(bo_va.valids))
-    if vm.root_resv.locked or obj.resv.locked or (needs_jobs and obj.adev.mman.ib_pool.exhausted):
+    waits = vm.use_cpu_for_update or (needs_jobs and obj.adev.mman.ib_pool.exhausted)
+    if waits or vm.root_resv.locked or obj.resv.locked:
         return _amdgpu_gem_object_close_sleeping(obj, filp, needs_jobs)
     _amdgpu_gem_object_close_locked(obj, filp)
     return None

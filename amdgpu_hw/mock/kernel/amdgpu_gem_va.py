@@ -2,8 +2,8 @@
 """The GEM_VA ioctl: amdgpu_gem_va_ioctl and its helpers of amdgpu_gem.c.
 
 The order of checks is KERNEL.md 3.2, what is scheduled 3.5. An operation that need not sleep is one plain call:
-with a single thread, locks that are free need not be taken. One that has input fences to look up, or finds a lock
-taken or the IB pool empty, goes the same way as a generator.
+with a single thread, locks that are free need not be taken. One that has input fences to look up, writes page tables
+with the CPU, or finds a lock taken or the IB pool empty, goes the same way as a generator.
 """
 
 from __future__ import annotations
@@ -190,6 +190,7 @@ def amdgpu_gem_va_ioctl(dev: DrmDevice, data: bytearray, filp: DrmFile, caller: 
     ctx.explicit_sync_unmap = amdgpu_gem_va_wants_explicit_sync(adev.variant, args)
     if (
         args.num_syncobj_handles
+        or vm.use_cpu_for_update
         or vm.root_resv.locked
         or (bo is not None and bo.resv.locked)
         or adev.mman.ib_pool.exhausted
@@ -230,12 +231,14 @@ def amdgpu_gem_add_input_fence(ctx: AmdgpuVmUpdateCtx, filp: DrmFile, caller: Ca
         raise KernelError(errno.ENOMEM, f"{count} input fences")
     handles = memoryview(caller.copy_from_user(args.input_fence_syncobj_handles, 4 * count)).cast("I")
     variant = ctx.adev.variant
+    waits = variant.input_fences is InputFences.BLOCK
+    waits |= ctx.vm.use_cpu_for_update and variant.cpu_waits_for_inputs_unlocked
     try:
         for handle in handles:
             if not handle:
                 raise KernelError(errno.EINVAL, "input fence handle 0")
             fence = yield from drm_syncobj_find_fence(filp, handle, 0, 0)
-            if variant.input_fences is InputFences.BLOCK:
+            if waits:
                 yield from dma_fence_wait(fence, interruptible=False)
             else:
                 ctx.sync.fence(fence)

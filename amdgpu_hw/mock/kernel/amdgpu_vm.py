@@ -5,8 +5,8 @@ Two things are apart, as on real hardware. The mapping tree (`amdgpu_vm_mapping`
 changes inside the ioctl. The page tables are what the GPU sees; they change when the jobs scheduled here have run,
 and what those jobs wait for is the whole difference between implicit and explicit synchronisation.
 
-Every function needs the lock of the root directory (`vm.root_resv`) and none sleeps, except `amdgpu_vm_wait_idle`
-and `amdgpu_vm_fini`. Errors are `KernelError`.
+Every function needs the lock of the root directory (`vm.root_resv`) and none sleeps, except `amdgpu_vm_wait_idle`,
+`amdgpu_vm_fini`, and where the CPU writes page tables (`amdgpu_vm_cpu`). Errors are `KernelError`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from amdgpu_hw.mock.kernel.amdgpu_vm_types import AmdgpuBoVa, AmdgpuVm, amdgpu_v
 # isort: split
 # amdgpu_job, which the updates below are made of, takes amdgpu_vm_generation from this module: it has to be here.
 from amdgpu_hw.mock.gpu.page_table import Entry, PageTable, geometry_for
-from amdgpu_hw.mock.kernel import amdgpu_sync, amdgpu_vm_pt, amdgpu_vm_update
+from amdgpu_hw.mock.kernel import amdgpu_sync, amdgpu_vm_cpu, amdgpu_vm_pt, amdgpu_vm_update
 from amdgpu_hw.mock.kernel.amdgpu_sync import AMDGPU_SYNC_EQ_OWNER, AMDGPU_SYNC_EXPLICIT, AmdgpuSync
 from amdgpu_hw.mock.kernel.amdgpu_vm_prt import amdgpu_vm_free_mapping, amdgpu_vm_prt_fini
 from amdgpu_hw.mock.kernel.amdgpu_vm_update_ctx import (
@@ -82,10 +82,18 @@ class AmdgpuVmManager:
         """PRT is a switch of the whole device (`gmc_funcs->set_prt`), not a bit of a page's entry."""
         self.num_prt_users = 0
         """PRT mappings of all processes, and those whose removal is not over yet; counted with that switch only."""
+        self.vm_update_mode = -1
+        """Module parameter: whose page tables the CPU writes; -1: those of KFD where it can see all VRAM."""
         self.leaked_update_ctx: list[AmdgpuVmUpdateCtx] = []
         """Contexts that were dropped without being finished; empty on a kernel without F2 and F10."""
         self.next_pasid = 1 << 15
         """A PASID of at most 16 bits is asked for, and the large ones are given out first (amdgpu_pasid_alloc)."""
+
+    @property
+    def use_cpu_for_gfx(self) -> bool:
+        """Whether the CPU writes the page tables of files that are opened now."""
+        mode = self.vm_update_mode
+        return mode > 0 and bool(mode & amdgpu_vm_cpu.AMDGPU_VM_USE_CPU_FOR_GFX)
 
 
 # -- life ---------------------------------------------------------------------------------------------------------
@@ -100,6 +108,7 @@ def amdgpu_vm_init(adev: AmdgpuDevice, filp: DrmFile) -> AmdgpuVm:
         delayed=DrmSchedEntity(adev.vm_pte_scheds, DRM_SCHED_PRIORITY_NORMAL),
         generation=amdgpu_vm_generation(adev, None),
     )
+    vm.use_cpu_for_update = adev.vm_manager.use_cpu_for_gfx
     vm.pasid = adev.vm_manager.next_pasid
     adev.vm_manager.next_pasid += 1
     vm.pid, vm.process_name, vm.client_id = filp.pid, filp.comm, filp.client_id
@@ -248,16 +257,22 @@ def amdgpu_vm_bo_invalidate(bo: AmdgpuBo, evicted: bool) -> None:
 
 def amdgpu_vm_update_range(
     vm: AmdgpuVm, sync: AmdgpuSync, first: int, last: int, entry: Entry, flush_tlb: bool
-) -> DmaFence:
+) -> DmaFence | None:
     """Queue a job that writes ``entry`` to pages ``first``..``last``; returns the fence of its completion.
 
     Missing directories and tables are added at once, but no directory points to them before the job of
-    `amdgpu_vm_update_pdes`. EBUSY while the VM is being evicted, ENODEV when the device is gone.
+    `amdgpu_vm_update_pdes`. EBUSY while the VM is being evicted, ENODEV when the device is gone. Where the CPU writes
+    the entries they are there on return, and there is no fence; ERESTARTSYS if a signal ends its wait.
     """
     if vm.adev.ddev.unplugged:
         raise KernelError(errno.ENODEV, "device is unplugged")
     if vm.evicting:
         raise KernelError(errno.EBUSY, "the VM's page tables are being evicted")
+    if vm.use_cpu_for_update:
+        amdgpu_vm_cpu.amdgpu_vm_cpu_prepare(sync)
+        amdgpu_vm_cpu.amdgpu_vm_cpu_update(vm, amdgpu_vm_pt.amdgpu_vm_ptes_update(vm, first, last, entry))
+        amdgpu_vm_cpu.amdgpu_vm_cpu_commit(vm, flush_tlb)
+        return None
     job = amdgpu_vm_update.amdgpu_vm_sdma_prepare(vm, sync)
     write = amdgpu_vm_pt.amdgpu_vm_ptes_update(vm, first, last, entry)
     fence = amdgpu_vm_update.amdgpu_vm_sdma_commit(vm, job, write, flush_tlb)
@@ -265,19 +280,28 @@ def amdgpu_vm_update_range(
 
 
 def amdgpu_vm_update_pdes(vm: AmdgpuVm) -> None:
-    """Queue the job that makes directories point to the tables added since the last one, if there are any."""
+    """Queue the job that makes directories point to the tables added since the last one, if there are any.
+
+    ERESTARTSYS where the CPU does that and a signal ends its wait.
+    """
     if not vm.relocated:
         return
     if vm.adev.ddev.unplugged:
         raise KernelError(errno.ENODEV, "device is unplugged")
+    write = amdgpu_vm_pt.amdgpu_vm_pde_update(vm)
+    if vm.use_cpu_for_update:
+        amdgpu_vm_cpu.amdgpu_vm_cpu_prepare(None)
+        amdgpu_vm_cpu.amdgpu_vm_cpu_update(vm, write)
+        amdgpu_vm_cpu.amdgpu_vm_cpu_commit(vm, flush_tlb=False)
+        vm.relocated = False
+        return
     vm.relocated = False
     job = amdgpu_vm_update.amdgpu_vm_sdma_prepare(vm, None)
-    write = amdgpu_vm_pt.amdgpu_vm_pde_update(vm)
     vm.last_update = amdgpu_vm_update.amdgpu_vm_sdma_commit(vm, job, write, flush_tlb=False)
 
 
 def amdgpu_vm_clear_freed(ctx: AmdgpuVmUpdateCtx) -> DmaFence | None:
-    """Queue a job per freed mapping of ``ctx`` that zeroes its entries; returns the last one's fence.
+    """Queue a job per freed mapping of ``ctx`` that zeroes its entries; returns the last one's fence, if there is one.
 
     After an error the mapping it happened at is gone, its entries still there (KERNEL.md 3.7).
     """
@@ -342,6 +366,8 @@ def amdgpu_vm_bo_update(ctx: AmdgpuVmUpdateCtx, bo_va: AmdgpuBoVa, clear: bool) 
             entry = amdgpu_vm_pt.NO_ENTRY if clear else amdgpu_vm_pt.amdgpu_vm_get_vm_pte(vm.adev, bo, mapping)
             fence = amdgpu_vm_update_range(vm, sync, mapping.start, mapping.last, entry, flush_tlb)
             ctx.inputs_carried = True
+            if fence is None:
+                continue
             if clear or always_valid:
                 vm.last_update = fence
             else:

@@ -192,6 +192,8 @@ class AmdgpuVm:
         self.tlb_seq = 0
         self.tlb_fence_context = dma_fence_context_alloc(1)
         self.is_compute_context = False
+        self.use_cpu_for_update = False
+        """The CPU writes the page tables; otherwise jobs do."""
 
         self.pid = 0
         self.process_name = ""

@@ -2,8 +2,7 @@
 """Jobs that write page tables: amdgpu_vm_sdma.c and amdgpu_vm_tlb_fence.c.
 
 An update is prepared (dependencies), filled, and committed to the VM's `delayed` entity, which keeps all updates of
-a VM in the order they were made. Updates by the CPU (`vm_update_mode`) are left out: that module
-parameter is always -1 here, with which every DRM file on real GPUs uses SDMA.
+a VM in the order they were made. `amdgpu_vm_cpu` does without jobs.
 """
 
 from __future__ import annotations

@@ -114,6 +114,8 @@ class DrmDevice:
         self.dev_private: object = None
         """The driver's device structure."""
         self.unplugged = False
+        self.sleeps_anywhere = False
+        """System calls need process context: plain functions in them may sleep (`process.wait_for`)."""
         self.filelist: dict[DrmFile, None] = {}
         self.master: DrmMaster | None = None
         self.if_version = 0

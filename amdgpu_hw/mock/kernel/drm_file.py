@@ -19,6 +19,7 @@ from amdgpu_hw.mock.kernel.fault_injection import AllocSite
 from amdgpu_hw.mock.kernel.file import Caller, File, FileStat
 from amdgpu_hw.mock.kernel.idr import Idr
 from amdgpu_hw.mock.kernel.kernel import capable
+from amdgpu_hw.mock.kernel.process import in_process_context, wait_for
 from amdgpu_hw.mock.kernel.wait import Blocking
 from amdgpu_hw.uapi.drm import DRM_MAJOR
 
@@ -89,6 +90,8 @@ class DrmFileHandle(File):
 
     def ioctl(self, caller: Caller, request: int, argp: int) -> int | Blocking[int]:
         """`drm_ioctl`."""
+        if self.filp.dev.sleeps_anywhere:
+            return in_process_context(drm_ioctl, self.filp, caller, request, argp)
         return drm_ioctl(self.filp, caller, request, argp)
 
     def mmap(self, caller: Caller, offset: int, length: int, prot: int, flags: int) -> tuple[int, int]:
@@ -104,7 +107,10 @@ class DrmFileHandle(File):
         """`drm_release`: gives everything back; sleeps, where the driver must, in a thread of its own."""
         filp = self.filp
         filp.dev.filelist.pop(filp, None)
-        filp.dev.kernel.spawn("drm_release", drm_file_free(filp))
+        free = drm_file_free(filp)
+        if filp.dev.sleeps_anywhere:
+            free = in_process_context(wait_for, free)
+        filp.dev.kernel.spawn("drm_release", free)
 
     def show_fdinfo(self) -> str:
         """`drm_show_fdinfo`, where the driver has one."""
