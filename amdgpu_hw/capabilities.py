@@ -12,11 +12,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from amdgpu_hw.errors import DrmError, errno_name
+from amdgpu_hw.errors import DrmError, FeatureMissing, errno_name
 from amdgpu_hw.identity import IpVersion, ip_version
 from amdgpu_hw.libdrm import core
 from amdgpu_hw.libdrm.device import AmdgpuDevice, can_isolate
 from amdgpu_hw.libdrm.vm import AmdgpuVaRange, VaOperation, bo_va_op
+from amdgpu_hw.module_parameters import module_parameter
 from amdgpu_hw.packets.engine import Engine
 from amdgpu_hw.sync import Syncobj
 from amdgpu_hw.uapi import amdgpu_drm as uapi
@@ -25,6 +26,8 @@ from amdgpu_hw.uapi.drm import DRM_CAP_SYNCOBJ_TIMELINE
 __all__ = ("Capabilities", "Probe", "RingInfo", "probe_capabilities")
 
 _PAGE = 4096
+_USE_CPU_FOR_GFX = 1 << 0
+"""Bit of the module parameter vm_update_mode (AMDGPU_VM_USE_CPU_FOR_GFX)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,8 @@ class Capabilities:
 
     explicit_sync: Probe
     """AMDGPU_VM_EXPLICIT_SYNC: whether a CLEAR of nothing accepts the flag (KERNEL.md 0.1)."""
+    page_table_jobs: Probe
+    """Whether jobs write page tables, and wait for what they have to; otherwise the CPU does, inside the ioctl."""
     update_fence: Probe
     """The update fence of GEM_VA: whether one appears in the syncobj. Kernels before 6.16 leave it empty."""
     input_fence: Probe
@@ -84,6 +89,7 @@ def probe_capabilities(device: AmdgpuDevice) -> Capabilities:
     """Find out what kernel and GPU can do; leaves nothing behind. Raises `DrmError` if the GPU does not answer."""
     return Capabilities(
         explicit_sync=_probe_explicit_sync(device),
+        page_table_jobs=_probe_page_table_jobs(),
         update_fence=_probe_update_fence(device),
         input_fence=_probe_input_fence(device),
         prt=_probe_prt(device),
@@ -98,6 +104,16 @@ def _probe_explicit_sync(device: AmdgpuDevice) -> Probe:
     if error == 0:
         return Probe(True, 0, "the kernel accepts AMDGPU_VM_EXPLICIT_SYNC")
     return Probe(False, error, f"GEM_VA with AMDGPU_VM_EXPLICIT_SYNC: {errno_name(error)}")
+
+
+def _probe_page_table_jobs() -> Probe:
+    try:
+        mode = module_parameter("vm_update_mode")
+    except FeatureMissing as missing:
+        return Probe(True, 0, f"taken for granted: {missing}")
+    if mode > 0 and mode & _USE_CPU_FOR_GFX:
+        return Probe(False, 0, f"the CPU writes page tables, inside the ioctl (amdgpu.vm_update_mode is {mode})")
+    return Probe(True, 0, f"the GPU writes page tables (amdgpu.vm_update_mode is {mode})")
 
 
 def _probe_update_fence(device: AmdgpuDevice) -> Probe:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -34,6 +34,10 @@ def behaviour_of(item: pytest.Item) -> Behaviour | None:
     """What a test proves; None for tests that are not about the kernel's behaviour."""
     marker = item.get_closest_marker(MARKER)
     return marker.args[0] if marker is not None else None
+
+
+_IMPLIED = {"update_fence": "page_table_jobs", "input_fence": "page_table_jobs"}
+"""Needs behind needs: what fences tell of page tables they tell of jobs that write them."""
 
 
 class Run:
@@ -92,7 +96,7 @@ class Run:
         entry = self.expectations.not_run(case) if self.expectations is not None else None
         if entry is not None:
             raise NotTestable(f"not run: {entry.reason}")
-        for name in behaviour.needs:
+        for name in _with_implied(behaviour.needs):
             if not self.probes[name]:
                 raise NotTestable(f"needs {name.replace('_', ' ')}; {self.probes[name].why}", missing=name)
         if behaviour.harm and not self.allow_faults:
@@ -158,3 +162,8 @@ def _open_trace() -> tuple[TraceInstance | None, str]:
 
 RUN = pytest.StashKey[Run]()
 """Where pytest's config keeps the run."""
+
+
+def _with_implied(needs: Iterable[str]) -> dict[str, None]:
+    """The needs with those behind them, each once."""
+    return dict.fromkeys(each for need in needs for each in (need, _IMPLIED.get(need, need)))

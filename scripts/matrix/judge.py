@@ -125,14 +125,10 @@ def judge(plan: Plan, results: Sequence[RunResult], seconds: float) -> Matrix:
     """Put the results of all runs of the plan together."""
     by_run = {result.run: result for result in results}
     right = tuple(result for result in results if not result.run.bug)
-    bugs = tuple(_judge_bug(bug, by_run) for bug in plan.bugs if _run_of(bug) in by_run)
+    bugs = tuple(_judge_bug(bug, by_run) for bug in plan.bugs if Run.of(bug) in by_run)
     rows = {case.row for result in right for case in result.cases}
     alarms = {result.run: wrong for result in right if (wrong := _wrong(result))}
     return Matrix(bugs, right, alarms, tuple(sorted(rows, key=row_order)), seconds)
-
-
-def _run_of(bug: PlantedBug) -> Run:
-    return Run(bug.bug.gpu, bug.bug.kernel, bug.name)
 
 
 def _wrong(result: RunResult) -> tuple[str, ...]:
@@ -147,9 +143,9 @@ def _wrong(result: RunResult) -> tuple[str, ...]:
 
 
 def _judge_bug(bug: PlantedBug, by_run: Mapping[Run, RunResult]) -> BugVerdict:
-    run = _run_of(bug)
+    run = Run.of(bug)
     result = by_run[run]
-    sound = by_run.get(Run(run.gpu, run.kernel))
+    sound = by_run.get(run.sound)
     broken = list(_newly_broken(result.cases, sound.cases if sound is not None else ()))
     rows = tuple(sorted({case.row for case in broken}, key=row_order))
     named = tuple(row for row in rows if row in bug.bug.caught_by)

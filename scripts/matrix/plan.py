@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from amdgpu_hw.mock.planting import PlantedBug, bug_names, load_bug
 from amdgpu_hw.verdict.model import Outcome
@@ -42,14 +42,31 @@ What happens in so short a time does in a longer one as well; what does not is l
 
 @dataclass(frozen=True, slots=True, order=True)
 class Run:
-    """One run of the suite; ``bug`` is the name of the planted one, or empty."""
+    """One run of the suite; ``bug`` is the name of the planted one, or empty. ``parameters``: what the bug asks for."""
 
     gpu: str
     kernel: str
     bug: str = ""
+    parameters: tuple[tuple[str, int], ...] = ()
+
+    @classmethod
+    def of(cls, planted: PlantedBug) -> Run:
+        """The run with this bug."""
+        bug = planted.bug
+        return cls(bug.gpu, bug.kernel, planted.name, tuple(bug.parameters.items()))
+
+    @property
+    def sound(self) -> Run:
+        """The same without the bug."""
+        return replace(self, bug="")
+
+    @property
+    def kernel_words(self) -> str:
+        """The kernel with its parameters."""
+        return " ".join((self.kernel, *(f"{name}={value}" for name, value in self.parameters)))
 
     def __str__(self) -> str:
-        return f"{self.bug or self.kernel} on {self.gpu}"
+        return f"{self.bug or self.kernel_words} on {self.gpu}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,8 +180,8 @@ def plan(bugs: Sequence[PlantedBug], right: Iterable[Run], *, quick: bool, every
 
     ``quick`` runs only the rows that are to catch these bugs, ``everything`` all there is with every bug.
     """
-    sound = [*right, *(Run(bug.bug.gpu, bug.bug.kernel) for bug in bugs)]
-    wrong = [Run(bug.bug.gpu, bug.bug.kernel, bug.name) for bug in bugs]
+    wrong = [Run.of(bug) for bug in bugs]
+    sound = [*right, *(run.sound for run in wrong)]
     slow = [run for run, bug in zip(wrong, bugs, strict=True) if bug.bug.slow]
     rows = sorted({row for bug in bugs for row in bug.bug.caught_by}) if quick else []
     runs = dict.fromkeys((*slow, *sound, *wrong))

@@ -62,7 +62,7 @@ def _right(matrix: Matrix) -> Table:
     for result in matrix.right:
         wrong = matrix.false_alarms.get(result.run, ())
         table.add_row(
-            result.run.kernel,
+            result.run.kernel_words,
             result.run.gpu,
             str(len(result.cases)),
             str(sum(case.outcome == "not testable" for case in result.cases)),

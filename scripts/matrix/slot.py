@@ -88,7 +88,7 @@ class Slot:
         if self._machine is not None and self._machine.gpus == (run.gpu,) and self._reboot(self._machine, run, bugs):
             return self._machine
         self.close()
-        self._machine = machine = Machine([run.gpu], run.kernel, bugs=bugs)
+        self._machine = machine = Machine([run.gpu], run.kernel, bugs=bugs, parameters=dict(run.parameters))
         machine.start()
         self._warm = subprocess.Popen(
             [sys.executable, "-m", "matrix.warm", str(SUITE)],
@@ -107,7 +107,7 @@ class Slot:
         end = time.monotonic() + _REBOOT_S
         while True:
             try:
-                machine.boot(run.kernel, bugs)
+                machine.boot(run.kernel, bugs, dict(run.parameters))
                 return True
             except ConsoleError:
                 if time.monotonic() > end:
@@ -118,7 +118,9 @@ class Slot:
         for name in ("results", "output"):
             (self._directory / name).unlink(missing_ok=True)
         request = {
-            "environment": machine_environment([run.gpu], run.kernel, [run.bug] if run.bug else []),
+            "environment": machine_environment(
+                [run.gpu], run.kernel, [run.bug] if run.bug else [], parameters=dict(run.parameters)
+            ),
             "results": str(self._directory / "results"),
             "output": str(self._directory / "output"),
             "only": rows.only,

@@ -51,7 +51,7 @@ def doomed(gpu: Gpu) -> Iterator[HelperProcess]:
 @behaviour(
     "D01",
     "a process killed with updates and work in flight leaves nothing behind, and others go on",
-    needs="prt",
+    needs=("prt", "page_table_jobs"),
     rule="Closing the file flushes the entities and takes the address space down (amdgpu_flush, amdgpu_vm_fini).",
 )
 def test_killed_process_leaves_nothing(

@@ -26,6 +26,7 @@ MUCH = 32 * MiB
 @behaviour(
     "B39",
     "closing a mapped BO does not wait for work in flight, but its memory does",
+    needs="page_table_jobs",
     rule=(
         "GEM_CLOSE unmaps implicitly whatever flags there are (amdgpu_gem_object_close), and the clear's fence keeps "
         "the memory."

@@ -35,7 +35,9 @@ take_a_page = pytest.mark.parametrize("by_prt", [False, True], ids=["CLEAR", "RE
 
 
 @take_a_page
-@behaviour("B36c", "a job in flight keeps its part of a 2 MiB mapping when another part is taken away")
+@behaviour(
+    "B36c", "a job in flight keeps its part of a 2 MiB mapping when another part is taken away", needs="page_table_jobs"
+)
 def test_job_keeps_its_part_of_a_huge_mapping(
     gpu: Gpu, shut_gate: ShutGate, must: Must, gpu_view: GpuView, by_prt: bool
 ) -> None:

@@ -9,7 +9,7 @@ from amdgpu_hw.module_parameters import module_parameter
 from amdgpu_hw.packets import Engine
 from amdgpu_hw.proof.access import GpuView
 from amdgpu_hw.proof.behaviour import behaviour
-from amdgpu_hw.proof.fixtures import ShutGate, drain
+from amdgpu_hw.proof.fixtures import ShutFence, ShutGate, drain
 from amdgpu_hw.proof.must import Must
 from amdgpu_hw.proof.record import NotTestable
 from amdgpu_hw.proof.units import ms
@@ -22,12 +22,11 @@ DEBUG_VM = 1 << 0
 """Bit of the module parameter debug_mask."""
 
 
-def require_cpu_page_tables() -> None:
+def require_cpu_page_tables(gpu: Gpu) -> None:
     """Not testable where a GPU writes the page tables."""
-    mode = module_parameter("vm_update_mode")
-    if mode < 0 or not mode & 1:
+    if gpu.capabilities.page_table_jobs:
         raise NotTestable(
-            f"needs page tables that the CPU writes: amdgpu.vm_update_mode is {mode}, not 3", missing="cpu_page_tables"
+            f"needs page tables that the CPU writes: {gpu.capabilities.page_table_jobs.why}", missing="cpu_page_tables"
         )
 
 
@@ -36,32 +35,62 @@ def test_plain_replace_blocks_with_cpu_page_tables(
     gpu: Gpu, shut_gate: ShutGate, must: Must, always_valid: Buffer
 ) -> None:
     """There is no job that could wait, so the ioctl does (amdgpu_vm_cpu_prepare)."""
-    require_cpu_page_tables()
+    require_cpu_page_tables(gpu)
     tile = gpu.reserve(TILE)
     tile.map(always_valid)
     with shut_gate(gpu.compute) as job:
         call = BackgroundCall(tile.replace_prt)
         must.not_signal(call, while_pending=job)
-    must.signal(call, after=job)
+    must.be(
+        call.wait(ms(500)),
+        seen="the ioctl returned when the gate had opened",
+        otherwise=f"GEM_VA still blocked in the ioctl 500 ms after {job.words} had been let go",
+        kind="fence",
+    )
 
 
 @behaviour(
     "B42",
     "where the CPU writes the page tables, an explicit REPLACE returns while work is in flight",
     control="B42c",
-    needs=EXPLICIT,
+    needs="explicit_sync",
     rule="The CPU waits for what a job would wait for, which is nothing.",
 )
 def test_explicit_replace_returns_with_cpu_page_tables(
     gpu: Gpu, shut_gate: ShutGate, must: Must, always_valid: Buffer
 ) -> None:
-    """F13: the same goes for input fences, for which the caller then waits with the page directory locked."""
-    require_cpu_page_tables()
+    """There is nothing to wait for, so the CPU writes the entries at once."""
+    require_cpu_page_tables(gpu)
     tile = gpu.reserve(TILE)
     tile.map(always_valid)
     with shut_gate(gpu.compute) as job:
         call = BackgroundCall(lambda: tile.replace_prt(explicit_sync=True))
         must.come_back(call, within=ms(500), while_pending=job)
+
+
+@behaviour(
+    "B42a",
+    "where the CPU writes the page tables, waiting for an input fence does not hold up submissions",
+    rule="Whose fence it is may be unknown: only the caller has to wait for it, without locks (before patch 1).",
+    finding="F13: the CPU waits for input fences where jobs do, with the page directory locked (patch 1).",
+)
+def test_input_fence_does_not_hold_up_submissions_with_cpu_page_tables(
+    gpu: Gpu, shut_fence: ShutFence, must: Must, always_valid: Buffer
+) -> None:
+    """A submission of the same address space needs the lock of the page directory."""
+    require_cpu_page_tables(gpu)
+    if not gpu.capabilities.input_fence:
+        raise NotTestable(f"needs input fence; {gpu.capabilities.input_fence.why}", missing="input_fence")
+    tile = gpu.reserve(TILE)
+    tile.map(always_valid)
+    queue = gpu.compute
+    with shut_fence() as fence:
+        update = BackgroundCall(lambda: tile.replace_prt(inputs=[fence.syncobj]))
+        must.did("REPLACE by PRT with a pending input fence, then a submission")
+        must.not_signal(update, while_pending=fence)
+        submission = BackgroundCall(lambda: queue.submit(queue.packets.nop()))
+        must.come_back(submission, what="CS", while_pending=fence)
+    must.signal(update, after=fence)
 
 
 @behaviour(

@@ -40,6 +40,7 @@ def sync_entries() -> int:
 @behaviour(
     "F2",
     "closing mapped BOs under work in flight leaves no collected fences behind",
+    needs="page_table_jobs",
     rule="amdgpu_gem_object_close begins an update of the address space, so it has to finish that too.",
     finding="F2: amdgpu_gem_object_close never finishes its context (patch 1).",
 )

@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: MIT
+"""What a submission clears, because its buffer moved and could not be locked, goes at once."""
+
+from __future__ import annotations
+
+from amdgpu_hw.mock.kernel import amdgpu_vm
+from amdgpu_hw.mock.kernel.amdgpu_sync import AmdgpuSync
+from amdgpu_hw.mock.kernel.amdgpu_vm_types import AmdgpuBoVa
+from amdgpu_hw.mock.kernel.amdgpu_vm_update_ctx import AmdgpuVmUpdateCtx, amdgpu_vm_update_ctx_sync
+from amdgpu_hw.mock.planting import Bug, Original, replaces
+
+BUG = Bug(caught_by=("B43a",), parameters={"debug_mask": 1})
+
+
+@replaces(amdgpu_vm.amdgpu_vm_bo_update_sync)
+def bo_update_sync(original: Original, ctx: AmdgpuVmUpdateCtx, bo_va: AmdgpuBoVa, clear: bool) -> AmdgpuSync:
+    sync: AmdgpuSync = amdgpu_vm_update_ctx_sync(ctx) if clear else original(ctx, bo_va, clear)
+    return sync
