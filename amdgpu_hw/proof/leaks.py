@@ -10,6 +10,8 @@ from pathlib import Path
 
 from amdgpu_hw.gpu import Gpu
 from amdgpu_hw.memory import PAGE_SIZE, KiB, MiB
+from amdgpu_hw.proof.units import size as size_words
+from amdgpu_hw.proof.usage import gtt_usage
 
 __all__ = ("SLABS", "Holdings")
 
@@ -24,29 +26,36 @@ _UNITS = {"": 1, "K": KiB, "M": MiB}
 class Holdings:
     """What this process holds through one open GPU when the object is made, and what slab caches the kernel has.
 
-    fdinfo tells memory by region; the lowest free GEM handle tells whether one was forgotten; the slab caches,
-    which only root may read, tell what no descriptor shows any more.
+    fdinfo tells memory by region; the lowest free GEM handle tells whether one was forgotten. What no descriptor
+    shows any more is told by the system memory that all processes use on the GPU, and by the slab caches, which only
+    root may read.
     """
 
     def __init__(self, gpu: Gpu) -> None:
         self._gpu = gpu
         self.own = self._own()
+        self.used = gtt_usage(gpu)
         self.slabs = _slabs()
 
-    def more(self, rounds: int, settle_s: float = 5.0) -> list[str]:
-        """What is held in addition now, after so many rounds, each in a few words.
+    def more(self, rounds: int, size: int, settle_s: float = 5.0) -> list[str]:
+        """What is held in addition now, after so many rounds with ``size`` bytes of system memory each, in words.
 
-        Memory is freed when the last fence on it has signalled, so what is there is given some seconds to go. In a
-        slab cache only a leak of one object per round can be told from the noise of what CPUs keep at hand.
+        Memory is freed when the last fence on it has signalled, so what is there is given some seconds to go. Of what
+        all processes use only a leak in most rounds can be told from what others allocate meanwhile; in a slab cache
+        one object per round from the noise of what CPUs keep at hand.
         """
         end = time.monotonic() + settle_s
-        while (found := self._own()) != self.own and time.monotonic() < end:
+        most = self.used + rounds * size // 2
+        while ((found := self._own()) != self.own or gtt_usage(self._gpu) > most) and time.monotonic() < end:
             time.sleep(_POLL_S)
         more = [
             f"{name} went from {self.own.get(name, 0)} to {number}"
             for name, number in found.items()
             if number > self.own.get(name, 0)
         ]
+        used = gtt_usage(self._gpu)
+        if used > most:
+            more.append(f"system memory in use went from {size_words(self.used)} to {size_words(used)}")
         for name, (objects, noise) in _slabs().items():
             grown = objects - self.slabs.get(name, (0, 0))[0]
             if rounds > noise and grown > rounds // 2 + noise:
@@ -57,7 +66,7 @@ class Holdings:
     def words(self) -> str:
         """What is looked at."""
         slabs = f", slab caches {', '.join(self.slabs)}" if self.slabs else ""
-        return f"{len(self.own) - 1} counts of memory in fdinfo, GEM handles{slabs}"
+        return f"{len(self.own) - 1} counts of memory in fdinfo, GEM handles, system memory{slabs}"
 
     def _own(self) -> dict[str, int]:
         held = _memory(self._gpu.fdinfo())

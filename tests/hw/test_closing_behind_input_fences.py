@@ -16,8 +16,8 @@ from amdgpu_hw.proof.behaviour import behaviour
 from amdgpu_hw.proof.fixtures import ShutFence
 from amdgpu_hw.proof.must import Must
 from amdgpu_hw.proof.units import duration, ms, size
+from amdgpu_hw.proof.usage import vram_usage
 from amdgpu_hw.sync import BackgroundCall
-from amdgpu_hw.uapi import amdgpu_info as info
 
 TILE = 64 * KiB
 SIZE = 16 * MiB
@@ -51,8 +51,3 @@ def test_closing_a_buffer_does_not_wait_for_an_input_fence(
         time.sleep(0.002)
     gone = before - vram_usage(gpu) >= SIZE
     must.note(f"{'freed' if gone else 'not freed'} {duration(time.monotonic_ns() - opened)} after the gate had opened")
-
-
-def vram_usage(gpu: Gpu) -> int:
-    """Bytes of VRAM in use on the GPU, by all processes."""
-    return int.from_bytes(gpu.query_info(info.AMDGPU_INFO_VRAM_USAGE, 8), "little")

@@ -22,18 +22,13 @@ from amdgpu_hw.proof.doomed_process import DONE
 from amdgpu_hw.proof.fixtures import ShutFence
 from amdgpu_hw.proof.must import Must
 from amdgpu_hw.proof.units import size
-from amdgpu_hw.uapi import amdgpu_info as info
+from amdgpu_hw.proof.usage import gtt_usage
 
 MUCH = 32 * MiB
 """So much more than what other programs may allocate and free meanwhile, that the usage of all tells ours."""
 
 GONE_S = 5.0
 """A killed process waits for its page-table jobs in the kernel, those for the gate (KERNEL.md E16)."""
-
-
-def memory_usage(gpu: Gpu) -> int:
-    """System memory that all programs use on the GPU, in bytes."""
-    return int.from_bytes(gpu.query_info(info.AMDGPU_INFO_GTT_USAGE, 8), "little")
 
 
 @pytest.fixture
@@ -64,7 +59,7 @@ def test_killed_process_leaves_nothing(
     doomed: HelperProcess,
 ) -> None:
     """SIGKILL while its job waits for a gate, and its page-table jobs for that or for nothing at all."""
-    before = memory_usage(gpu)
+    before = gtt_usage(gpu)
     how = "explicit" if sync else "plain"
     with shut_fence() as fence:
         with fence.syncobj.export_sync_file() as file:
@@ -83,7 +78,7 @@ def test_killed_process_leaves_nothing(
         kind="note",
     )
     must.be(
-        is_soon(lambda: memory_usage(gpu) < before - MUCH // 2),
+        is_soon(lambda: gtt_usage(gpu) < before - MUCH // 2),
         seen="its memory was free again",
         otherwise=f"its {size(MUCH)} are still in use {GONE_S:g} s after it was gone",
     )

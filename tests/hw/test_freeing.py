@@ -14,8 +14,8 @@ from amdgpu_hw.proof.behaviour import behaviour
 from amdgpu_hw.proof.fixtures import ShutGate, drain
 from amdgpu_hw.proof.must import Must
 from amdgpu_hw.proof.units import ms, size
+from amdgpu_hw.proof.usage import vram_usage
 from amdgpu_hw.sync import BackgroundCall
-from amdgpu_hw.uapi import amdgpu_info as info
 
 TILE = 64 * KiB
 MUCH = 32 * MiB
@@ -104,11 +104,6 @@ def test_memory_allocated_under_work_in_flight(gpu: Gpu, shut_gate: ShutGate, mu
     must.signal(update, after=job)
     drain(gpu)
     must.equal(set(gpu_view.read(tile.va, TILE)), {0}, "the GPU read only")
-
-
-def vram_usage(gpu: Gpu) -> int:
-    """Bytes of VRAM in use, by anybody."""
-    return int.from_bytes(gpu.query_info(info.AMDGPU_INFO_VRAM_USAGE, 8), "little")
 
 
 def is_freed(gpu: Gpu, most: int) -> bool:
