@@ -14,14 +14,14 @@ from in_venv import run_in_venv
 run_in_venv()
 
 import argparse
-import itertools
+import contextlib
 import json
 import os
 import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -40,8 +40,10 @@ from amdgpu_hw.verdict.table import render
 
 KINDS_OF_GPU = ("navi31", "mi300x", "navi48", "polaris10")
 """One of each that the tests can tell apart."""
-SLOTS_PER_CPU = 3
-"""The suite waits for most of its time; more machines than this at a time make it wait for the CPU."""
+SLOTS_PER_CPU = 4
+"""The suite waits for most of its time, with a slow bug for nearly all of it: one machine in four begins with these.
+More machines than this at a time make the suite wait for the CPU.
+"""
 WIDTH = 160
 
 
@@ -61,14 +63,14 @@ def main() -> int:
         work = plan(bugs, right, quick=False, everything=options.everything)
     started = time.monotonic()
     results = _run_all(work, options.jobs, console)
-    if len(results) < len(work.runs):
+    if len(results) < len(work.all_runs):
         print("bug_matrix: interrupted; what is known so far:", file=sys.stderr)
     matrix = judge(work, results, time.monotonic() - started)
     text = render(matrix_view(matrix), options.width, colour=sys.stdout.isatty())
     print(text, end="")
     files = _save(matrix, options.output)
     print(f"Results are in {' and '.join(map(str, files))}.")
-    if len(results) < len(work.runs):
+    if len(results) < len(work.all_runs):
         return 2
     return 0 if matrix.is_good else 1
 
@@ -89,7 +91,7 @@ def _arguments() -> argparse.Namespace:
         metavar="N",
         type=_positive,
         default=SLOTS_PER_CPU * len(os.sched_getaffinity(0)),
-        help="so many mock machines at a time (default: three for each CPU)",
+        help="so many mock machines at a time (default: four for each CPU)",
     )
     parser.add_argument("--quick", action="store_true", help="a few bugs, and the rows that are to catch them")
     parser.add_argument(
@@ -126,11 +128,13 @@ def _right_kernels(gpus: str | None) -> list[Run]:
 
 def _run_all(work: Plan, jobs: int, console: Console) -> list[RunResult]:
     """Run everything on ``jobs`` machines; what is there when Ctrl-C comes."""
-    queue: SimpleQueue[Run] = SimpleQueue()
+    usual: SimpleQueue[Run] = SimpleQueue()
+    slow: SimpleQueue[Run] = SimpleQueue()
     # A machine keeps its GPU as long as it can: what most runs are on comes last.
-    on_gpu = Counter(run.gpu for run in work.runs)
-    for run in sorted(work.runs, key=lambda run: on_gpu[run.gpu]):
-        queue.put(run)
+    on_gpu = Counter(run.gpu for run in work.all_runs)
+    for queue, runs in ((usual, work.runs), (slow, work.slow)):
+        for run in sorted(runs, key=lambda run: on_gpu[run.gpu]):
+            queue.put(run)
     results: list[RunResult] = []
     stop = threading.Event()
     columns = (
@@ -141,16 +145,19 @@ def _run_all(work: Plan, jobs: int, console: Console) -> list[RunResult]:
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console, refresh_per_second=4) as progress:
-        task = progress.add_task("suite runs", total=len(work.runs))
+        task = progress.add_task("suite runs", total=len(work.all_runs))
 
         def done(result: RunResult) -> None:
             results.append(result)
             progress.update(task, advance=1, description=f"{result.run}"[:40].ljust(40))
 
-        threads = [
-            threading.Thread(target=_work, args=(queue, work, done, stop, cpu), daemon=True)
-            for cpu in itertools.islice(itertools.cycle(sorted(os.sched_getaffinity(0))), min(jobs, len(work.runs)))
-        ]
+        cpus = sorted(os.sched_getaffinity(0))
+        threads = []
+        for index in range(min(jobs, len(work.all_runs))):
+            begins_with_slow = index // len(cpus) % SLOTS_PER_CPU == SLOTS_PER_CPU - 1
+            queues = (slow, usual) if begins_with_slow else (usual, slow)
+            arguments = (queues, work, done, stop, cpus[index % len(cpus)])
+            threads.append(threading.Thread(target=_work, args=arguments, daemon=True))
         for thread in threads:
             thread.start()
         try:
@@ -164,19 +171,27 @@ def _run_all(work: Plan, jobs: int, console: Console) -> list[RunResult]:
 
 
 def _work(
-    queue: SimpleQueue[Run], work: Plan, done: Callable[[RunResult], None], stop: threading.Event, cpu: int
+    queues: Sequence[SimpleQueue[Run]],
+    work: Plan,
+    done: Callable[[RunResult], None],
+    stop: threading.Event,
+    cpu: int,
 ) -> None:
     # A machine that has but one CPU does not poll for its clients' calls: others need that CPU.
     os.sched_setaffinity(0, {cpu})
     with Slot() as slot:
-        while not stop.is_set():
-            try:
-                run = queue.get_nowait()
-            except Empty:
-                return
+        while not stop.is_set() and (run := _next(queues)) is not None:
             result = slot.run(run, work.selection(run))
             again = work.second_look(result)
             done(result.with_second_look(slot.run(run, again)) if again is not None else result)
+
+
+def _next(queues: Sequence[SimpleQueue[Run]]) -> Run | None:
+    """Take a run from the first queue that has one."""
+    for queue in queues:
+        with contextlib.suppress(Empty):
+            return queue.get_nowait()
+    return None
 
 
 def _save(matrix: Matrix, directory: Path) -> list[Path]:

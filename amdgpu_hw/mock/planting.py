@@ -65,7 +65,8 @@ class Bug:
     ``kernel`` and ``gpu`` are where it is planted, ``parameters`` the module parameters of amdgpu that it takes.
     ``variant`` are fields of the kernel to change. ``equivalent`` says, for the few where it is so, why no program can
     tell this kernel from a right one: then no row may be broken.
-    ``slow`` says that many tests wait with it until their gates open by themselves: the matrix begins with these.
+    ``slow`` says that many tests wait with it, for gates that open by themselves or for what never comes: it does not
+    need much of a CPU, and the matrix runs these beside the others.
     """
 
     caught_by: tuple[str, ...]

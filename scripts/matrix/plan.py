@@ -124,7 +124,7 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The runs, slow ones first, then those without a bug.
+    """The runs, those without a bug first, and the ``slow`` ones, which wait for most of their time.
 
     ``rows`` are the only ones to run, if not all. With a bug planted the rows that name it are run as always, and of
     the others one case of each test, without `EXHAUSTIVE_ROWS`; with ``everything`` all of them.
@@ -132,8 +132,14 @@ class Plan:
 
     bugs: tuple[PlantedBug, ...]
     runs: tuple[Run, ...]
+    slow: tuple[Run, ...] = ()
     rows: tuple[str, ...] = ()
     everything: bool = False
+
+    @property
+    def all_runs(self) -> tuple[Run, ...]:
+        """The slow ones as well."""
+        return (*self.runs, *self.slow)
 
     def selection(self, run: Run) -> Selection:
         """Which rows a run is to run."""
@@ -182,7 +188,7 @@ def plan(bugs: Sequence[PlantedBug], right: Iterable[Run], *, quick: bool, every
     """
     wrong = [Run.of(bug) for bug in bugs]
     sound = [*right, *(run.sound for run in wrong)]
-    slow = [run for run, bug in zip(wrong, bugs, strict=True) if bug.bug.slow]
+    slow = tuple(run for run, bug in zip(wrong, bugs, strict=True) if bug.bug.slow)
     rows = sorted({row for bug in bugs for row in bug.bug.caught_by}) if quick else []
-    runs = dict.fromkeys((*slow, *sound, *wrong))
-    return Plan(tuple(bugs), tuple(runs), tuple(rows), everything)
+    runs = tuple(run for run in dict.fromkeys((*sound, *wrong)) if run not in slow)
+    return Plan(tuple(bugs), runs, slow, tuple(rows), everything)

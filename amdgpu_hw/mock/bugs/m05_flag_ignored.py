@@ -8,7 +8,7 @@ from amdgpu_hw.mock.kernel.amdgpu_sync import AMDGPU_SYNC_EQ_OWNER, SyncMode
 from amdgpu_hw.mock.kernel.amdgpu_vm_update_ctx import AmdgpuVmUpdateCtx
 from amdgpu_hw.mock.planting import Bug, Original, replaces
 
-BUG = Bug(caught_by=("B06", "B07", "B08", "B09", "B12"))
+BUG = Bug(caught_by=("B06", "B07", "B08", "B09", "B12"), slow=True)
 
 
 @replaces(amdgpu_vm_update_ctx.amdgpu_vm_update_ctx_unmap_mode)

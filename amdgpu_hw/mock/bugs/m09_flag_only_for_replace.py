@@ -9,7 +9,7 @@ from amdgpu_hw.mock.planting import Bug, Original, replaces
 from amdgpu_hw.mock.variants import Variant
 from amdgpu_hw.uapi import amdgpu_drm as drm
 
-BUG = Bug(caught_by=("B07", "B09"))
+BUG = Bug(caught_by=("B07", "B09"), slow=True)
 
 
 @replaces(amdgpu_gem_va.amdgpu_gem_va_wants_explicit_sync)

@@ -9,7 +9,7 @@ from amdgpu_hw.mock.kernel.amdgpu_vm_types import AmdgpuBoVaMapping, AmdgpuVm
 from amdgpu_hw.mock.planting import Bug, Original, replaces
 from amdgpu_hw.uapi import amdgpu_drm as drm
 
-BUG = Bug(caught_by=("B06", "B07"))
+BUG = Bug(caught_by=("B06", "B07"), slow=True)
 
 
 @replaces(amdgpu_vm_update_ctx.amdgpu_vm_unmap_may_be_explicit)

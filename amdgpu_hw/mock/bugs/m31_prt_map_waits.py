@@ -5,4 +5,4 @@ from __future__ import annotations
 
 from amdgpu_hw.mock.planting import Bug
 
-BUG = Bug(caught_by=("B16",), variant={"prt_map_is_implicit": True})
+BUG = Bug(caught_by=("B16",), variant={"prt_map_is_implicit": True}, slow=True)

@@ -13,7 +13,7 @@ from amdgpu_hw.mock.kernel.wait import Blocking
 from amdgpu_hw.mock.planting import Bug, Original, replaces
 from amdgpu_hw.uapi.drm import DRM_SYNCOBJ_WAIT_FLAGS_WAIT_FOR_SUBMIT
 
-BUG = Bug(caught_by=("B28",))
+BUG = Bug(caught_by=("B28",), slow=True)
 
 
 @replaces(amdgpu_gem_va.amdgpu_gem_add_input_fence)

@@ -11,7 +11,7 @@ from amdgpu_hw.mock.kernel.amdgpu_vm_types import AmdgpuBoVaMapping
 from amdgpu_hw.mock.planting import Bug, Original, replaces
 from amdgpu_hw.uapi import amdgpu_drm as drm
 
-BUG = Bug(caught_by=("T08",))
+BUG = Bug(caught_by=("T08",), slow=True)
 
 
 @replaces(amdgpu_vm_pt.amdgpu_vm_get_vm_pte)

@@ -9,7 +9,7 @@ from amdgpu_hw.mock.kernel.amdgpu_cs_parser import AmdgpuCsParser
 from amdgpu_hw.mock.kernel.dma_resv import DMA_RESV_USAGE_READ
 from amdgpu_hw.mock.planting import Bug, Original, replaces
 
-BUG = Bug(caught_by=("B20",))
+BUG = Bug(caught_by=("B20",), slow=True)
 
 
 @replaces(amdgpu_cs.amdgpu_cs_sync_rings)

@@ -9,7 +9,7 @@ from amdgpu_hw.mock.kernel.amdgpu_vm_types import AmdgpuBoVaMapping, AmdgpuVm
 from amdgpu_hw.mock.kernel.amdgpu_vm_update_ctx import AmdgpuVmUpdateCtx
 from amdgpu_hw.mock.planting import Bug, Original, replaces
 
-BUG = Bug(caught_by=("B06", "B07"))
+BUG = Bug(caught_by=("B06", "B07"), slow=True)
 
 _in_clear = False
 

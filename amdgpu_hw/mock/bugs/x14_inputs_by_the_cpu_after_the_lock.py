@@ -12,7 +12,7 @@ from amdgpu_hw.mock.kernel.file import Caller
 from amdgpu_hw.mock.kernel.wait import Blocking
 from amdgpu_hw.mock.planting import Bug, Original, replaces
 
-BUG = Bug(caught_by=("B23a",))
+BUG = Bug(caught_by=("B23a",), slow=True)
 
 
 @replaces(amdgpu_gem_va.amdgpu_gem_add_input_fence)

@@ -136,12 +136,23 @@ def test_exhaustive_rows_run_without_bugs_and_with_those_that_name_them() -> Non
     assert (everywhere.without, everywhere.one_case) == ((), False)
 
 
-def test_slow_runs_begin_and_every_run_is_there_once() -> None:
-    """They would be what all others wait for in the end."""
+def test_slow_runs_are_apart_and_every_run_is_there_once() -> None:
+    """They wait while others run. Runs without a bug come first."""
     bugs = choose_bugs(["m2*", "m60*"])
     work = plan(bugs, [SOUND], quick=False)
-    assert [run.bug for run in work.runs[:3]] == ["m25_close_waits", "m60_wait_timeout_relative", ""]
-    assert len(work.runs) == 1 + len(bugs)
+    assert [run.bug for run in work.slow] == ["m25_close_waits", "m60_wait_timeout_relative"]
+    assert work.runs[0] == SOUND
+    assert len(set(work.all_runs)) == len(work.all_runs) == 1 + len(bugs)
+
+
+def test_a_bug_that_needs_an_option_is_held_against_the_kernel_with_that_option() -> None:
+    """Both runs have the same module parameters, and say so."""
+    (bug,) = bugs = choose_bugs(["x43*"])
+    work = plan(bugs, [SOUND], quick=False)
+    wrong = Run.of(bug)
+    assert work.runs == (SOUND, wrong.sound, wrong)
+    assert wrong.parameters == wrong.sound.parameters == (("debug_mask", 1),)
+    assert str(wrong.sound) == "series-fixed debug_mask=1 on navi31"
 
 
 def test_rows_of_a_kernel_with_findings_are_run_to_their_end() -> None:
