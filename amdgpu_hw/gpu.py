@@ -121,7 +121,7 @@ class Gpu:
         alignment: int = PAGE_SIZE,
         flags: int = 0,
     ) -> Buffer:
-        """Allocate a buffer object of ``size`` bytes in ``gtt``, ``vram`` or ``vram|gtt``.
+        """Allocate a buffer object of ``size`` bytes in ``gtt``, ``vram``, ``vram|gtt`` or ``doorbell``.
 
         ``always_valid`` makes it belong to this address space; ``explicit_sync`` is the buffer's own flag, with
         which submissions ignore its implicit fences; ``flags`` are further AMDGPU_GEM_CREATE_*. Raises `DrmError`.

@@ -25,6 +25,7 @@ PAGE_SIZE = 4096
 DOMAINS = {
     "gtt": uapi.AMDGPU_GEM_DOMAIN_GTT,
     "vram": uapi.AMDGPU_GEM_DOMAIN_VRAM,
+    "doorbell": uapi.AMDGPU_GEM_DOMAIN_DOORBELL,
     "vram|gtt": uapi.AMDGPU_GEM_DOMAIN_VRAM | uapi.AMDGPU_GEM_DOMAIN_GTT,
 }
 

@@ -266,6 +266,10 @@ class Pm4(Codec):
     def _end_of_pipe(self) -> str:
         return "RELEASE_MEM" if "RELEASE_MEM" in self._by_name else "EVENT_WRITE_EOP"
 
+    def protected_fence_signal(self) -> list[int]:
+        """Tell the driver how far the ring of a user queue has been executed; GFX11 and later."""
+        return self.packet("PROTECTED_FENCE_SIGNAL")
+
     def acquire_mem(self) -> list[int]:
         """Write back and invalidate every cache, over all of memory."""
         fields: dict[str, FieldValue] = dict(by_version(ACQUIRE_FULL_SYNC, self.version))

@@ -49,6 +49,9 @@ _EOP_CONTROL = (
 )
 
 SYNC_PACKETS: tuple[PacketLayout, ...] = (
+    # In a user queue's ring alone: writes the queue's read pointer to where its driver looks for it, and interrupts.
+    # The second dword is empty (libdrm's userq_tests.c, IGT's amd_user_queue.c).
+    PacketLayout("PROTECTED_FENCE_SIGNAL", 0xD0, 2, since=GFX11, engines=BOTH),
     PacketLayout(
         "EVENT_WRITE_EOP",
         0x47,

@@ -172,6 +172,9 @@ AMDGPU_SCHED_OP_CONTEXT_PRIORITY_OVERRIDE = 2
 # User queues
 AMDGPU_USERQ_OP_CREATE = 1
 AMDGPU_USERQ_OP_FREE = 2
+AMDGPU_USERQ_CREATE_FLAGS_QUEUE_PRIORITY_MASK = 0x3
+AMDGPU_USERQ_CREATE_FLAGS_QUEUE_PRIORITY_HIGH = 3
+AMDGPU_USERQ_CREATE_FLAGS_QUEUE_SECURE = 1 << 2
 
 GEM_CREATE_IN = Struct("drm_amdgpu_gem_create_in", "u64 bo_size; u64 alignment; u64 domains; u64 domain_flags")
 GEM_CREATE_OUT = Struct("drm_amdgpu_gem_create_out", "u32 handle; u32 _pad")
@@ -242,6 +245,8 @@ USERQ_IN = Struct(
     "u32 op; u32 queue_id; u32 ip_type; u32 doorbell_handle; u32 doorbell_offset; u32 flags; u64 queue_va;"
     "u64 queue_size; u64 rptr_va; u64 wptr_va; u64 mqd; u64 mqd_size",
 )
+USERQ_OUT = Struct("drm_amdgpu_userq_out", "u32 queue_id; u32 _pad")
+USERQ_MQD_COMPUTE_GFX11 = Struct("drm_amdgpu_userq_mqd_compute_gfx11", "u64 eop_va")
 USERQ_SIGNAL = Struct(
     "drm_amdgpu_userq_signal",
     "u32 queue_id; u32 pad; u64 syncobj_handles; u64 num_syncobj_handles; u64 bo_read_handles;"

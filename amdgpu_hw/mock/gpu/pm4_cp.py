@@ -172,6 +172,12 @@ class Pm4Processor(CommandProcessor):
             if fields[f"enable_{name}"]:
                 self.vm.write(fields[name], clock, Client.CP)
 
+    def _protected_fence_signal(self, packet: Packet) -> None:
+        told = self.work.on_protected_fence
+        if told is None or self._callers:
+            raise RingStop(f"Illegal opcode in command stream: {packet.name} outside of a user queue's ring")
+        told(self.ib_va + 4 * self.at)
+
     # -- control flow -------------------------------------------------------------------------------------------------
 
     def _cond_exec(self, packet: Packet) -> None:
@@ -194,6 +200,7 @@ class Pm4Processor(CommandProcessor):
         "DMA_DATA": _dma_data,
         "EVENT_WRITE_EOP": _end_of_pipe,
         "INDIRECT_BUFFER": _indirect_buffer,
+        "PROTECTED_FENCE_SIGNAL": _protected_fence_signal,
         "RELEASE_MEM": _end_of_pipe,
         "TIMESTAMP": _timestamp,
         "WAIT_REG_MEM": _wait_reg_mem,

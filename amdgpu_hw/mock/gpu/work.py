@@ -36,6 +36,8 @@ class IbWork:
     """The VMID's TLB entries are thrown away first."""
     submitted: int = 0
     """When it was put on the ring (CLOCK_MONOTONIC, ns); set by a ring with modelled time."""
+    on_protected_fence: Callable[[int], None] | None = None
+    """Called with the address behind a PROTECTED_FENCE_SIGNAL, which is for rings of user queues alone."""
 
 
 @dataclass(slots=True)

@@ -23,8 +23,11 @@ _GANG_SUBMIT_MINOR = 62
 """IDS_FLAGS_GANG_SUBMIT came with this driver version."""
 
 
-def amdgpu_dev_info(identity: GpuIdentity, variant: Variant) -> bytes:
-    """Fill in struct drm_amdgpu_info_device, 448 bytes; clocks in kHz, sizes in bytes but caches in KiB."""
+def amdgpu_dev_info(identity: GpuIdentity, variant: Variant, userq_ip_mask: int = 0) -> bytes:
+    """Fill in struct drm_amdgpu_info_device, 448 bytes; clocks in kHz, sizes in bytes but caches in KiB.
+
+    ``userq_ip_mask``: IPs that have user queues.
+    """
     pci, chip, top, memory, caches = (
         identity.pci,
         identity.chip,
@@ -85,6 +88,7 @@ def amdgpu_dev_info(identity: GpuIdentity, variant: Variant) -> bytes:
         gl2c_cache_size=caches.gl2c,
         mall_size=caches.mall,
         enabled_rb_pipes_mask_hi=top.rb_mask >> 32,
+        userq_ip_mask=userq_ip_mask,
     )
 
 

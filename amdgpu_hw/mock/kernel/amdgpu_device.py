@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from amdgpu_hw.mock.gpu.page_table import PageTable, VmFault
     from amdgpu_hw.mock.gpus.identity import GpuIdentity
     from amdgpu_hw.mock.kernel.amdgpu_ctx import AmdgpuCtx
+    from amdgpu_hw.mock.kernel.amdgpu_userq import AmdgpuUsermodeQueue
     from amdgpu_hw.mock.kernel.amdgpu_vm_types import AmdgpuVm
     from amdgpu_hw.mock.kernel.drm_drv import DrmDevice
     from amdgpu_hw.mock.kernel.kernel import Kernel
@@ -101,6 +102,12 @@ class AmdgpuDevice:
         self.vm_pte_scheds: list[DrmGpuScheduler] = []
         self._init_rings()
         self._ring_of = {ring.hw: ring for ring in self.rings}
+        self.user_queue = -1
+        """Module parameter of that name."""
+        self.userq_ip_mask = 0
+        """IPs that have user queues (`userq_funcs`); none unless the driver is told so."""
+        self.userqs: dict[AmdgpuUsermodeQueue, None] = {}
+        """The user queues of all files."""
         self._ring_of_sched = {ring.sched: ring for ring in self.rings}
         self.gpu.on_fault = self._vm_fault
         self.gpu.on_stale = partial(kasan_report, self)
@@ -129,6 +136,17 @@ class AmdgpuDevice:
         self.debug_disable_gpu_ring_reset = bool(debug_mask & 0x40)
         self.debug_enable_ce_cs = bool(debug_mask & 0x400)
         """IBs for the constant engine are let through."""
+
+    def init_user_queues(self, user_queue: int) -> None:
+        """Take the module parameter user_queue; by default (-1) no GPU has them."""
+        on = user_queue == 1 and self.identity.gc_version >= (11,) and self.variant.has_userq_ioctls
+        self.userq_ip_mask = 1 << drm.AMDGPU_HW_IP_COMPUTE if on else 0
+        self.dev_info = amdgpu_dev_info(self.identity, self.variant, self.userq_ip_mask)
+
+    def cancel_user_queues(self) -> None:
+        """The whole GPU is going to be reset, or is gone (amdgpu_userq_pre_reset)."""
+        for queue in list(self.userqs):
+            queue.reset()
 
     def info(self, text: str) -> None:
         """`dev_info`."""
@@ -219,12 +237,16 @@ class AmdgpuDevice:
         return self.vms.get(id(page_table))
 
     def _vm_fault(self, fault: VmFault) -> None:
-        amdgpu_gmc_process_fault(self, self._ring_of[fault.ring], fault)
+        # What a user queue does is told as if by the compute ring whose pipe it may share.
+        ring = self._ring_of.get(fault.ring) or self.ring_of_sched(self.scheds[drm.AMDGPU_HW_IP_COMPUTE, 0])
+        amdgpu_gmc_process_fault(self, ring, fault)
 
     def _illegal_packet(self, hw: Ring, text: str) -> None:
         """Treat the job at once as hung (gfx_v*_priv_reg_irq, drm_sched_fault)."""
         self.err(f"Illegal opcode in command stream ({hw.name}: {text})")
-        self._ring_of[hw].sched.fault()
+        ring = self._ring_of.get(hw)
+        if ring is not None:  # of a user queue that hangs the driver hears when its fences are late
+            ring.sched.fault()
 
     def gpu_clock_counter(self) -> int:
         """Read the GPU's free-running counter (amdgpu_gfx_get_gpu_clock_counter)."""

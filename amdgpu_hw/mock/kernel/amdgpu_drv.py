@@ -18,6 +18,7 @@ from amdgpu_hw.mock.kernel.amdgpu_gem_userptr import amdgpu_gem_userptr_ioctl
 from amdgpu_hw.mock.kernel.amdgpu_ids import amdgpu_vm_ioctl
 from amdgpu_hw.mock.kernel.amdgpu_sched import amdgpu_sched_ioctl
 from amdgpu_hw.mock.kernel.amdgpu_userq import amdgpu_userq_ioctl
+from amdgpu_hw.mock.kernel.amdgpu_userq_fence import amdgpu_userq_signal_ioctl, amdgpu_userq_wait_ioctl
 from amdgpu_hw.mock.kernel.drm_drv import (
     DRM_AUTH,
     DRM_MASTER,
@@ -63,10 +64,10 @@ _IOCTLS: tuple[tuple[Ioctl, DrmIoctlFunc, int], ...] = (
     (uapi.IOCTL_AMDGPU_GEM_OP, amdgpu_gem.amdgpu_gem_op_ioctl, _CLIENT),
     (uapi.IOCTL_AMDGPU_GEM_USERPTR, amdgpu_gem_userptr_ioctl, _CLIENT),
 )
-_USERQ_IOCTLS: tuple[Ioctl, ...] = (
-    uapi.IOCTL_AMDGPU_USERQ,
-    uapi.IOCTL_AMDGPU_USERQ_SIGNAL,
-    uapi.IOCTL_AMDGPU_USERQ_WAIT,
+_USERQ_IOCTLS: tuple[tuple[Ioctl, DrmIoctlFunc], ...] = (
+    (uapi.IOCTL_AMDGPU_USERQ, amdgpu_userq_ioctl),
+    (uapi.IOCTL_AMDGPU_USERQ_SIGNAL, amdgpu_userq_signal_ioctl),
+    (uapi.IOCTL_AMDGPU_USERQ_WAIT, amdgpu_userq_wait_ioctl),
 )
 
 
@@ -74,7 +75,7 @@ def amdgpu_ioctls_kms(variant: Variant) -> dict[int, DrmIoctlDesc]:
     """Return the ioctl table of a kernel variant."""
     entries = [DrmIoctlDesc(ioctl, flags, func) for ioctl, func, flags in _IOCTLS]
     if variant.has_userq_ioctls:
-        entries += [DrmIoctlDesc(ioctl, _CLIENT, amdgpu_userq_ioctl) for ioctl in _USERQ_IOCTLS]
+        entries += [DrmIoctlDesc(ioctl, _CLIENT, func) for ioctl, func in _USERQ_IOCTLS]
     if variant.has_list_handles:
         entries.append(
             DrmIoctlDesc(uapi.IOCTL_AMDGPU_GEM_LIST_HANDLES, _CLIENT, amdgpu_gem.amdgpu_gem_list_handles_ioctl)
@@ -134,5 +135,6 @@ def remove(adev: AmdgpuDevice) -> None:
     for ring in adev.rings:
         # Nobody can wait for hardware that is gone (amdgpu_fence_driver_hw_fini).
         amdgpu_fence_driver_force_completion(ring)
+    adev.cancel_user_queues()
     adev.kernel.sysfs.uevent(adev.syspath, KOBJ_REMOVE, {})
     adev.kernel.sysfs.remove_device(adev.syspath)

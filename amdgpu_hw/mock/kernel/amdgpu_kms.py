@@ -12,6 +12,7 @@ from amdgpu_hw.mock.kernel.amdgpu_ctx import AmdgpuCtxMgr, amdgpu_ctx_mgr_entity
 from amdgpu_hw.mock.kernel.amdgpu_device import AmdgpuDevice, drm_to_adev
 from amdgpu_hw.mock.kernel.amdgpu_ids import AMDGPU_GFXHUB, amdgpu_vmid_free_reserved
 from amdgpu_hw.mock.kernel.amdgpu_kms_info import INFO_QUERIES
+from amdgpu_hw.mock.kernel.amdgpu_userq import AmdgpuUsermodeQueue, amdgpu_userq_mgr_fini
 from amdgpu_hw.mock.kernel.dma_resv import DMA_RESV_USAGE_BOOKKEEP
 from amdgpu_hw.mock.kernel.errno_ import KernelError
 from amdgpu_hw.mock.kernel.idr import Idr
@@ -45,7 +46,7 @@ class AmdgpuFpriv:
     every VM, in the part of the address space that user space cannot use; neither is in the model.
     """
 
-    __slots__ = ("adev", "bo_list_handles", "csa_va", "ctx_mgr", "prt_va", "vm")
+    __slots__ = ("adev", "bo_list_handles", "csa_va", "ctx_mgr", "prt_va", "userqs", "vm")
 
     def __init__(self, adev: AmdgpuDevice, vm: AmdgpuVm, prt_va: AmdgpuBoVa) -> None:
         self.adev = adev
@@ -54,6 +55,7 @@ class AmdgpuFpriv:
         self.csa_va: AmdgpuBoVa | None = None
         self.ctx_mgr = AmdgpuCtxMgr(adev, self)
         self.bo_list_handles: Idr[AmdgpuBoList] = Idr()
+        self.userqs: Idr[AmdgpuUsermodeQueue] = Idr()
 
 
 def amdgpu_driver_open_kms(dev: DrmDevice, filp: DrmFile) -> None:
@@ -68,6 +70,7 @@ def amdgpu_driver_postclose_kms(dev: DrmDevice, filp: DrmFile) -> Blocking[None]
     """Take everything away from a file that is gone: contexts, address space, BO lists."""
     fpriv: AmdgpuFpriv = filp.driver_priv
     adev, vm = fpriv.adev, fpriv.vm
+    yield from amdgpu_userq_mgr_fini(fpriv)
     yield from vm.root_resv.lock(interruptible=False)
     try:
         ctx = amdgpu_vm.AmdgpuVmUpdateCtx(adev, vm)

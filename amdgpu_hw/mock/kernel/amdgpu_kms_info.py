@@ -39,6 +39,9 @@ _IB_ALIGNMENT = {
     drm.AMDGPU_HW_IP_DMA: (256, 4),
 }
 
+_USERQ_SLOTS = 8
+"""Hardware queues of compute that are left to the scheduler firmware."""
+
 FIRMWARE = {
     info.AMDGPU_INFO_FW_VCE: "vce",
     info.AMDGPU_INFO_FW_UVD: "uvd",
@@ -98,6 +101,7 @@ def _hw_ip_info(adev: AmdgpuDevice, fpriv: AmdgpuFpriv, ip: int, instance: int, 
         ib_size_alignment=size_alignment,
         available_rings=(1 << min(amdgpu_ctx_num_entities[ip], rings)) - 1,
         ip_discovery_version=block.discovery_version,
+        userq_num_slots=_USERQ_SLOTS if adev.userq_ip_mask >> ip & 1 else 0,
     )
     return reply[:size]
 

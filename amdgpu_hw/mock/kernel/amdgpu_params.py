@@ -21,7 +21,7 @@ _MSEC = 1_000_000
 
 
 class UnknownParameter(HarnessError):
-    """There is no module parameter of that name; the message names those that there are."""
+    """There is no module parameter of that name, or it cannot have that value; the message says what there is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +52,19 @@ def _set_vm_update_mode(adev: AmdgpuDevice, value: int) -> None:
     adev.ddev.sleeps_anywhere |= adev.vm_manager.use_cpu_for_gfx
 
 
+def _set_user_queue(adev: AmdgpuDevice, value: int) -> None:
+    """1 offers compute queues from GFX11 on. Kernel queues stay: 2, which takes them away, is not modelled."""
+    if value not in (-1, 0, 1):
+        raise UnknownParameter(f"user_queue can be -1, 0 or 1 here, not {value}")
+    adev.user_queue = value
+    adev.init_user_queues(value)
+
+
 AMDGPU_PARAMETERS = {
     "lockup_timeout": ModuleParameter(_set_lockup_timeout),
     "gpu_recovery": ModuleParameter(_set_gpu_recovery),
     "debug_mask": ModuleParameter(_set_debug_mask, lambda adev: adev.debug_mask),
+    "user_queue": ModuleParameter(_set_user_queue, lambda adev: adev.user_queue),
     "vm_update_mode": ModuleParameter(_set_vm_update_mode, lambda adev: adev.vm_manager.vm_update_mode),
 }
 

@@ -233,6 +233,7 @@ def amdgpu_device_gpu_recover(adev: AmdgpuDevice, job: AmdgpuJob | None, source:
     # amdgpu_device_pre_asic_reset
     for ring in adev.rings:
         amdgpu_fence_driver_force_completion(ring)
+    adev.cancel_user_queues()
     if job is not None and job.vm is not None:
         job.sched.increase_karma(job)
     vm = job.vm if job is not None else None

@@ -1,20 +1,217 @@
 # SPDX-License-Identifier: MIT
-"""User queues, switched off: every ioctl of theirs says so (amdgpu_userq.c, amdgpu_userq_fence.c)."""
+"""User queues: amdgpu_userq.c and mes_userqueue.c. On where the driver is told so (user_queue=1), from GFX11 on.
+
+Only compute queues are modelled: graphics and copy queues are not offered. Neither are eviction fences, which nothing
+in the model would wait for: a queue stays on the hardware as long as it lives.
+"""
 
 from __future__ import annotations
 
+import errno
 from typing import TYPE_CHECKING
 
+from amdgpu_hw.mock.gpu.user_queue import UserQueue
+from amdgpu_hw.mock.kernel.amdgpu_object import PAGE_SIZE, AmdgpuBo
+from amdgpu_hw.mock.kernel.amdgpu_userq_fence import AmdgpuUserqFence, AmdgpuUserqFenceDriver
+from amdgpu_hw.mock.kernel.amdgpu_vm_mapping import amdgpu_vm_bo_lookup_mapping
+from amdgpu_hw.mock.kernel.amdgpu_vm_types import AMDGPU_GPU_PAGE_SHIFT, AMDGPU_GPU_PAGE_SIZE, AmdgpuVm
+from amdgpu_hw.mock.kernel.dma_fence import dma_fence_wait
 from amdgpu_hw.mock.kernel.errno_ import ENOTSUPP, KernelError
+from amdgpu_hw.mock.kernel.kernel import capable
+from amdgpu_hw.mock.kernel.wait import Blocking, TimerHandle
+from amdgpu_hw.uapi import amdgpu_drm as drm
 
 if TYPE_CHECKING:
+    from amdgpu_hw.mock.kernel.amdgpu_device import AmdgpuDevice
+    from amdgpu_hw.mock.kernel.amdgpu_kms import AmdgpuFpriv
     from amdgpu_hw.mock.kernel.drm_drv import DrmDevice
     from amdgpu_hw.mock.kernel.drm_file import DrmFile
     from amdgpu_hw.mock.kernel.file import Caller
 
-__all__ = ("amdgpu_userq_ioctl",)
+__all__ = ("AmdgpuUsermodeQueue", "amdgpu_userq_ioctl", "amdgpu_userq_mgr_fini")
+
+_FLAGS = drm.AMDGPU_USERQ_CREATE_FLAGS_QUEUE_PRIORITY_MASK | drm.AMDGPU_USERQ_CREATE_FLAGS_QUEUE_SECURE
+_IPS = (drm.AMDGPU_HW_IP_GFX, drm.AMDGPU_HW_IP_COMPUTE, drm.AMDGPU_HW_IP_DMA)
+_DOORBELL_SIZE = 8
+_AMDGPU_GMC_HOLE_MASK = 0x0000_FFFF_FFFF_FFFF
+_AMDGPU_BO_INVALID_OFFSET = (1 << 64) - 1
 
 
-def amdgpu_userq_ioctl(dev: DrmDevice, data: bytearray, filp: DrmFile, caller: Caller) -> int:
-    """DRM_IOCTL_AMDGPU_USERQ, _SIGNAL and _WAIT on a device without user queues: ENOTSUPP (amdgpu_userq_enabled)."""
-    raise KernelError(ENOTSUPP, "Usermode queues are not supported on this device")
+class AmdgpuUsermodeQueue:
+    """`struct amdgpu_usermode_queue`."""
+
+    def __init__(self, vm: AmdgpuVm, args: dict[str, int], doorbell: AmdgpuBo, comm: str) -> None:
+        adev = self.adev = vm.adev
+        self.fence_drv = AmdgpuUserqFenceDriver(comm)
+        self._doorbell = doorbell
+        doorbell.get()
+        self._doorbell_at = args["doorbell_offset"] * _DOORBELL_SIZE
+        self._wptr, self._wptr_at = _memory_at(vm, args["wptr_va"])
+        self._rptr, self._rptr_at = _memory_at(vm, args["rptr_va"])
+        self._hang_detect: TimerHandle | None = None
+        self._hw = UserQueue(
+            adev.gpu,
+            len(adev.userqs),
+            args["queue_va"] & _AMDGPU_GMC_HOLE_MASK,
+            args["queue_size"] // 4,
+            vm.page_table,
+            adev.identity.vm.first_kfd_vmid,
+            lambda: _read_u64(self._doorbell, self._doorbell_at),
+            lambda rptr: _write_u64(self._rptr, self._rptr_at, rptr),
+            self._fence_irq,
+        )
+        adev.userqs[self] = None
+
+    def new_fence(self) -> AmdgpuUserqFence:
+        """Return the fence of what is in the ring, as the write pointer in memory says; from now on it may not hang."""
+        fence = self.fence_drv.new_fence(_read_u64(self._wptr, self._wptr_at))
+        self._watch()
+        return fence
+
+    def destroy(self) -> Blocking[None]:
+        """Wait, uninterruptibly, for its fences, and take it off the hardware (amdgpu_userq_destroy)."""
+        for fence in list(self.fence_drv.fences):
+            yield from dma_fence_wait(fence, interruptible=False)
+        self._stop()
+
+    def _fence_irq(self, rptr: int) -> None:
+        self.fence_drv.process(rptr)
+        self._watch()
+
+    def _watch(self) -> None:
+        """Have hang detection count anew while anything is pending (amdgpu_userq_start_hang_detect_work)."""
+        if self._hang_detect is not None:
+            self._hang_detect.cancel()
+            self._hang_detect = None
+        timeout = self.adev.scheds[drm.AMDGPU_HW_IP_COMPUTE, 0].timeout
+        if self.fence_drv.fences and timeout is not None:
+            kernel = self.adev.kernel
+            self._hang_detect = kernel.timers.call_at(kernel.now() + timeout, self._hung)
+
+    def reset(self) -> None:
+        """Take it off the hardware, where it never comes back to, and cancel its fences."""
+        self._hw.close()
+        self.fence_drv.force_completion()
+        self._watch()
+
+    def _hung(self) -> None:
+        self.adev.err(f"user queue {self._hw.ring.name} hangs: resetting it")
+        self.reset()
+
+    def _stop(self) -> None:
+        self._watch()
+        self._hw.close()
+        del self.adev.userqs[self]
+        for bo in (self._doorbell, self._wptr, self._rptr):
+            bo.put()
+
+
+def amdgpu_userq_ioctl(dev: DrmDevice, data: bytearray, filp: DrmFile, caller: Caller) -> int | Blocking[int]:
+    """DRM_IOCTL_AMDGPU_USERQ: make or free a queue; ENOTSUPP on a device without (amdgpu_userq_enabled)."""
+    fpriv: AmdgpuFpriv = filp.driver_priv
+    adev = fpriv.adev
+    if not adev.userq_ip_mask:
+        raise KernelError(ENOTSUPP, "Usermode queues are not supported on this device")
+    args = drm.USERQ_IN.as_dict(data)
+    _validate(args)
+    if args["op"] == drm.AMDGPU_USERQ_OP_FREE:
+        queue = fpriv.userqs.remove(args["queue_id"])
+        if queue is None:
+            raise KernelError(errno.ENOENT, f"queue {args['queue_id']}")
+        return _free(queue)
+    queue_id = fpriv.userqs.alloc(_create(adev, filp, args, caller))
+    drm.USERQ_OUT.pack_into(data, 0, queue_id, 0)
+    return 0
+
+
+def _free(queue: AmdgpuUsermodeQueue) -> Blocking[int]:
+    yield from queue.destroy()
+    return 0
+
+
+def amdgpu_userq_mgr_fini(fpriv: AmdgpuFpriv) -> Blocking[None]:
+    """Destroy the queues of a file that is gone; one that never ends is found to hang."""
+    for queue_id, queue in fpriv.userqs.items():
+        fpriv.userqs.remove(queue_id)
+        yield from queue.destroy()
+
+
+def _validate(args: dict[str, int]) -> None:
+    """Check what needs no lookup (amdgpu_userq_input_args_validate): EINVAL."""
+    if args["op"] == drm.AMDGPU_USERQ_OP_FREE:
+        others = [name for name, value in args.items() if value and name not in ("op", "queue_id")]
+        if others:
+            raise KernelError(errno.EINVAL, f"{', '.join(others)} of a queue to be freed")
+        return
+    if args["op"] != drm.AMDGPU_USERQ_OP_CREATE:
+        raise KernelError(errno.EINVAL, f"operation {args['op']}")
+    size = args["queue_size"]
+    if (
+        args["flags"] & ~_FLAGS
+        or args["ip_type"] not in _IPS
+        or args["queue_va"] in (0, _AMDGPU_BO_INVALID_OFFSET)
+        or size < AMDGPU_GPU_PAGE_SIZE
+        or size & size - 1
+        or not args["wptr_va"]
+        or not args["rptr_va"]
+    ):
+        raise KernelError(errno.EINVAL, "flags, IP, ring or pointers of a queue")
+
+
+def _create(adev: AmdgpuDevice, filp: DrmFile, args: dict[str, int], caller: Caller) -> AmdgpuUsermodeQueue:
+    """Make a queue (amdgpu_userq_create, mes_userq_mqd_create); the order of checks is theirs.
+
+    The kernel locks the page directory while it looks mappings up; nothing sleeps here meanwhile, so it need not.
+    """
+    vm: AmdgpuVm = filp.driver_priv.vm
+    if args["flags"] & drm.AMDGPU_USERQ_CREATE_FLAGS_QUEUE_PRIORITY_MASK >= (
+        drm.AMDGPU_USERQ_CREATE_FLAGS_QUEUE_PRIORITY_HIGH
+    ) and not (capable(caller) or filp.is_master):
+        raise KernelError(errno.EACCES, "priority")
+    if not adev.userq_ip_mask >> args["ip_type"] & 1:
+        raise KernelError(errno.EINVAL, f"no user queues of IP {args['ip_type']}")
+    for name, size in (("queue_va", args["queue_size"]), ("rptr_va", PAGE_SIZE), ("wptr_va", PAGE_SIZE)):
+        _validate_va(vm, args[name], size, name)
+    doorbell = filp.object_idr.find(args["doorbell_handle"])
+    if not isinstance(doorbell, AmdgpuBo) or doorbell.domain != drm.AMDGPU_GEM_DOMAIN_DOORBELL:
+        raise KernelError(errno.EINVAL, f"no doorbell BO {args['doorbell_handle']}")
+    if (args["doorbell_offset"] + 1) * _DOORBELL_SIZE > doorbell.size:
+        raise KernelError(errno.EINVAL, f"doorbell {args['doorbell_offset']} is beyond the BO")
+    if args["mqd_size"] != drm.USERQ_MQD_COMPUTE_GFX11.size:
+        raise KernelError(errno.EINVAL, f"MQD of {args['mqd_size']} bytes")
+    (eop_va,) = drm.USERQ_MQD_COMPUTE_GFX11.unpack_from(caller.copy_from_user(args["mqd"], args["mqd_size"]))
+    _validate_va(vm, eop_va, PAGE_SIZE, "eop_va")
+    wptr = amdgpu_vm_bo_lookup_mapping(vm, (args["wptr_va"] & _AMDGPU_GMC_HOLE_MASK) >> AMDGPU_GPU_PAGE_SHIFT)
+    assert wptr is not None, "it was validated"
+    if wptr.bo_va is None or wptr.bo_va.bo is None or wptr.bo_va.bo.size > PAGE_SIZE:
+        raise KernelError(errno.EINVAL, "the BO of the write pointer has more than one page")
+    return AmdgpuUsermodeQueue(vm, args, doorbell, filp.comm)
+
+
+def _validate_va(vm: AmdgpuVm, va: int, size: int, name: str) -> None:
+    """Check that one mapping covers a range (amdgpu_userq_input_va_validate): EINVAL."""
+    first = (va & _AMDGPU_GMC_HOLE_MASK) >> AMDGPU_GPU_PAGE_SHIFT
+    mapping = amdgpu_vm_bo_lookup_mapping(vm, first)
+    if mapping is None or mapping.last - first + 1 < size >> AMDGPU_GPU_PAGE_SHIFT:
+        raise KernelError(errno.EINVAL, f"{name} {va:#x} is not mapped")
+
+
+def _memory_at(vm: AmdgpuVm, va: int) -> tuple[AmdgpuBo, int]:
+    """Return the BO that is mapped at an address, with a reference, and the offset in it (bytes); EINVAL for PRT."""
+    va &= _AMDGPU_GMC_HOLE_MASK
+    mapping = amdgpu_vm_bo_lookup_mapping(vm, va >> AMDGPU_GPU_PAGE_SHIFT)
+    bo = None if mapping is None or mapping.bo_va is None else mapping.bo_va.bo
+    if mapping is None or bo is None:
+        raise KernelError(errno.EINVAL, f"no memory at {va:#x}")
+    bo.get()
+    return bo, va - (mapping.start << AMDGPU_GPU_PAGE_SHIFT) + mapping.offset
+
+
+def _read_u64(bo: AmdgpuBo, offset: int) -> int:
+    start = bo.host + offset
+    return int.from_bytes(bo.adev.gpu.memory.host.map[start : start + 8], "little")
+
+
+def _write_u64(bo: AmdgpuBo, offset: int, value: int) -> None:
+    start = bo.host + offset
+    bo.adev.gpu.memory.host.map[start : start + 8] = value.to_bytes(8, "little")

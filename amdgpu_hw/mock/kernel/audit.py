@@ -33,6 +33,7 @@ def audit(kernel: Kernel) -> dict[str, int]:
             "mmap offsets": 0,
             "contexts": 0,
             "BO lists": 0,
+            "user queues": 0,
             "address spaces": 0,
             "mappings": 0,
             "reserved VMIDs": 0,
@@ -71,6 +72,7 @@ def _audit_amdgpu(dev: DrmDevice, adev: AmdgpuDevice) -> dict[str, int]:
     return {
         "contexts": sum(len(fpriv.ctx_mgr.contexts) for fpriv in fprivs),
         "BO lists": sum(len(fpriv.bo_list_handles) for fpriv in fprivs),
+        "user queues": len(adev.userqs),
         "address spaces": len(adev.vms),
         "mappings": sum(len(vm.va) for vm in adev.vms.values()),
         "reserved VMIDs": sum(len(manager.reserved) for manager in adev.id_mgr.values()),

@@ -38,6 +38,23 @@ def run(rig: Rig, dwords: list[int], engine: Engine = GFX) -> None:
     assert done == [0], f"the job did not finish: {rig.illegal}"
 
 
+def test_a_protected_fence_is_for_rings_of_user_queues_alone(rig: Rig) -> None:
+    """It tells the queue's driver how far it is; in a job of the kernel's, or in an IB, it is an illegal opcode."""
+    pm4 = rig.pm4(COMPUTE)
+    ib = rig.ib([*pm4.nop(), *pm4.protected_fence_signal(), *pm4.nop()])
+    told: list[int] = []
+    rig.ring(COMPUTE).submit(IbWork([ib], rig.table, 1, told.append, on_protected_fence=told.append))
+    rig.run()
+    assert told == [ib.va + 12, 0]
+    caller = rig.ib(pm4.indirect_buffer(ib.va, ib.size_dw))
+    for index, (job, listens) in enumerate(((ib, False), (caller, True)), start=1):
+        ring = rig.ring(COMPUTE, index)
+        ring.submit(IbWork([job], rig.table, 1, told.append, on_protected_fence=told.append if listens else None))
+        rig.run()
+        assert ring.state is RingState.HUNG
+    assert told == [ib.va + 12, 0]
+
+
 @ON_BOTH
 def test_write_data(rig: Rig, name: str, engine: Engine) -> None:
     """Dwords are written in order; with one_address only the last stays."""

@@ -347,6 +347,21 @@ TEMPLATES: tuple[Template, ...] = (
     ),
     Template(drm.IOCTL_AMDGPU_SCHED, CARD, {"op": 1, "fd": Fd(RENDER)}),
     Template(drm.IOCTL_AMDGPU_USERQ, RENDER, {"op": 1}),
+    Template(
+        drm.IOCTL_AMDGPU_USERQ,
+        RENDER,
+        {
+            "op": 1,
+            "ip_type": 1,
+            **dict.fromkeys(("queue_va", "rptr_va", "wptr_va"), va_of(0)),
+            "queue_size": PAGE,
+            "doorbell_handle": 2,
+            "mqd": Array(bytes(8)),
+            "mqd_size": 8,
+        },
+    ),
+    Template(drm.IOCTL_AMDGPU_USERQ, RENDER, {"op": 2, "queue_id": 1}),
+    Template(drm.IOCTL_AMDGPU_USERQ_SIGNAL, RENDER, {"queue_id": 1}),
     Template(drm.IOCTL_AMDGPU_GEM_LIST_HANDLES, RENDER, {"entries": Array(bytes(400)), "num_entries": 9}),
     Template(
         drm.IOCTL_AMDGPU_CS,

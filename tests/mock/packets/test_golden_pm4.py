@@ -32,6 +32,16 @@ Vector = tuple[
 
 VECTORS: list[Vector] = [
     (
+        # Not in PACKETS.md: libdrm's userq_tests.c and IGT's amd_user_queue.c have it.
+        "pm4.protected_fence_signal",
+        "C000D000 00000000",
+        lambda pm4: pm4.protected_fence_signal(),
+        "PROTECTED_FENCE_SIGNAL",
+        {},
+        (NAVI3, NAVI4),
+        BOTH,
+    ),
+    (
         "pm4.write_data.1",
         "C0033700 00100500 12345000 00000008 DEADBEEF",
         lambda pm4: pm4.write_data(A, [0xDEADBEEF]),
