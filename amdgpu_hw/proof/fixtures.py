@@ -16,7 +16,9 @@ from typing import Protocol, TypeVar
 
 import pytest
 
+from amdgpu_hw.errors import DrmError, FeatureMissing
 from amdgpu_hw.gate import shut_gates
+from amdgpu_hw.gate.user_queue import UserQueueGate
 from amdgpu_hw.gpu import Gpu
 from amdgpu_hw.health import HealthWatch
 from amdgpu_hw.memory import Buffer
@@ -29,12 +31,14 @@ from amdgpu_hw.proof.traced import submit_watched
 from amdgpu_hw.proof.units import duration, ms
 from amdgpu_hw.submit import Ib, Queue
 from amdgpu_hw.trace import TraceInstance
+from amdgpu_hw.user_queue import UserQueue
 
 __all__ = (
     "Amount",
     "ShutFence",
     "ShutGate",
     "ShutGateElsewhere",
+    "ShutUserQueue",
     "amount",
     "drain",
     "gpu",
@@ -44,6 +48,7 @@ __all__ = (
     "shut_fence",
     "shut_gate",
     "shut_gate_elsewhere",
+    "shut_user_queue",
     "trace",
 )
 
@@ -86,6 +91,13 @@ class ShutFence(Protocol):
 
     def __call__(self) -> AbstractContextManager[HeldFence]:
         """A fence that stays unsignalled inside the ``with`` block."""
+
+
+class ShutUserQueue(Protocol):
+    """What the fixture `shut_user_queue` is."""
+
+    def __call__(self, written: Buffer) -> AbstractContextManager[HeldFence]:
+        """A fence of a user queue on a buffer, which stays unsignalled inside the ``with`` block."""
 
 
 @pytest.fixture
@@ -218,6 +230,27 @@ def shut_fence(gpu: Gpu, record: Record, _run: Run) -> Iterator[Callable[[], Abs
             gate.open()
 
     with gates:
+        yield shut
+
+
+@pytest.fixture
+def shut_user_queue(gpu: Gpu, record: Record) -> Iterator[ShutUserQueue]:
+    """Holds the fence of a user queue unsignalled; not testable where no queue can be had."""
+    try:
+        queue = UserQueue(gpu)
+    except (FeatureMissing, DrmError) as error:
+        raise NotTestable(f"needs a user queue: {error}", missing="user_queues") from None
+
+    @contextmanager
+    def shut(written: Buffer) -> Iterator[HeldFence]:
+        _idle_first(gpu)
+        with UserQueueGate(queue, [written], "the user queue") as gate:
+            record.held_by(gate.name)
+            fence = HeldFence(gate.fence(gpu), gate, "the user queue's fence")
+            require_pending(fence)
+            yield fence
+
+    with queue:
         yield shut
 
 

@@ -55,17 +55,18 @@ class HeldJob:
 
 
 class HeldFence:
-    """A fence that nothing signals before its gate opens: F of the behaviour table, an input fence of GEM_VA."""
+    """A fence that nothing signals before its gate opens: F of the behaviour table, mostly an input fence of GEM_VA."""
 
-    def __init__(self, syncobj: Syncobj, gate: Gate) -> None:
+    def __init__(self, syncobj: Syncobj, gate: Gate, words: str = "the input fence") -> None:
         self.syncobj = syncobj
         self.watch: JobWatch | None = None
         self.gate = gate
+        self._words = words
 
     @property
     def words(self) -> str:
         """Its name in messages."""
-        return "the input fence"
+        return self._words
 
     def is_pending(self) -> bool:
         """Whether it is unsignalled."""

@@ -9,12 +9,11 @@ from amdgpu_hw.module_parameters import module_parameter
 from amdgpu_hw.packets import Engine
 from amdgpu_hw.proof.access import GpuView
 from amdgpu_hw.proof.behaviour import behaviour
-from amdgpu_hw.proof.fixtures import ShutFence, ShutGate, drain
+from amdgpu_hw.proof.fixtures import ShutFence, ShutGate, ShutUserQueue, drain
 from amdgpu_hw.proof.must import Must
 from amdgpu_hw.proof.record import NotTestable
 from amdgpu_hw.proof.units import ms
 from amdgpu_hw.sync import BackgroundCall
-from amdgpu_hw.uapi import amdgpu_info as info
 
 TILE = 64 * KiB
 EXPLICIT = ("explicit_sync", "update_fence")
@@ -147,10 +146,22 @@ def require_debug_vm() -> None:
         raise NotTestable(f"needs debug_vm: amdgpu.debug_mask is {mask:#x}, without bit 0", missing="debug_vm")
 
 
-@behaviour("B48", "explicit unmaps wait for user queues, whose fences have no owner", needs=EXPLICIT)
-def test_explicit_unmap_waits_for_user_queues(gpu: Gpu) -> None:
-    """F12: amdgpu_sync takes a fence that no scheduler made for somebody else's, and always waits for those."""
-    reply = info.INFO_DEVICE.as_dict(gpu.query_info(info.AMDGPU_INFO_DEV_INFO, info.INFO_DEVICE.size))
-    if not reply["userq_ip_mask"]:
-        raise NotTestable("needs user queues: this kernel offers none (userq_ip_mask is 0)", missing="user_queues")
-    raise NotTestable("needs a user queue, of which these tests make none yet", missing="user_queues")
+@behaviour(
+    "B48",
+    "an explicit unmap waits for a user queue's fence on what it takes away",
+    control="B07",
+    needs=EXPLICIT,
+    rule="No scheduler is behind such a fence, so nobody owns it, and it is waited for in every mode (KERNEL.md 4.2).",
+    faults=True,
+)
+def test_explicit_unmap_waits_for_user_queues(
+    gpu: Gpu, shut_user_queue: ShutUserQueue, must: Must, always_valid: Buffer
+) -> None:
+    """F12: an address space that uses kernel queues and user queues side by side gains little from the flag."""
+    tile = gpu.reserve(TILE)
+    tile.map(always_valid)
+    with shut_user_queue(always_valid) as fence:
+        must.did("left the fence of a user queue on the BO, whose doorbell is not rung")
+        update = tile.unmap(always_valid, explicit_sync=True)
+        must.not_signal(update, while_pending=fence)
+    must.signal(update, after=fence)

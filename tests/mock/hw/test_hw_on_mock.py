@@ -36,7 +36,11 @@ NEEDS_THE_FLAG = {"B01", "B02", "B06", "B07", "B08", "B09", "B10", "B11", "B12",
 NEEDS_UPDATE_FENCES = {"B05", "B07c", "B08c", "B09c", "B12c", "B16", "B21", "B23", "B25", "B30", "T10", "O1", "O2"}
 
 # Why a row may not be testable: the words its reason has to begin with.
-OPTIONS = ("needs page tables that the CPU writes", "needs debug_vm", "needs user queues: this kernel offers none")
+OPTIONS = (
+    "needs page tables that the CPU writes",
+    "needs debug_vm",
+    "needs a user queue: this kernel offers no user queues",
+)
 """What a driver has to be loaded with."""
 NO_FLAG = (*OPTIONS, "needs explicit sync; GEM_VA with AMDGPU_VM_EXPLICIT_SYNC: EINVAL")
 NO_UPDATE_FENCES = (*NO_FLAG, "needs update fence; GEM_VA leaves", "needs input fence; GEM_VA ignores")

@@ -13,14 +13,15 @@ import pytest
 
 DEBUG_VM = "debug_mask=1"
 CPU_PAGE_TABLES = "vm_update_mode=3"
+USER_QUEUES = "user_queue=1"
 BROKEN_ON_THE_POSTED_SERIES = {"B33", "B34", "B40", "B41", "B42a", "P01"}
 """Of what can be tested where the CPU writes page tables."""
 
 
-def validate(kernel: str, parameter: str, directory: Path, *tests: str) -> dict[str, Any]:
+def validate(kernel: str, parameter: str, directory: Path, *tests: str, gpu: str = "navi31") -> dict[str, Any]:
     """Validate a machine whose driver has that parameter; the result file."""
     results = directory / "r.json"
-    machine = ["--mock", "navi31", "--kernel", kernel, "--parameter", parameter]
+    machine = ["--mock", gpu, "--kernel", kernel, "--parameter", parameter]
     command = [sys.executable, "-m", "amdgpu_hw", "validate", *machine, f"--results={results}", *tests]
     run = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert results.exists(), run.stdout + run.stderr
@@ -69,6 +70,25 @@ def test_before_the_series_input_fences_hold_up_nobody_else(kernel: str, reason:
     assert found["B42c"][0] == "holds"
     assert found["B42a"][0] == ("not testable" if reason else "holds")
     assert found["B42a"][1].startswith(reason)
+
+
+@pytest.mark.parametrize("gpu", ["navi31", "navi48"])
+@pytest.mark.parametrize("kernel", ["series-v1", "series-fixed"])
+def test_explicit_unmaps_wait_for_user_queues(gpu: str, kernel: str, tmp_path: Path) -> None:
+    """F12, on the posted series and on the mended one."""
+    content = validate(kernel, USER_QUEUES, tmp_path, "-k", "B48", gpu=gpu)
+    (case,) = (case for case in content["cases"] if case["row"] == "B48")
+    assert case["outcome"] == "holds", case
+    assert case["gates"] == ["user queue"]
+
+
+def test_a_gpu_without_user_queues_says_so(tmp_path: Path) -> None:
+    """They begin with GFX11."""
+    content = validate("series-fixed", USER_QUEUES, tmp_path, "-k", "B48", gpu="mi300x")
+    (case,) = (case for case in content["cases"] if case["row"] == "B48")
+    assert case["reason"] == (
+        "needs a user queue: this kernel offers no user queues for compute (userq_ip_mask is 0x0)"
+    )
 
 
 def test_rows_about_an_option_say_what_they_need(tmp_path: Path) -> None:
