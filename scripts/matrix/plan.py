@@ -127,7 +127,8 @@ class Plan:
     """The runs, those without a bug first, and the ``slow`` ones, which wait for most of their time.
 
     ``rows`` are the only ones to run, if not all. With a bug planted the rows that name it are run as always, and of
-    the others one case of each test, without `EXHAUSTIVE_ROWS`; with ``everything`` all of them.
+    the others one case of each test, without `EXHAUSTIVE_ROWS`; with ``everything`` all of them. So it is without a
+    bug where one asks for module parameters.
     """
 
     bugs: tuple[PlantedBug, ...]
@@ -143,13 +144,16 @@ class Plan:
 
     def selection(self, run: Run) -> Selection:
         """Which rows a run is to run."""
-        if not run.bug:
-            return Selection(self.rows)
         named = self._named(run)
+        without = () if self.everything else tuple(row for row in EXHAUSTIVE_ROWS if row not in named)
+        if not run.bug:
+            # With an option no kernel has to show more than what bugs with that option are held against.
+            few = bool(run.parameters) and not self.everything
+            return Selection(self.rows, first=named if few else (), without=without if few else (), one_case=few)
         return Selection(
             self.rows,
             first=named,
-            without=() if self.everything else tuple(row for row in EXHAUSTIVE_ROWS if row not in named),
+            without=without,
             # Where rows are broken without the bug, each case counts: one may be broken by the bug alone.
             until_broken=run.kernel in RIGHT_KERNELS,
             one_case=not self.everything,
@@ -158,11 +162,13 @@ class Plan:
 
     def second_look(self, result: RunResult) -> Selection | None:
         """Which rows to run once more: those that name a bug, if none of them has caught it."""
-        named = self._named(result.run)
+        named = self._named(result.run) if result.run.bug else ()
         return Selection(only=named) if named and not result.rows(BROKEN) & set(named) else None
 
     def _named(self, run: Run) -> tuple[str, ...]:
-        return next((bug.bug.caught_by for bug in self.bugs if bug.name == run.bug), ())
+        """The rows that name the bug of a run; without one those of all bugs that it is held against."""
+        held = (bug for bug in self.bugs if (bug.name == run.bug if run.bug else Run.of(bug).sound == run))
+        return tuple(dict.fromkeys(row for bug in held for row in bug.bug.caught_by))
 
 
 def choose_bugs(patterns: Sequence[str]) -> list[PlantedBug]:

@@ -153,6 +153,11 @@ def test_a_bug_that_needs_an_option_is_held_against_the_kernel_with_that_option(
     assert work.runs == (SOUND, wrong.sound, wrong)
     assert wrong.parameters == wrong.sound.parameters == (("debug_mask", 1),)
     assert str(wrong.sound) == "series-fixed debug_mask=1 on navi31"
+    sound, full = work.selection(wrong.sound), work.selection(SOUND)
+    assert (sound.first, sound.without, sound.one_case) == (("B43",), EXHAUSTIVE_ROWS, True)
+    assert (full.first, full.without, full.one_case) == ((), (), False)
+    everything = plan(bugs, [SOUND], quick=False, everything=True)
+    assert everything.selection(wrong.sound) == full
 
 
 def test_rows_of_a_kernel_with_findings_are_run_to_their_end() -> None:
