@@ -57,7 +57,7 @@ class Machine:
         if not self.is_mock:
             return f"real hardware, Linux {self.kernel} ({self.architecture})"
         planted = f" with a PLANTED BUG ({', '.join(self.mock_bugs)})" if self.mock_bugs else ""
-        given = "".join(f", amdgpu.{name}={value:#x}," for name, value in self.mock_parameters.items()).rstrip(",")
+        given = "".join(f", amdgpu.{name}={value:#x}" for name, value in self.mock_parameters.items())
         return (
             f"simulated {', '.join(self.mock_gpus)} on mock kernel {self.mock_kernel}{given}{planted}: "
             "a verdict on the harness, not on any kernel or GPU"

@@ -38,6 +38,15 @@ def test_a_planted_bug_is_never_left_out(monkeypatch: pytest.MonkeyPatch) -> Non
     assert machine.to_json()["mock_bugs"] == {"m05_flag_ignored": "Ignored."}
 
 
+def test_module_parameters_are_told_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same kernel behaves in another way with them."""
+    parameters = '{"vm_update_mode": 3, "debug_mask": 4}'
+    monkeypatch.setenv(ENVIRONMENT, f'{{"gpus": ["navi31"], "kernel": "base", "parameters": {parameters}}}')
+    machine = this_machine()
+    assert "on mock kernel base, amdgpu.vm_update_mode=0x3, amdgpu.debug_mask=0x4: a verdict" in machine.sentence
+    assert machine.to_json()["mock_parameters"] == {"vm_update_mode": 3, "debug_mask": 4}
+
+
 @pytest.mark.parametrize(("name", "value"), [(ENVIRONMENT, "nonsense"), (ENVIRONMENT, "[1]"), ("AMDGPU_HW_MOCK", "/x")])
 def test_a_mock_is_never_reported_as_a_real_gpu(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     """Not when the description is unreadable, nor when there is only the transport's own variable."""
