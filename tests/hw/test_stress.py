@@ -18,8 +18,9 @@ from amdgpu_hw.proof.units import ms
 from amdgpu_hw.sync import BackgroundCall
 
 TILE = 64 * KiB
-ROUNDS = 150
-"""Under one gate, which is shut for a fraction of a second then."""
+ROUNDS = 25
+"""Under one gate: on a kernel that ignores the flag so many times four jobs queue up behind it, which leaves the most
+part of the pool that all processes share (KERNEL.md E15)."""
 
 
 @behaviour(
@@ -61,7 +62,7 @@ def test_explicit_updates_beside_submissions(
     tile.map(always_valid)
     other.map(ordinary)
     ordinary.fill(0x600DDA7A)
-    good, batches, copies, wrong = ordinary.read(0, TILE), amount(1, 300), 0, 0
+    good, batches, copies, wrong = ordinary.read(0, TILE), amount(6, 2000), 0, 0
 
     def update() -> None:
         for _ in range(ROUNDS):
