@@ -55,4 +55,6 @@ def run_bugs(_options: argparse.Namespace, _rest: Sequence[str]) -> int:
 def _caught_by(planted: PlantedBug) -> str:
     bug = planted.bug
     rows = " ".join(bug.caught_by) or "nothing: no program can tell"
-    return rows if bug.kernel == DEFAULT_VARIANT else f"{rows} (on {bug.kernel})"
+    where = [] if bug.kernel == DEFAULT_VARIANT else [f"on {bug.kernel}"]
+    where += [f"with {name}={value}" for name, value in bug.parameters.items()]
+    return f"{rows} ({', '.join(where)})" if where else rows

@@ -204,11 +204,13 @@ def test_an_unknown_bug_is_one_sentence(command: tuple[str, ...]) -> None:
 
 
 def test_bugs_lists_what_can_be_planted(capsys: pytest.CaptureFixture[str]) -> None:
-    """Name, what is wrong, which rows have to notice."""
+    """Name, what is wrong, which rows have to notice, and on which kernel with which options."""
     assert cli.main(["bugs"]) == 0
-    (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("m05_flag_ignored")]
-    assert "The flag is accepted but ignored" in line
-    assert "B06" in line
+    lines = {line.partition(" ")[0]: line for line in capsys.readouterr().out.splitlines()}
+    assert "The flag is accepted but ignored" in lines["m05_flag_ignored"]
+    assert "B06" in lines["m05_flag_ignored"]
+    assert "(on base)" in lines["m07_minor_without_flag"]
+    assert "B43 (with debug_mask=1)" in lines["x43_debug_vm_reorders"]
 
 
 def test_rows_are_chosen_by_name(tmp_path: Path) -> None:
