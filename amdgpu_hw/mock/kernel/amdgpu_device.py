@@ -86,7 +86,6 @@ class AmdgpuDevice:
         self.fault_ratelimit = RateLimit()
         self.prt_warning = False
         """It was said once that PRT disables VM faults (gmc_v8_0_set_prt)."""
-        self.dev_info = amdgpu_dev_info(identity, kernel.variant)
         self.vbios = _vbios_image(identity)
         self._registers = {
             (register.offset + i, register.instance & 0xFFFF): value
@@ -102,10 +101,7 @@ class AmdgpuDevice:
         self.vm_pte_scheds: list[DrmGpuScheduler] = []
         self._init_rings()
         self._ring_of = {ring.hw: ring for ring in self.rings}
-        self.user_queue = -1
-        """Module parameter of that name."""
-        self.userq_ip_mask = 0
-        """IPs that have user queues (`userq_funcs`); none unless the driver is told so."""
+        self.init_user_queues(-1)
         self.userqs: dict[AmdgpuUsermodeQueue, None] = {}
         """The user queues of all files."""
         self._ring_of_sched = {ring.sched: ring for ring in self.rings}
@@ -139,8 +135,10 @@ class AmdgpuDevice:
 
     def init_user_queues(self, user_queue: int) -> None:
         """Take the module parameter user_queue; by default (-1) no GPU has them."""
+        self.user_queue = user_queue
         on = user_queue == 1 and self.identity.gc_version >= (11,) and self.variant.has_userq_ioctls
         self.userq_ip_mask = 1 << drm.AMDGPU_HW_IP_COMPUTE if on else 0
+        """IPs that have user queues (`userq_funcs`)."""
         self.dev_info = amdgpu_dev_info(self.identity, self.variant, self.userq_ip_mask)
 
     def cancel_user_queues(self) -> None:

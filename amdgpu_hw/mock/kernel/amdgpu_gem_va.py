@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING
 
+from amdgpu_hw.mock.gpu.page_table import VA_MASK
 from amdgpu_hw.mock.kernel import amdgpu_vm, amdgpu_vm_mapping
 from amdgpu_hw.mock.kernel.amdgpu_sync import AmdgpuSync
 from amdgpu_hw.mock.kernel.amdgpu_vm_types import AMDGPU_GPU_PAGE_SHIFT, AmdgpuBoVa
@@ -73,7 +74,6 @@ __all__ = (
 
 AMDGPU_GMC_HOLE_START = 0x0000_8000_0000_0000
 AMDGPU_GMC_HOLE_END = 0xFFFF_8000_0000_0000
-AMDGPU_GMC_HOLE_MASK = 0x0000_FFFF_FFFF_FFFF
 _U64_MASK = (1 << 64) - 1
 _KMALLOC_MAX = 4 << 20
 """Bytes `memdup_user` can copy (KMALLOC_MAX_SIZE)."""
@@ -150,7 +150,7 @@ def amdgpu_gem_va_check(adev: AmdgpuDevice, args: GemVa) -> None:
         raise KernelError(errno.EINVAL, f"va {va:#x} is in the reserved area below {variant.va_reserved_bottom:#x}")
     if AMDGPU_GMC_HOLE_START <= va < AMDGPU_GMC_HOLE_END:
         raise KernelError(errno.EINVAL, f"va {va:#x} is in the hole")
-    args.va_address = va = va & AMDGPU_GMC_HOLE_MASK
+    args.va_address = va = va & VA_MASK
     limit = (adev.vm_manager.max_pfn << AMDGPU_GPU_PAGE_SHIFT) - variant.va_reserved_top
     end = va + args.map_size
     if not variant.checks_va_overflow:

@@ -56,7 +56,6 @@ def _set_user_queue(adev: AmdgpuDevice, value: int) -> None:
     """1 offers compute queues from GFX11 on. Kernel queues stay: 2, which takes them away, is not modelled."""
     if value not in (-1, 0, 1):
         raise UnknownParameter(f"user_queue can be -1, 0 or 1 here, not {value}")
-    adev.user_queue = value
     adev.init_user_queues(value)
 
 

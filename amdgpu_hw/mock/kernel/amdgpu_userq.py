@@ -10,13 +10,19 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING
 
+from amdgpu_hw.mock.gpu.page_table import VA_MASK
 from amdgpu_hw.mock.gpu.user_queue import UserQueue
 from amdgpu_hw.mock.kernel.amdgpu_object import PAGE_SIZE, AmdgpuBo
-from amdgpu_hw.mock.kernel.amdgpu_userq_fence import AmdgpuUserqFence, AmdgpuUserqFenceDriver
+from amdgpu_hw.mock.kernel.amdgpu_userq_fence import AmdgpuUserqFence, AmdgpuUserqFenceDriver, require_user_queues
 from amdgpu_hw.mock.kernel.amdgpu_vm_mapping import amdgpu_vm_bo_lookup_mapping
-from amdgpu_hw.mock.kernel.amdgpu_vm_types import AMDGPU_GPU_PAGE_SHIFT, AMDGPU_GPU_PAGE_SIZE, AmdgpuVm
+from amdgpu_hw.mock.kernel.amdgpu_vm_types import (
+    AMDGPU_GPU_PAGE_SHIFT,
+    AMDGPU_GPU_PAGE_SIZE,
+    AmdgpuBoVaMapping,
+    AmdgpuVm,
+)
 from amdgpu_hw.mock.kernel.dma_fence import dma_fence_wait
-from amdgpu_hw.mock.kernel.errno_ import ENOTSUPP, KernelError
+from amdgpu_hw.mock.kernel.errno_ import KernelError
 from amdgpu_hw.mock.kernel.kernel import capable
 from amdgpu_hw.mock.kernel.wait import Blocking, TimerHandle
 from amdgpu_hw.uapi import amdgpu_drm as drm
@@ -33,38 +39,56 @@ __all__ = ("AmdgpuUsermodeQueue", "amdgpu_userq_ioctl", "amdgpu_userq_mgr_fini")
 _FLAGS = drm.AMDGPU_USERQ_CREATE_FLAGS_QUEUE_PRIORITY_MASK | drm.AMDGPU_USERQ_CREATE_FLAGS_QUEUE_SECURE
 _IPS = (drm.AMDGPU_HW_IP_GFX, drm.AMDGPU_HW_IP_COMPUTE, drm.AMDGPU_HW_IP_DMA)
 _DOORBELL_SIZE = 8
-_AMDGPU_GMC_HOLE_MASK = 0x0000_FFFF_FFFF_FFFF
 _AMDGPU_BO_INVALID_OFFSET = (1 << 64) - 1
 
 
-class AmdgpuUsermodeQueue:
-    """`struct amdgpu_usermode_queue`."""
+class _Qword:
+    """8 bytes of a BO, ``offset`` bytes behind its start, that a queue and the CPU share; the BO is borrowed."""
 
-    def __init__(self, vm: AmdgpuVm, args: dict[str, int], doorbell: AmdgpuBo, comm: str) -> None:
+    def __init__(self, bo: AmdgpuBo, offset: int) -> None:
+        self.bo = bo
+        self._offset = offset
+
+    def read(self) -> int:
+        """Return what is there now."""
+        start = self.bo.host + self._offset
+        return int.from_bytes(self.bo.adev.gpu.memory.host.map[start : start + 8], "little")
+
+    def write(self, value: int) -> None:
+        """Store a number."""
+        start = self.bo.host + self._offset
+        self.bo.adev.gpu.memory.host.map[start : start + 8] = value.to_bytes(8, "little")
+
+
+class AmdgpuUsermodeQueue:
+    """`struct amdgpu_usermode_queue`; it keeps the BOs of its doorbell and its pointers."""
+
+    def __init__(
+        self, vm: AmdgpuVm, args: dict[str, int], doorbell: _Qword, wptr: _Qword, rptr: _Qword, comm: str
+    ) -> None:
         adev = self.adev = vm.adev
         self.fence_drv = AmdgpuUserqFenceDriver(comm)
-        self._doorbell = doorbell
-        doorbell.get()
-        self._doorbell_at = args["doorbell_offset"] * _DOORBELL_SIZE
-        self._wptr, self._wptr_at = _memory_at(vm, args["wptr_va"])
-        self._rptr, self._rptr_at = _memory_at(vm, args["rptr_va"])
+        self._wptr = wptr
+        self._bos = [doorbell.bo, wptr.bo, rptr.bo]
+        for bo in self._bos:
+            bo.get()
         self._hang_detect: TimerHandle | None = None
         self._hw = UserQueue(
             adev.gpu,
             len(adev.userqs),
-            args["queue_va"] & _AMDGPU_GMC_HOLE_MASK,
+            args["queue_va"] & VA_MASK,
             args["queue_size"] // 4,
             vm.page_table,
             adev.identity.vm.first_kfd_vmid,
-            lambda: _read_u64(self._doorbell, self._doorbell_at),
-            lambda rptr: _write_u64(self._rptr, self._rptr_at, rptr),
+            doorbell.read,
+            rptr.write,
             self._fence_irq,
         )
         adev.userqs[self] = None
 
     def new_fence(self) -> AmdgpuUserqFence:
         """Return the fence of what is in the ring, as the write pointer in memory says; from now on it may not hang."""
-        fence = self.fence_drv.new_fence(_read_u64(self._wptr, self._wptr_at))
+        fence = self.fence_drv.new_fence(self._wptr.read())
         self._watch()
         return fence
 
@@ -102,7 +126,7 @@ class AmdgpuUsermodeQueue:
         self._watch()
         self._hw.close()
         del self.adev.userqs[self]
-        for bo in (self._doorbell, self._wptr, self._rptr):
+        for bo in self._bos:
             bo.put()
 
 
@@ -110,8 +134,7 @@ def amdgpu_userq_ioctl(dev: DrmDevice, data: bytearray, filp: DrmFile, caller: C
     """DRM_IOCTL_AMDGPU_USERQ: make or free a queue; ENOTSUPP on a device without (amdgpu_userq_enabled)."""
     fpriv: AmdgpuFpriv = filp.driver_priv
     adev = fpriv.adev
-    if not adev.userq_ip_mask:
-        raise KernelError(ENOTSUPP, "Usermode queues are not supported on this device")
+    require_user_queues(adev)
     args = drm.USERQ_IN.as_dict(data)
     _validate(args)
     if args["op"] == drm.AMDGPU_USERQ_OP_FREE:
@@ -170,48 +193,38 @@ def _create(adev: AmdgpuDevice, filp: DrmFile, args: dict[str, int], caller: Cal
         raise KernelError(errno.EACCES, "priority")
     if not adev.userq_ip_mask >> args["ip_type"] & 1:
         raise KernelError(errno.EINVAL, f"no user queues of IP {args['ip_type']}")
-    for name, size in (("queue_va", args["queue_size"]), ("rptr_va", PAGE_SIZE), ("wptr_va", PAGE_SIZE)):
-        _validate_va(vm, args[name], size, name)
+    _lookup_va(vm, args["queue_va"], args["queue_size"], "queue_va")
+    rptr = _lookup_va(vm, args["rptr_va"], PAGE_SIZE, "rptr_va")
+    wptr = _lookup_va(vm, args["wptr_va"], PAGE_SIZE, "wptr_va")
     doorbell = filp.object_idr.find(args["doorbell_handle"])
     if not isinstance(doorbell, AmdgpuBo) or doorbell.domain != drm.AMDGPU_GEM_DOMAIN_DOORBELL:
         raise KernelError(errno.EINVAL, f"no doorbell BO {args['doorbell_handle']}")
-    if (args["doorbell_offset"] + 1) * _DOORBELL_SIZE > doorbell.size:
+    doorbell_at = args["doorbell_offset"] * _DOORBELL_SIZE
+    if doorbell_at + _DOORBELL_SIZE > doorbell.size:
         raise KernelError(errno.EINVAL, f"doorbell {args['doorbell_offset']} is beyond the BO")
     if args["mqd_size"] != drm.USERQ_MQD_COMPUTE_GFX11.size:
         raise KernelError(errno.EINVAL, f"MQD of {args['mqd_size']} bytes")
     (eop_va,) = drm.USERQ_MQD_COMPUTE_GFX11.unpack_from(caller.copy_from_user(args["mqd"], args["mqd_size"]))
-    _validate_va(vm, eop_va, PAGE_SIZE, "eop_va")
-    wptr = amdgpu_vm_bo_lookup_mapping(vm, (args["wptr_va"] & _AMDGPU_GMC_HOLE_MASK) >> AMDGPU_GPU_PAGE_SHIFT)
-    assert wptr is not None, "it was validated"
-    if wptr.bo_va is None or wptr.bo_va.bo is None or wptr.bo_va.bo.size > PAGE_SIZE:
+    _lookup_va(vm, eop_va, PAGE_SIZE, "eop_va")
+    wptr_qword = _qword(wptr, args["wptr_va"])
+    if wptr_qword.bo.size > PAGE_SIZE:
         raise KernelError(errno.EINVAL, "the BO of the write pointer has more than one page")
-    return AmdgpuUsermodeQueue(vm, args, doorbell, filp.comm)
+    rptr_qword = _qword(rptr, args["rptr_va"])
+    return AmdgpuUsermodeQueue(vm, args, _Qword(doorbell, doorbell_at), wptr_qword, rptr_qword, filp.comm)
 
 
-def _validate_va(vm: AmdgpuVm, va: int, size: int, name: str) -> None:
-    """Check that one mapping covers a range (amdgpu_userq_input_va_validate): EINVAL."""
-    first = (va & _AMDGPU_GMC_HOLE_MASK) >> AMDGPU_GPU_PAGE_SHIFT
+def _lookup_va(vm: AmdgpuVm, va: int, size: int, name: str) -> AmdgpuBoVaMapping:
+    """Return the one mapping that covers a range of ``size`` bytes (amdgpu_userq_input_va_validate): EINVAL."""
+    first = (va & VA_MASK) >> AMDGPU_GPU_PAGE_SHIFT
     mapping = amdgpu_vm_bo_lookup_mapping(vm, first)
     if mapping is None or mapping.last - first + 1 < size >> AMDGPU_GPU_PAGE_SHIFT:
         raise KernelError(errno.EINVAL, f"{name} {va:#x} is not mapped")
+    return mapping
 
 
-def _memory_at(vm: AmdgpuVm, va: int) -> tuple[AmdgpuBo, int]:
-    """Return the BO that is mapped at an address, with a reference, and the offset in it (bytes); EINVAL for PRT."""
-    va &= _AMDGPU_GMC_HOLE_MASK
-    mapping = amdgpu_vm_bo_lookup_mapping(vm, va >> AMDGPU_GPU_PAGE_SHIFT)
-    bo = None if mapping is None or mapping.bo_va is None else mapping.bo_va.bo
-    if mapping is None or bo is None:
+def _qword(mapping: AmdgpuBoVaMapping, va: int) -> _Qword:
+    """Return the memory at an address of a mapping: EINVAL for PRT."""
+    bo = None if mapping.bo_va is None else mapping.bo_va.bo
+    if bo is None:
         raise KernelError(errno.EINVAL, f"no memory at {va:#x}")
-    bo.get()
-    return bo, va - (mapping.start << AMDGPU_GPU_PAGE_SHIFT) + mapping.offset
-
-
-def _read_u64(bo: AmdgpuBo, offset: int) -> int:
-    start = bo.host + offset
-    return int.from_bytes(bo.adev.gpu.memory.host.map[start : start + 8], "little")
-
-
-def _write_u64(bo: AmdgpuBo, offset: int, value: int) -> None:
-    start = bo.host + offset
-    bo.adev.gpu.memory.host.map[start : start + 8] = value.to_bytes(8, "little")
+    return _Qword(bo, (va & VA_MASK) - (mapping.start << AMDGPU_GPU_PAGE_SHIFT) + mapping.offset)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING
 
+from amdgpu_hw.mock.kernel.amdgpu_gem import gem_object_lookup
 from amdgpu_hw.mock.kernel.dma_fence import DmaFence, dma_fence_context_alloc
 from amdgpu_hw.mock.kernel.dma_resv import DMA_RESV_USAGE_READ, DMA_RESV_USAGE_WRITE
 from amdgpu_hw.mock.kernel.drm_exec import drm_exec_fini, drm_exec_lock
@@ -19,15 +20,27 @@ from amdgpu_hw.mock.kernel.wait import Blocking
 from amdgpu_hw.uapi.amdgpu_drm import USERQ_SIGNAL
 
 if TYPE_CHECKING:
+    from amdgpu_hw.mock.kernel.amdgpu_device import AmdgpuDevice
     from amdgpu_hw.mock.kernel.amdgpu_kms import AmdgpuFpriv
     from amdgpu_hw.mock.kernel.drm_drv import DrmDevice
     from amdgpu_hw.mock.kernel.drm_file import DrmFile
-    from amdgpu_hw.mock.kernel.drm_gem import DrmGemObject
     from amdgpu_hw.mock.kernel.file import Caller
 
-__all__ = ("AmdgpuUserqFence", "AmdgpuUserqFenceDriver", "amdgpu_userq_signal_ioctl", "amdgpu_userq_wait_ioctl")
+__all__ = (
+    "AmdgpuUserqFence",
+    "AmdgpuUserqFenceDriver",
+    "amdgpu_userq_signal_ioctl",
+    "amdgpu_userq_wait_ioctl",
+    "require_user_queues",
+)
 
 AMDGPU_USERQ_MAX_HANDLES = 1 << 16
+
+
+def require_user_queues(adev: AmdgpuDevice) -> None:
+    """Raise ENOTSUPP on a device that offers no user queues (amdgpu_userq_enabled)."""
+    if not adev.userq_ip_mask:
+        raise KernelError(ENOTSUPP, "Usermode queues are not supported on this device")
 
 
 class AmdgpuUserqFence(DmaFence):
@@ -71,16 +84,15 @@ def amdgpu_userq_signal_ioctl(dev: DrmDevice, data: bytearray, filp: DrmFile, ca
     ENOTSUPP without user queues, EINVAL for too many handles, EFAULT, ENOENT for unknown ones and for the queue.
     """
     fpriv: AmdgpuFpriv = filp.driver_priv
-    if not fpriv.adev.userq_ip_mask:
-        raise KernelError(ENOTSUPP, "Usermode queues are not supported on this device")
+    require_user_queues(fpriv.adev)
     queue_id, _pad, syncobjs, num_syncobjs, reads, writes, num_reads, num_writes = USERQ_SIGNAL.unpack_from(data)
     if max(num_syncobjs, num_reads, num_writes) > AMDGPU_USERQ_MAX_HANDLES:
         raise KernelError(errno.EINVAL, "too many handles")
     signalled = [drm_syncobj_find(filp, handle) for handle in _handles(caller, syncobjs, num_syncobjs)]
     if None in signalled:
         raise KernelError(errno.ENOENT, "syncobj")
-    read = [_object(filp, handle) for handle in _handles(caller, reads, num_reads)]
-    written = [_object(filp, handle) for handle in _handles(caller, writes, num_writes)]
+    read = [gem_object_lookup(filp, handle) for handle in _handles(caller, reads, num_reads)]
+    written = [gem_object_lookup(filp, handle) for handle in _handles(caller, writes, num_writes)]
     queue = fpriv.userqs.find(queue_id)
     if queue is None:
         raise KernelError(errno.ENOENT, f"queue {queue_id}")
@@ -100,17 +112,9 @@ def _handles(caller: Caller, address: int, count: int) -> list[int]:
     return list(memoryview(caller.copy_from_user(address, 4 * count)).cast("I")) if count else []
 
 
-def _object(filp: DrmFile, handle: int) -> DrmGemObject:
-    obj = filp.object_idr.find(handle)
-    if obj is None:
-        raise KernelError(errno.ENOENT, f"no BO {handle}")
-    return obj
-
-
 def amdgpu_userq_wait_ioctl(dev: DrmDevice, data: bytearray, filp: DrmFile, caller: Caller) -> int:
     """DRM_IOCTL_AMDGPU_USERQ_WAIT: where to find fences of other queues is not modelled; ENOTSUPP without any."""
     fpriv: AmdgpuFpriv = filp.driver_priv
-    if not fpriv.adev.userq_ip_mask:
-        raise KernelError(ENOTSUPP, "Usermode queues are not supported on this device")
+    require_user_queues(fpriv.adev)
     fpriv.adev.warn("DRM_IOCTL_AMDGPU_USERQ_WAIT is not modelled")
     raise KernelError(errno.EOPNOTSUPP, "USERQ_WAIT is not modelled")
