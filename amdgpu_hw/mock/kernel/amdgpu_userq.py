@@ -38,12 +38,12 @@ __all__ = ("AmdgpuUsermodeQueue", "amdgpu_userq_ioctl", "amdgpu_userq_mgr_fini")
 
 _FLAGS = drm.AMDGPU_USERQ_CREATE_FLAGS_QUEUE_PRIORITY_MASK | drm.AMDGPU_USERQ_CREATE_FLAGS_QUEUE_SECURE
 _IPS = (drm.AMDGPU_HW_IP_GFX, drm.AMDGPU_HW_IP_COMPUTE, drm.AMDGPU_HW_IP_DMA)
-_DOORBELL_SIZE = 8
+_QWORD_SIZE = 8
 _AMDGPU_BO_INVALID_OFFSET = (1 << 64) - 1
 
 
 class _Qword:
-    """8 bytes of a BO, ``offset`` bytes behind its start, that a queue and the CPU share; the BO is borrowed."""
+    """A qword that a queue and the CPU share, ``offset`` bytes behind a BO's start; the BO is borrowed."""
 
     def __init__(self, bo: AmdgpuBo, offset: int) -> None:
         self.bo = bo
@@ -52,12 +52,12 @@ class _Qword:
     def read(self) -> int:
         """Return what is there now."""
         start = self.bo.host + self._offset
-        return int.from_bytes(self.bo.adev.gpu.memory.host.map[start : start + 8], "little")
+        return int.from_bytes(self.bo.adev.gpu.memory.host.map[start : start + _QWORD_SIZE], "little")
 
     def write(self, value: int) -> None:
         """Store a number."""
         start = self.bo.host + self._offset
-        self.bo.adev.gpu.memory.host.map[start : start + 8] = value.to_bytes(8, "little")
+        self.bo.adev.gpu.memory.host.map[start : start + _QWORD_SIZE] = value.to_bytes(_QWORD_SIZE, "little")
 
 
 class AmdgpuUsermodeQueue:
@@ -199,8 +199,8 @@ def _create(adev: AmdgpuDevice, filp: DrmFile, args: dict[str, int], caller: Cal
     doorbell = filp.object_idr.find(args["doorbell_handle"])
     if not isinstance(doorbell, AmdgpuBo) or doorbell.domain != drm.AMDGPU_GEM_DOMAIN_DOORBELL:
         raise KernelError(errno.EINVAL, f"no doorbell BO {args['doorbell_handle']}")
-    doorbell_at = args["doorbell_offset"] * _DOORBELL_SIZE
-    if doorbell_at + _DOORBELL_SIZE > doorbell.size:
+    doorbell_at = args["doorbell_offset"] * _QWORD_SIZE
+    if doorbell_at + _QWORD_SIZE > doorbell.size:
         raise KernelError(errno.EINVAL, f"doorbell {args['doorbell_offset']} is beyond the BO")
     if args["mqd_size"] != drm.USERQ_MQD_COMPUTE_GFX11.size:
         raise KernelError(errno.EINVAL, f"MQD of {args['mqd_size']} bytes")
@@ -223,8 +223,12 @@ def _lookup_va(vm: AmdgpuVm, va: int, size: int, name: str) -> AmdgpuBoVaMapping
 
 
 def _qword(mapping: AmdgpuBoVaMapping, va: int) -> _Qword:
-    """Return the memory at an address of a mapping: EINVAL for PRT."""
+    """Return the memory at an address of a mapping; EINVAL where there is none.
+
+    That is a PRT mapping, the end of a BO, or (here alone) a BO whose pages are the client's or not there yet.
+    """
     bo = None if mapping.bo_va is None else mapping.bo_va.bo
-    if bo is None:
-        raise KernelError(errno.EINVAL, f"no memory at {va:#x}")
-    return _Qword(bo, (va & VA_MASK) - (mapping.start << AMDGPU_GPU_PAGE_SHIFT) + mapping.offset)
+    offset = (va & VA_MASK) - (mapping.start << AMDGPU_GPU_PAGE_SHIFT) + mapping.offset
+    if bo is None or bo.host < 0 or offset + _QWORD_SIZE > bo.size:
+        raise KernelError(errno.EINVAL, f"no memory of the driver's at {va:#x}")
+    return _Qword(bo, offset)

@@ -17,6 +17,7 @@ from amdgpu_hw.mock.kernel.errno_ import ENOTSUPP
 from amdgpu_hw.packets import Engine, Pm4, codec_for
 from amdgpu_hw.uapi import amdgpu_drm as drm
 from amdgpu_hw.uapi import amdgpu_info as info
+from tests.mock.kernel.fake_caller import MEMORY_BASE, MEMORY_SIZE
 from tests.mock.kernel.vm_fixture import BASE, MAP, PAGE, PRT, REPLACE, UNMAP, E, Machine
 
 RING, RPTR, WPTR, EOP, X = (0x2_0000_0000 + i * PAGE for i in range(5))
@@ -195,6 +196,25 @@ def test_a_write_pointer_shares_its_buffer_with_nothing_else() -> None:
     assert queue.errno(mqd=1) == errno.EFAULT
     queue.client.do(MAP, BASE + 16 * PAGE, flags=PRT)
     assert queue.errno(rptr_va=BASE + 16 * PAGE) == errno.EINVAL
+
+
+def test_pointers_are_in_memory_of_the_driver() -> None:
+    """EINVAL in a PRT range, in the client's own pages and across the end of a buffer; the doorbell is not kept."""
+    queue = Queue(machine_with())
+    client = queue.client
+    client.do(MAP, BASE, flags=PRT)
+    user = client.ioctl(
+        client.fd,
+        drm.IOCTL_AMDGPU_GEM_USERPTR,
+        addr=MEMORY_BASE + MEMORY_SIZE // 2,
+        size=PAGE,
+        flags=drm.AMDGPU_GEM_USERPTR_REGISTER | drm.AMDGPU_GEM_USERPTR_VALIDATE,
+    )
+    client.do(MAP, X, user["handle"])
+    for place in (BASE, X, RPTR + PAGE - 4):
+        assert queue.errno(rptr_va=place) == errno.EINVAL, hex(place)
+    assert not client.adev.userqs
+    assert client.object(queue.doorbell).refcount == 1
 
 
 def test_a_queue_is_freed_by_its_number_alone(queue: Queue) -> None:
