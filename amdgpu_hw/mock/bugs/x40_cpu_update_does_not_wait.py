@@ -11,5 +11,5 @@ BUG = Bug(caught_by=("B42c",), parameters={"vm_update_mode": 3})
 
 
 @replaces(amdgpu_vm_cpu.amdgpu_vm_cpu_prepare)
-def prepare(original: Original, sync: AmdgpuSync | None) -> None:
-    original(None)
+def prepare(original: Original, sync: AmdgpuSync) -> None:
+    """Nothing is waited for."""

@@ -270,8 +270,8 @@ def amdgpu_vm_update_range(
         raise KernelError(errno.EBUSY, "the VM's page tables are being evicted")
     if vm.use_cpu_for_update:
         amdgpu_vm_cpu.amdgpu_vm_cpu_prepare(sync)
-        amdgpu_vm_cpu.amdgpu_vm_cpu_update(vm, amdgpu_vm_pt.amdgpu_vm_ptes_update(vm, first, last, entry))
-        amdgpu_vm_cpu.amdgpu_vm_cpu_commit(vm, flush_tlb)
+        write = amdgpu_vm_pt.amdgpu_vm_ptes_update(vm, first, last, entry)
+        amdgpu_vm_cpu.amdgpu_vm_cpu_update(vm, write, flush_tlb)
         return None
     job = amdgpu_vm_update.amdgpu_vm_sdma_prepare(vm, sync)
     write = amdgpu_vm_pt.amdgpu_vm_ptes_update(vm, first, last, entry)
@@ -290,9 +290,7 @@ def amdgpu_vm_update_pdes(vm: AmdgpuVm) -> None:
         raise KernelError(errno.ENODEV, "device is unplugged")
     write = amdgpu_vm_pt.amdgpu_vm_pde_update(vm)
     if vm.use_cpu_for_update:
-        amdgpu_vm_cpu.amdgpu_vm_cpu_prepare(None)
-        amdgpu_vm_cpu.amdgpu_vm_cpu_update(vm, write)
-        amdgpu_vm_cpu.amdgpu_vm_cpu_commit(vm, flush_tlb=False)
+        amdgpu_vm_cpu.amdgpu_vm_cpu_update(vm, write, flush_tlb=False)
         vm.relocated = False
         return
     vm.relocated = False

@@ -17,30 +17,23 @@ if TYPE_CHECKING:
     from amdgpu_hw.mock.kernel.amdgpu_vm_pt import PdesUpdate, PtesUpdate
     from amdgpu_hw.mock.kernel.amdgpu_vm_types import AmdgpuVm
 
-__all__ = (
-    "AMDGPU_VM_USE_CPU_FOR_GFX",
-    "amdgpu_vm_cpu_commit",
-    "amdgpu_vm_cpu_prepare",
-    "amdgpu_vm_cpu_update",
-)
+__all__ = ("AMDGPU_VM_USE_CPU_FOR_GFX", "amdgpu_vm_cpu_prepare", "amdgpu_vm_cpu_update")
 
 AMDGPU_VM_USE_CPU_FOR_GFX = 1 << 0
 """Bit of vm_update_mode for the address spaces of DRM files; the other one is for those of KFD."""
 
 
-def amdgpu_vm_cpu_prepare(sync: AmdgpuSync | None) -> None:
+def amdgpu_vm_cpu_prepare(sync: AmdgpuSync) -> None:
     """Wait for the fences that a job would wait for; ERESTARTSYS when a signal comes first."""
-    if sync is not None:
-        wait_for(sync.wait(interruptible=True))
+    wait_for(sync.wait(interruptible=True))
 
 
-def amdgpu_vm_cpu_update(vm: AmdgpuVm, write: PtesUpdate | PdesUpdate) -> None:
-    """Write the entries as soon as nothing clears or moves the tables themselves; ERESTARTSYS as above."""
+def amdgpu_vm_cpu_update(vm: AmdgpuVm, write: PtesUpdate | PdesUpdate, flush_tlb: bool) -> None:
+    """Write the entries as soon as nothing clears or moves the tables themselves; ERESTARTSYS as above.
+
+    ``flush_tlb`` has the next job flush the TLB (amdgpu_vm_cpu_commit).
+    """
     wait_for(vm.root_resv.wait(DMA_RESV_USAGE_KERNEL))
     write()
-
-
-def amdgpu_vm_cpu_commit(vm: AmdgpuVm, flush_tlb: bool) -> None:
-    """Have the next job flush the TLB."""
     if flush_tlb:
         vm.tlb_seq += 1
