@@ -127,7 +127,7 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
         if option.amdgpu_parameter:
             raise pytest.UsageError("--amdgpu-parameter is for a mock machine's driver: give --amdgpu-mock too")
         return None
-    from amdgpu_hw.mock.kernel.amdgpu_params import parse_parameter
+    from amdgpu_hw.mock.kernel.amdgpu_params import parse_parameters
     from amdgpu_hw.on_mock import run_on_mock
 
     # The last one wins, also over the addopts of an ini file: inside, no other machine is asked for.
@@ -135,7 +135,7 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
     arguments = [*config.invocation_params.args, *nothing]
     bugs = option.amdgpu_bug.split(",") if option.amdgpu_bug else []
     try:
-        parameters = dict(parse_parameter(text) for text in (option.amdgpu_parameter or "").split(",") if text)
+        parameters = parse_parameters(option.amdgpu_parameter or "")
     except ValueError as error:
         raise pytest.UsageError(str(error)) from None
     command = [sys.executable, "-m", "pytest", *arguments]

@@ -26,7 +26,7 @@ from amdgpu_hw.mock.console_types import (
 )
 from amdgpu_hw.mock.gpu.ring import Hang
 from amdgpu_hw.mock.kernel import amdgpu_drv
-from amdgpu_hw.mock.kernel.amdgpu_params import UnknownParameter, parse_parameter
+from amdgpu_hw.mock.kernel.amdgpu_params import UnknownParameter, parse_parameters
 from amdgpu_hw.mock.kernel.amdgpu_reset import AmdgpuResetSource, amdgpu_device_gpu_recover
 from amdgpu_hw.mock.kernel.audit import audit
 from amdgpu_hw.mock.kernel.fault_injection import AllocSite, FenceFault
@@ -211,8 +211,7 @@ class Commands:
             raise CommandError(f"there is no kernel called '{kernel}'; there are: {', '.join(VARIANTS)}")
         try:
             planted = [load_bug(name) for name in bugs.split(",") if name]
-            given = dict(parse_parameter(text) for text in parameters.split(",") if text)
-            self._board.reboot(VARIANTS[kernel], planted, given)
+            self._board.reboot(VARIANTS[kernel], planted, parse_parameters(parameters))
         except (Busy, UnknownBug, UnknownParameter, ValueError) as refusal:
             raise CommandError(str(refusal)) from None
 

@@ -15,7 +15,14 @@ from amdgpu_hw.errors import HarnessError
 if TYPE_CHECKING:
     from amdgpu_hw.mock.kernel.amdgpu_device import AmdgpuDevice
 
-__all__ = ("AMDGPU_PARAMETERS", "ModuleParameter", "UnknownParameter", "find_parameter", "parse_parameter")
+__all__ = (
+    "AMDGPU_PARAMETERS",
+    "ModuleParameter",
+    "UnknownParameter",
+    "find_parameter",
+    "parse_parameter",
+    "parse_parameters",
+)
 
 _MSEC = 1_000_000
 
@@ -82,3 +89,8 @@ def parse_parameter(text: str) -> tuple[str, int]:
         return name, int(value, 0)
     except ValueError:
         raise ValueError(f"a module parameter must be NAME=NUMBER, not '{text}'") from None
+
+
+def parse_parameters(text: str) -> dict[str, int]:
+    """Read ``NAME=NUMBER``, any number of them with commas between; raises `ValueError` with a sentence."""
+    return dict(parse_parameter(each) for each in text.split(",") if each)
