@@ -117,6 +117,10 @@ class Buffer:
         """One dword, in one store."""
         self.map()[offset : offset + 4].cast("I")[0] = value
 
+    def write_u64(self, value: int, offset: int = 0) -> None:
+        """One qword, in one store."""
+        self.map()[offset : offset + 8].cast("Q")[0] = value
+
     def fill(self, value: int) -> None:
         """Fill the whole buffer with one dword."""
         self.write(0, struct.pack("<I", value) * (self.size // 4))

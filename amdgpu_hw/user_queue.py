@@ -7,6 +7,7 @@ the ring at that moment (USERQ_SIGNAL). Needs GFX11 or later, and a driver that 
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Sequence
 
 from amdgpu_hw.errors import FeatureMissing
@@ -80,31 +81,26 @@ class UserQueue:
         """Put packets into the ring; nothing executes them before `ring_doorbell`. ValueError when they do not fit."""
         if 4 * (self._filled + len(dwords)) > _RING_SIZE:
             raise ValueError(f"{len(dwords)} dwords more do not fit into a ring that is used once")
-        self._ring.write(4 * self._filled, b"".join(dword.to_bytes(4, "little") for dword in dwords))
+        self._ring.write(4 * self._filled, _u32s(dwords))
         self._filled += len(dwords)
-        self._wptr.map()[:8].cast("Q")[0] = self._filled
+        self._wptr.write_u64(self._filled)
 
     def signal(self, written: Sequence[Buffer] = ()) -> Syncobj:
         """Make a fence of all that is in the ring, for a new syncobj and for buffers that it writes (USERQ_SIGNAL)."""
         syncobj = self._gpu.syncobj()
-        handles = memoryview(bytearray(4 * len(written))).cast("I")
-        for index, buffer in enumerate(written):
-            handles[index] = buffer.handle
-        syncobjs = memoryview(bytearray(4)).cast("I")
-        syncobjs[0] = syncobj.handle
         self._gpu.ioctl(
             uapi.IOCTL_AMDGPU_USERQ_SIGNAL,
             queue_id=self._queue_id,
-            syncobj_handles=syncobjs,
+            syncobj_handles=_u32s([syncobj.handle]),
             num_syncobj_handles=1,
-            bo_write_handles=handles if written else 0,
+            bo_write_handles=_u32s([buffer.handle for buffer in written]) if written else 0,
             num_bo_write_handles=len(written),
         )
         return syncobj
 
     def ring_doorbell(self) -> None:
         """Have the GPU execute what is in the ring; harmless when it has already."""
-        self._doorbell.map()[8 * _DOORBELL :][:8].cast("Q")[0] = self._filled
+        self._doorbell.write_u64(self._filled, 8 * _DOORBELL)
 
     def close(self) -> None:
         """Free the queue; blocks until its fences have signalled."""
@@ -120,3 +116,7 @@ class UserQueue:
 
     def __exit__(self, *_exc: object) -> None:
         self.close()
+
+
+def _u32s(values: Sequence[int]) -> bytes:
+    return struct.pack(f"<{len(values)}I", *values)
