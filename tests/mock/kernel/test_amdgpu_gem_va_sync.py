@@ -23,11 +23,15 @@ from tests.mock.kernel.vm_fixture import (
     UNMAP,
     Client,
     E,
+    Held,
     Machine,
+    X,
+    Y,
+    Z,
     new_gate,
 )
 
-X, Y, Z, SCRATCH = (BASE + i * PAGE for i in range(4))
+SCRATCH = Z + PAGE
 
 WITH_FENCES = ["6.18", "base", "series-v1", "series-fixed"]
 BEFORE = ["6.18", "base"]
@@ -36,27 +40,6 @@ SERIES = ["series-v1", "series-fixed"]
 all_kernels = pytest.mark.parametrize("kernel", WITH_FENCES)
 series = pytest.mark.parametrize("kernel", SERIES)
 before_series = pytest.mark.parametrize("kernel", BEFORE)
-
-
-class Held:
-    """A client whose submission J is held, with an always-valid and an ordinary BO mapped at X and Y."""
-
-    def __init__(self, kernel: str) -> None:
-        self.machine = Machine(kernel)
-        self.client = self.machine.client()
-        self.av = self.client.bo(always_valid=True)
-        self.ordinary = self.client.bo()
-        self.spare_av = self.client.bo(always_valid=True)
-        self.client.do(MAP, X, self.av)
-        self.client.do(MAP, Y, self.ordinary)
-        self.gate = new_gate()
-        self.j = self.client.submit(self.gate)
-        assert self.j.waits
-
-    def release(self) -> None:
-        """Open the gate; everything must finish."""
-        self.client.open_gate(self.gate)
-        assert self.j.signals
 
 
 # -- the flag -----------------------------------------------------------------------------------------------------

@@ -23,32 +23,18 @@ from tests.mock.kernel.vm_fixture import (
     VRAM,
     Client,
     E,
+    Held,
     Machine,
+    X,
+    Y,
+    Z,
     new_gate,
 )
 
-X, Y, Z = (BASE + i * PAGE for i in range(3))
 
-
-class Held:
-    """A client whose submission J is held."""
-
-    def __init__(self, kernel: str = "series-fixed") -> None:
-        self.machine = Machine(kernel)
-        AMDGPU_PARAMETERS["vm_update_mode"].set(self.machine.adev, 3)
-        self.client = self.machine.client()
-        self.always_valid = self.client.bo(always_valid=True)
-        self.ordinary = self.client.bo()
-        self.client.do(MAP, X, self.always_valid)
-        self.client.do(MAP, Y, self.ordinary)
-        self.gate = new_gate()
-        self.j = self.client.submit(self.gate)
-        assert self.j.waits
-
-    def release(self) -> None:
-        """Open the gate; everything must finish."""
-        self.client.open_gate(self.gate)
-        assert self.j.signals
+def held_with_cpu(kernel: str = "series-fixed") -> Held:
+    """J is held, and the CPU writes the page tables of its client."""
+    return Held(kernel, vm_update_mode=3)
 
 
 def jobs(client: Client) -> int:
@@ -58,7 +44,7 @@ def jobs(client: Client) -> int:
 
 def test_entries_are_there_when_the_call_returns() -> None:
     """Tables and entries, without any job, and the update fence has nothing to tell."""
-    held = Held()
+    held = held_with_cpu()
     client = held.client
     assert client.vm.use_cpu_for_update
     out = client.op(MAP, BASE + MIB, client.bo(always_valid=True))
@@ -85,21 +71,21 @@ def test_the_option_counts_for_files_opened_later() -> None:
 @pytest.mark.parametrize("operation", [UNMAP, CLEAR, REPLACE])
 def test_a_plain_update_blocks_the_caller_until_j_is_done(kernel: str, operation: int) -> None:
     """B42c: it sleeps with the entries unchanged, and they are changed when it returns."""
-    held = Held(kernel)
+    held = held_with_cpu(kernel)
     client = held.client
     flags = {"flags": PRT} if operation == REPLACE else {}
-    call, _ = client.start(operation, X, held.always_valid if operation == UNMAP else 0, **flags)
+    call, _ = client.start(operation, X, held.av if operation == UNMAP else 0, **flags)
     assert not call.done
-    assert client.sees(X, held.always_valid), "the entries changed before J was done"
+    assert client.sees(X, held.av), "the entries changed before J was done"
     held.release()
     assert call.done
     assert call.error == 0
-    assert not client.sees(X, held.always_valid)
+    assert not client.sees(X, held.av)
 
 
 def test_an_explicit_update_returns_at_once() -> None:
     """B42."""
-    held = Held()
+    held = held_with_cpu()
     call, out = held.client.start(REPLACE, X, flags=PRT | E)
     assert call.done
     assert out.signals
@@ -110,7 +96,7 @@ def test_an_explicit_update_returns_at_once() -> None:
 
 def test_an_explicit_update_of_an_ordinary_bo_blocks() -> None:
     """The flag is ignored as it is with jobs (B10)."""
-    held = Held()
+    held = held_with_cpu()
     call, _ = held.client.start(REPLACE, Y, flags=PRT | E)
     assert not call.done
     held.release()
@@ -119,8 +105,8 @@ def test_an_explicit_update_of_an_ordinary_bo_blocks() -> None:
 
 def test_the_lock_is_held_meanwhile() -> None:
     """Other calls that need the page directory sleep, too, as long as the first waits."""
-    held = Held()
-    first, _ = held.client.start(UNMAP, X, held.always_valid)
+    held = held_with_cpu()
+    first, _ = held.client.start(UNMAP, X, held.av)
     other, _ = held.client.start(MAP, Z, flags=PRT)
     assert not first.done
     assert not other.done
@@ -131,14 +117,14 @@ def test_the_lock_is_held_meanwhile() -> None:
 
 def test_a_signal_ends_the_wait_and_the_ioctl_succeeds() -> None:
     """F13: ERESTARTSYS is not told; what was to be cleared keeps its entries though its mapping is gone."""
-    held = Held()
+    held = held_with_cpu()
     client = held.client
-    call, out = client.start(UNMAP, X, held.always_valid)
+    call, out = client.start(UNMAP, X, held.av)
     call.interrupt()
     assert call.done
     assert call.error == 0
     assert out.signals
-    assert client.sees(X, held.always_valid)
+    assert client.sees(X, held.av)
     assert (X, X + PAGE, 0) not in client.mappings()
     assert "Couldn't update BO_VA" not in held.machine.kernel.log.text()
     held.release()
@@ -146,8 +132,8 @@ def test_a_signal_ends_the_wait_and_the_ioctl_succeeds() -> None:
 
 def test_a_killed_caller_gives_the_lock_back() -> None:
     """SIGKILL unwinds the call."""
-    held = Held()
-    call, _ = held.client.start(UNMAP, X, held.always_valid)
+    held = held_with_cpu()
+    call, _ = held.client.start(UNMAP, X, held.av)
     assert call.kill()
     assert not held.client.vm.root_resv.locked
     held.release()
@@ -155,7 +141,7 @@ def test_a_killed_caller_gives_the_lock_back() -> None:
 
 def test_closing_a_mapped_buffer_waits() -> None:
     """GEM_CLOSE clears its entries at once, so it has to wait for J."""
-    held = Held()
+    held = held_with_cpu()
     call, _ = held.client.start_ioctl(held.client.fd, core.IOCTL_GEM_CLOSE, handle=held.ordinary)
     assert not call.settle().done
     held.release()
@@ -165,10 +151,10 @@ def test_closing_a_mapped_buffer_waits() -> None:
 
 def test_a_submission_carries_out_what_was_delayed_before_it_is_queued() -> None:
     """And waits for J inside the CS ioctl, as the clear is implicit."""
-    held = Held()
+    held = held_with_cpu()
     client = held.client
-    client.do(UNMAP, X, held.always_valid, flags=1)
-    assert client.sees(X, held.always_valid)
+    client.do(UNMAP, X, held.av, flags=1)
+    assert client.sees(X, held.av)
     held.release()
     assert client.submit().signals
     assert client.sees(X)
@@ -176,7 +162,7 @@ def test_a_submission_carries_out_what_was_delayed_before_it_is_queued() -> None
 
 def test_entries_wait_for_memory_that_is_being_cleared() -> None:
     """Page tables share the reservation object of always-valid BOs, and such a clear waits for J (E2)."""
-    held = Held()
+    held = held_with_cpu()
     client = held.client
     client.bo(MIB, VRAM, always_valid=True)
     call, _ = client.start(MAP, Z, flags=PRT)
@@ -191,7 +177,7 @@ def test_waiting_for_an_input_fence_locks_the_page_directory_only_on_the_posted_
     kernel: str, holds_up: bool
 ) -> None:
     """F13: with patch 1 input fences are waited for where jobs would wait for them."""
-    held = Held(kernel)
+    held = held_with_cpu(kernel)
     held.release()
     client = held.client
     fence = new_gate()
@@ -205,7 +191,7 @@ def test_waiting_for_an_input_fence_locks_the_page_directory_only_on_the_posted_
 
 def test_the_end_of_a_file_waits_in_process_context() -> None:
     """Its handles are closed in a thread of the kernel's, which may have to wait for J as well."""
-    held = Held()
+    held = held_with_cpu()
     held.client.close(held.client.fd)
     held.client.settle()
     held.client.open_gate(held.gate)

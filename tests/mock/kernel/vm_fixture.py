@@ -10,6 +10,7 @@ from amdgpu_hw.mock.gpu.page_table import EntryKind, Translation
 from amdgpu_hw.mock.gpus import load_identity
 from amdgpu_hw.mock.kernel.amdgpu_drv import probe
 from amdgpu_hw.mock.kernel.amdgpu_object import AmdgpuBo
+from amdgpu_hw.mock.kernel.amdgpu_params import AMDGPU_PARAMETERS
 from amdgpu_hw.mock.kernel.amdgpu_vm_types import AmdgpuBoVa, AmdgpuVm
 from amdgpu_hw.mock.kernel.dma_fence import DmaFence, dma_fence_context_alloc
 from amdgpu_hw.mock.kernel.drm_syncobj import drm_syncobj_create
@@ -21,6 +22,8 @@ PAGE = 4096
 MIB = 1 << 20
 BASE = 0x1_0000_0000
 """Where tests put their mappings: 2 MiB aligned, far from the client's own."""
+X, Y, Z = (BASE + i * PAGE for i in range(3))
+"""What tests of `Held` call their places."""
 IB_VA = 0x40_0000
 _PM4_NOP = 0xFFFF1000
 
@@ -228,6 +231,32 @@ class Client(FakeCaller):
             chunks=self.u64s(*pointers),
         )
         return out
+
+
+class Held:
+    """A client whose submission J is held, with an always-valid and an ordinary BO mapped at X and Y, and a spare one.
+
+    ``parameters`` are module parameters of amdgpu, set before the client opens the device.
+    """
+
+    def __init__(self, kernel: str = "series-fixed", **parameters: int) -> None:
+        self.machine = Machine(kernel)
+        for name, value in parameters.items():
+            AMDGPU_PARAMETERS[name].set(self.machine.adev, value)
+        self.client = self.machine.client()
+        self.av = self.client.bo(always_valid=True)
+        self.ordinary = self.client.bo()
+        self.spare_av = self.client.bo(always_valid=True)
+        self.client.do(MAP, X, self.av)
+        self.client.do(MAP, Y, self.ordinary)
+        self.gate = new_gate()
+        self.j = self.client.submit(self.gate)
+        assert self.j.waits
+
+    def release(self) -> None:
+        """Open the gate; everything must finish."""
+        self.client.open_gate(self.gate)
+        assert self.j.signals
 
 
 def new_gate() -> DmaFence:
