@@ -34,7 +34,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from amdgpu_hw.errors import HarnessError
-from amdgpu_hw.mock.gpus import gpu_names
+from amdgpu_hw.gpu_model.gpus import gpu_names
 from amdgpu_hw.mock.variants import DEFAULT_VARIANT
 from amdgpu_hw.verdict.table import render
 

@@ -28,7 +28,7 @@ from rich.table import Table
 
 from amdgpu_hw.cli.machine_options import add_parameter_option
 from amdgpu_hw.errors import HarnessError
-from amdgpu_hw.mock.gpus import gpu_names
+from amdgpu_hw.gpu_model.gpus import gpu_names
 from amdgpu_hw.mock.machine import DEFAULT_GPU
 from amdgpu_hw.mock.variants import DEFAULT_VARIANT, VARIANTS
 

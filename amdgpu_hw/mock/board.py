@@ -7,8 +7,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
+from amdgpu_hw.gpu_model.gpus import GpuIdentity
 from amdgpu_hw.mock import sysfs
-from amdgpu_hw.mock.gpus import GpuIdentity
 from amdgpu_hw.mock.kernel import amdgpu_drv, moduleparam, slab, sw_sync, vgem_drv
 from amdgpu_hw.mock.kernel.amdgpu_device import AmdgpuDevice
 from amdgpu_hw.mock.kernel.amdgpu_mem_info import amdgpu_mem_info_init

@@ -12,6 +12,7 @@ import types
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
+from amdgpu_hw.gpu_model.ring import Hang
 from amdgpu_hw.mock import console_state as state
 from amdgpu_hw.mock.board import Busy
 from amdgpu_hw.mock.console_types import (
@@ -24,7 +25,6 @@ from amdgpu_hw.mock.console_types import (
     RingState,
     Status,
 )
-from amdgpu_hw.mock.gpu.ring import Hang
 from amdgpu_hw.mock.kernel import amdgpu_drv
 from amdgpu_hw.mock.kernel.amdgpu_params import UnknownParameter, parse_parameters
 from amdgpu_hw.mock.kernel.amdgpu_reset import AmdgpuResetSource, amdgpu_device_gpu_recover

@@ -50,7 +50,8 @@ Original: TypeAlias = Callable[..., Any]
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_MOCK = "amdgpu_hw.mock."
+_MODEL = ("amdgpu_hw.mock.", "amdgpu_hw.gpu_model.")
+"""Where functions that bugs replace are imported to."""
 
 
 class UnknownBug(HarnessError):
@@ -206,7 +207,7 @@ def _places(target: Callable[..., Any]) -> list[tuple[Any, str]]:
     return [
         (module, name)
         for module_name, module in list(sys.modules.items())
-        if module_name.startswith(_MOCK)
+        if module_name.startswith(_MODEL)
         for name, value in vars(module).items()
         if value is target
     ]

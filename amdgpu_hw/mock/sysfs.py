@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from amdgpu_hw.mock.gpus.identity import GpuIdentity
+from amdgpu_hw.gpu_model.gpus.identity import GpuIdentity
 from amdgpu_hw.uapi.drm import DRM_MAJOR, DRM_MINOR_RENDER_BASE
 
 __all__ = (

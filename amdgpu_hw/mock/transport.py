@@ -19,9 +19,8 @@ from amdgpu_hw.mock.kernel.errno_ import ERESTARTSYS, KernelError
 from amdgpu_hw.mock.kernel.file import File, TextFile
 from amdgpu_hw.mock.kernel.kernel import Directories, Kernel
 from amdgpu_hw.mock.kernel.wait import Blocking, Task
-from amdgpu_hw.mock.memfd import read_only_file
 from amdgpu_hw.mock.transport_client import Channel, DepartedProcess, Process
-from amdgpu_hw.mock.transport_proc import file_stat, open_fdinfo
+from amdgpu_hw.mock.transport_proc import file_stat, open_fdinfo, read_only_file
 
 __all__ = ("ENVIRONMENT", "HEARD_MODE", "Transport")
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a client can learn about a mock file without using it: stat() and /proc/PID/fdinfo/N."""
+"""What a client can learn about a mock file without using it: stat() and /proc/PID/fdinfo/N, and files of text."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ from typing import Any
 
 from amdgpu_hw.mock._transport import ffi
 from amdgpu_hw.mock.kernel.file import File
-from amdgpu_hw.mock.memfd import read_only_file
 
-__all__ = ("file_stat", "open_fdinfo")
+__all__ = ("file_stat", "open_fdinfo", "read_only_file")
 
 
 def file_stat(file: File, ino: int, root: Path) -> Any:
@@ -43,3 +42,13 @@ def open_fdinfo(file: File, host: bytes, ino: int, root: Path) -> int:
     """Return a descriptor to read a file's fdinfo from: the host's lines with our inode, then those of the file."""
     lines = re.sub(rb"(?m)^ino:.*$", b"ino:\t%d" % file_stat(file, ino, root).ino, host)
     return read_only_file("fdinfo", lines + file.show_fdinfo().encode())
+
+
+def read_only_file(name: str, content: bytes) -> int:
+    """Return the descriptor of a new file that has this content and can only be read; raises OSError."""
+    fd = os.memfd_create(name, os.MFD_CLOEXEC)
+    try:
+        os.write(fd, content)
+        return os.open(f"/proc/self/fd/{fd}", os.O_RDONLY | os.O_CLOEXEC)
+    finally:
+        os.close(fd)

@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from amdgpu_hw import open_gpu
 from amdgpu_hw.address_space import Mapping
-from amdgpu_hw.mock.gpus import load_identity
+from amdgpu_hw.gpu_model.gpus import load_identity
 from amdgpu_hw.packets import Engine, codec_for
 from amdgpu_hw.uapi import amdgpu_drm, drm
 from bench.node import GET_CAP_ARGUMENT, Node, address_of

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from amdgpu_hw.gpu_model.gpus import load_identity
 from amdgpu_hw.mock import umockdev
-from amdgpu_hw.mock.gpus import load_identity
 from amdgpu_hw.mock.sysfs import describe_gpu, gpu_syspath
 from amdgpu_hw.mock.testbed_sysfs import TestbedSysfs
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from amdgpu_hw.mock.gpu.page_table import AMDGPU_PTE_READABLE, AMDGPU_PTE_WRITEABLE, Entry, EntryKind
+from amdgpu_hw.gpu_model.page_table import AMDGPU_PTE_READABLE, AMDGPU_PTE_WRITEABLE, Entry, EntryKind
 from amdgpu_hw.mock.kernel import amdgpu_vm_pt
 from amdgpu_hw.mock.kernel.amdgpu_device import AmdgpuDevice
 from amdgpu_hw.mock.kernel.amdgpu_object import AmdgpuBo

@@ -11,7 +11,7 @@ import struct
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from amdgpu_hw.mock.gpu.ring import Ib
+from amdgpu_hw.gpu_model.ring import Ib
 from amdgpu_hw.mock.kernel.amdgpu_bo_list import (
     AmdgpuBoList,
     amdgpu_bo_create_list_entry_array,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from amdgpu_hw.uapi import amdgpu_info as info
 
 if TYPE_CHECKING:
-    from amdgpu_hw.mock.gpus.identity import GpuIdentity
+    from amdgpu_hw.gpu_model.gpus.identity import GpuIdentity
     from amdgpu_hw.mock.variants import Variant
 
 __all__ = ("amdgpu_dev_info",)

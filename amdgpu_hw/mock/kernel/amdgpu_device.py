@@ -7,8 +7,8 @@ import errno
 from functools import partial
 from typing import TYPE_CHECKING
 
-from amdgpu_hw.mock.gpu.gpu import MockGpu
-from amdgpu_hw.mock.gpu.ring import Ring
+from amdgpu_hw.gpu_model.gpu import GpuModel
+from amdgpu_hw.gpu_model.ring import Ring
 from amdgpu_hw.mock.kernel.amdgpu_ctx import AMDGPU_GFX_PIPE_PRIO_HIGH, AMDGPU_GFX_PIPE_PRIO_NORMAL
 from amdgpu_hw.mock.kernel.amdgpu_dev_info import amdgpu_dev_info
 from amdgpu_hw.mock.kernel.amdgpu_gmc import RateLimit, amdgpu_gmc_process_fault
@@ -33,8 +33,8 @@ from amdgpu_hw.uapi import amdgpu_info as info
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from amdgpu_hw.mock.gpu.page_table import PageTable, VmFault
-    from amdgpu_hw.mock.gpus.identity import GpuIdentity
+    from amdgpu_hw.gpu_model.gpus.identity import GpuIdentity
+    from amdgpu_hw.gpu_model.page_table import PageTable, VmFault
     from amdgpu_hw.mock.kernel.amdgpu_ctx import AmdgpuCtx
     from amdgpu_hw.mock.kernel.amdgpu_userq import AmdgpuUsermodeQueue
     from amdgpu_hw.mock.kernel.amdgpu_vm_types import AmdgpuVm
@@ -68,7 +68,7 @@ class AmdgpuDevice:
         self.index = index
         self.pci_address = pci_address(index)
         self.syspath = gpu_syspath(index)
-        self.gpu = MockGpu(kernel.work, kernel.timers, kernel.now, identity, kernel.gpu_time)
+        self.gpu = GpuModel(kernel.work, kernel.timers, kernel.now, identity, kernel.gpu_time)
 
         self.accel_working = True
         self.in_reset = False

@@ -33,7 +33,7 @@ from amdgpu_hw.uapi import amdgpu_drm as uapi
 from amdgpu_hw.uapi.drm import DRM_MINOR_RENDER_BASE
 
 if TYPE_CHECKING:
-    from amdgpu_hw.mock.gpus.identity import GpuIdentity
+    from amdgpu_hw.gpu_model.gpus.identity import GpuIdentity
     from amdgpu_hw.mock.kernel.kernel import Kernel
     from amdgpu_hw.mock.variants import Variant
     from amdgpu_hw.uapi.layout import Ioctl

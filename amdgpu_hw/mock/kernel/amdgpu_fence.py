@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from amdgpu_hw.mock.kernel.dma_fence import DmaFence
 
 if TYPE_CHECKING:
-    from amdgpu_hw.mock.gpu.work import Work
+    from amdgpu_hw.gpu_model.work import Work
     from amdgpu_hw.mock.kernel.amdgpu_job import AmdgpuJob
     from amdgpu_hw.mock.kernel.amdgpu_ring import AmdgpuRing
     from amdgpu_hw.mock.kernel.fault_injection import FenceFault

@@ -11,7 +11,7 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING
 
-from amdgpu_hw.mock.gpu.page_table import VA_MASK
+from amdgpu_hw.gpu_model.page_table import VA_MASK
 from amdgpu_hw.mock.kernel import amdgpu_vm, amdgpu_vm_mapping
 from amdgpu_hw.mock.kernel.amdgpu_sync import AmdgpuSync
 from amdgpu_hw.mock.kernel.amdgpu_vm_types import AMDGPU_GPU_PAGE_SHIFT, AmdgpuBoVa

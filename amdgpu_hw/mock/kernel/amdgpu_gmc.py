@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from amdgpu_hw.mock.gpu.faults import Client
+from amdgpu_hw.gpu_model.faults import Client
 from amdgpu_hw.mock.kernel.amdgpu_ids import AMDGPU_GFXHUB
 from amdgpu_hw.mock.kernel.amdgpu_reset import amdgpu_vm_print_task_info
 from amdgpu_hw.mock.kernel.gmc_v8_0 import gmc_v8_0_process_interrupt
@@ -17,7 +17,7 @@ from amdgpu_hw.uapi.amdgpu_drm import AMDGPU_HW_IP_COMPUTE, AMDGPU_HW_IP_GFX
 from amdgpu_hw.uapi.amdgpu_info import AMDGPU_VMHUB_TYPE_GFX, AMDGPU_VMHUB_TYPE_MM0
 
 if TYPE_CHECKING:
-    from amdgpu_hw.mock.gpu.page_table import VmFault
+    from amdgpu_hw.gpu_model.page_table import VmFault
     from amdgpu_hw.mock.kernel.amdgpu_device import AmdgpuDevice
     from amdgpu_hw.mock.kernel.amdgpu_ring import AmdgpuRing
 

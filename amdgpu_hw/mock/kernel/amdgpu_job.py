@@ -7,8 +7,8 @@ import errno
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from amdgpu_hw.mock.gpu.timing import Operation
-from amdgpu_hw.mock.gpu.work import CallWork, Ib, IbWork
+from amdgpu_hw.gpu_model.timing import Operation
+from amdgpu_hw.gpu_model.work import CallWork, Ib, IbWork
 from amdgpu_hw.mock.kernel import amdgpu_vm
 from amdgpu_hw.mock.kernel.amdgpu_ids import amdgpu_vmid_grab
 from amdgpu_hw.mock.kernel.amdgpu_reset import amdgpu_job_timedout

@@ -6,7 +6,7 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING
 
-from amdgpu_hw.mock.gpu.memory import MAX_ALLOCATION
+from amdgpu_hw.gpu_model.memory import MAX_ALLOCATION
 from amdgpu_hw.mock.kernel.amdgpu_object import PAGE_SHIFT, PAGE_SIZE, AmdgpuBo, amdgpu_bo_placement_from_domain
 from amdgpu_hw.mock.kernel.amdgpu_ttm import AmdgpuTtm, amdgpu_ttm_clear_buffer
 from amdgpu_hw.mock.kernel.dma_resv import DMA_RESV_USAGE_BOOKKEEP, DMA_RESV_USAGE_KERNEL, DmaResv

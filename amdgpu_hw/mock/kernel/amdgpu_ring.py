@@ -13,8 +13,8 @@ from amdgpu_hw.mock.kernel.errno_ import KernelError
 from amdgpu_hw.uapi import amdgpu_drm as drm
 
 if TYPE_CHECKING:
-    from amdgpu_hw.mock.gpu.ring import Ring
-    from amdgpu_hw.mock.gpu.work import Ib
+    from amdgpu_hw.gpu_model.ring import Ring
+    from amdgpu_hw.gpu_model.work import Ib
     from amdgpu_hw.mock.kernel.amdgpu_device import AmdgpuDevice
     from amdgpu_hw.mock.kernel.amdgpu_job import AmdgpuJob
     from amdgpu_hw.mock.kernel.gpu_scheduler import DrmGpuScheduler

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
-from amdgpu_hw.mock.gpu.timing import Operation
+from amdgpu_hw.gpu_model.timing import Operation
 from amdgpu_hw.mock.kernel import amdgpu_job
 from amdgpu_hw.mock.kernel.amdgpu_ib import AmdgpuIbPool
 from amdgpu_hw.mock.kernel.amdgpu_mm_stats import AmdgpuMmStats

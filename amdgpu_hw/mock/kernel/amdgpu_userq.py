@@ -10,8 +10,9 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING
 
-from amdgpu_hw.mock.gpu.page_table import VA_MASK
-from amdgpu_hw.mock.gpu.user_queue import UserQueue
+from amdgpu_hw.gpu_model.loop import TimerHandle
+from amdgpu_hw.gpu_model.page_table import VA_MASK
+from amdgpu_hw.gpu_model.user_queue import UserQueue
 from amdgpu_hw.mock.kernel.amdgpu_object import PAGE_SIZE, AmdgpuBo
 from amdgpu_hw.mock.kernel.amdgpu_userq_fence import AmdgpuUserqFence, AmdgpuUserqFenceDriver, require_user_queues
 from amdgpu_hw.mock.kernel.amdgpu_vm_mapping import amdgpu_vm_bo_lookup_mapping
@@ -24,7 +25,7 @@ from amdgpu_hw.mock.kernel.amdgpu_vm_types import (
 from amdgpu_hw.mock.kernel.dma_fence import dma_fence_wait
 from amdgpu_hw.mock.kernel.errno_ import KernelError
 from amdgpu_hw.mock.kernel.kernel import capable
-from amdgpu_hw.mock.kernel.wait import Blocking, TimerHandle
+from amdgpu_hw.mock.kernel.wait import Blocking
 from amdgpu_hw.uapi import amdgpu_drm as drm
 
 if TYPE_CHECKING:

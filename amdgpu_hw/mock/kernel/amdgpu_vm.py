@@ -19,7 +19,7 @@ from amdgpu_hw.mock.kernel.amdgpu_vm_types import AmdgpuBoVa, AmdgpuVm, amdgpu_v
 
 # isort: split
 # amdgpu_job, which the updates below are made of, takes amdgpu_vm_generation from this module: it has to be here.
-from amdgpu_hw.mock.gpu.page_table import Entry, PageTable, geometry_for
+from amdgpu_hw.gpu_model.page_table import Entry, PageTable, geometry_for
 from amdgpu_hw.mock.kernel import amdgpu_sync, amdgpu_vm_cpu, amdgpu_vm_pt, amdgpu_vm_update
 from amdgpu_hw.mock.kernel.amdgpu_sync import AMDGPU_SYNC_EQ_OWNER, AMDGPU_SYNC_EXPLICIT, AmdgpuSync
 from amdgpu_hw.mock.kernel.amdgpu_vm_prt import amdgpu_vm_free_mapping, amdgpu_vm_prt_fini
@@ -40,7 +40,7 @@ from amdgpu_hw.mock.kernel.wait import Blocking
 from amdgpu_hw.uapi.amdgpu_drm import AMDGPU_VM_PAGE_PRT
 
 if TYPE_CHECKING:
-    from amdgpu_hw.mock.gpus.identity import GpuIdentity
+    from amdgpu_hw.gpu_model.gpus.identity import GpuIdentity
     from amdgpu_hw.mock.kernel.amdgpu_device import AmdgpuDevice
     from amdgpu_hw.mock.kernel.amdgpu_object import AmdgpuBo
     from amdgpu_hw.mock.kernel.drm_file import DrmFile

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from amdgpu_hw.mock.gpu.page_table import (
+from amdgpu_hw.gpu_model.page_table import (
     AMDGPU_PTE_EXECUTABLE,
     AMDGPU_PTE_READABLE,
     AMDGPU_PTE_WRITEABLE,
@@ -26,7 +26,7 @@ from amdgpu_hw.uapi.amdgpu_drm import (
 )
 
 if TYPE_CHECKING:
-    from amdgpu_hw.mock.gpu.page_table import PageTable
+    from amdgpu_hw.gpu_model.page_table import PageTable
     from amdgpu_hw.mock.kernel.amdgpu_device import AmdgpuDevice
     from amdgpu_hw.mock.kernel.amdgpu_object import AmdgpuBo
     from amdgpu_hw.mock.kernel.amdgpu_vm_types import AmdgpuBoVaMapping, AmdgpuVm

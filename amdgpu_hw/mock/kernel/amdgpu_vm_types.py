@@ -17,7 +17,7 @@ from amdgpu_hw.mock.kernel.dma_resv import DMA_RESV_USAGE_BOOKKEEP, DmaResv
 from amdgpu_hw.mock.kernel.ttm_resource import TtmLruBulkMove
 
 if TYPE_CHECKING:
-    from amdgpu_hw.mock.gpu.page_table import PageTable
+    from amdgpu_hw.gpu_model.page_table import PageTable
     from amdgpu_hw.mock.kernel.amdgpu_device import AmdgpuDevice
     from amdgpu_hw.mock.kernel.amdgpu_object import AmdgpuBo
     from amdgpu_hw.mock.kernel.amdgpu_sync import AmdgpuSync

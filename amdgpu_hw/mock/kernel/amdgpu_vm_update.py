@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from amdgpu_hw.mock.gpu.timing import Operation
+from amdgpu_hw.gpu_model.timing import Operation
 from amdgpu_hw.mock.kernel import amdgpu_job
 from amdgpu_hw.mock.kernel.amdgpu_sync import AMDGPU_FENCE_OWNER_VM
 from amdgpu_hw.mock.kernel.dma_fence import DmaFence

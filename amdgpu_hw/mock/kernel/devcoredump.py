@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from amdgpu_hw.mock.kernel.kobject import KOBJ_ADD, KOBJ_REMOVE
 
 if TYPE_CHECKING:
+    from amdgpu_hw.gpu_model.loop import TimerHandle
     from amdgpu_hw.mock.kernel.kernel import Kernel
-    from amdgpu_hw.mock.kernel.wait import TimerHandle
 
 __all__ = ("DEVCD_TIMEOUT_NS", "Devcoredumps", "dev_coredumpm")
 

@@ -13,12 +13,13 @@ from collections import deque
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from amdgpu_hw.gpu_model.loop import TimerHandle
 from amdgpu_hw.mock.kernel.dma_fence import DmaFence
 from amdgpu_hw.mock.kernel.dma_resv import DmaResv
 from amdgpu_hw.mock.kernel.errno_ import KernelError
 from amdgpu_hw.mock.kernel.sched_entity import DrmSchedEntity
 from amdgpu_hw.mock.kernel.sched_fence import DrmSchedFence, to_drm_sched_fence
-from amdgpu_hw.mock.kernel.wait import TimerHandle, WaitQueue
+from amdgpu_hw.mock.kernel.wait import WaitQueue
 
 if TYPE_CHECKING:
     from amdgpu_hw.mock.kernel.kernel import Kernel

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from amdgpu_hw.mock.gpu.page_table import VmFault
+    from amdgpu_hw.gpu_model.page_table import VmFault
     from amdgpu_hw.mock.kernel.amdgpu_device import AmdgpuDevice
     from amdgpu_hw.mock.kernel.kernel import Kernel
 

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
+from amdgpu_hw.gpu_model.loop import Timers
 from amdgpu_hw.mock.kernel.devcoredump import Devcoredumps
 from amdgpu_hw.mock.kernel.errno_ import KernelError
 from amdgpu_hw.mock.kernel.fault_injection import FaultInjection
@@ -23,7 +24,7 @@ from amdgpu_hw.mock.kernel.kasan import Kasan
 from amdgpu_hw.mock.kernel.kobject import NoSysfs, Sysfs
 from amdgpu_hw.mock.kernel.log import KernelLog
 from amdgpu_hw.mock.kernel.trace import Tracing
-from amdgpu_hw.mock.kernel.wait import Blocking, Task, Timers, WorkQueue
+from amdgpu_hw.mock.kernel.wait import Blocking, RunQueue, Task
 
 if TYPE_CHECKING:
     from amdgpu_hw.mock.kernel.drm_drv import DrmDevice
@@ -66,7 +67,7 @@ class Kernel:
         self.gpu_time = gpu_time
         self.log = KernelLog()
         self.timers = Timers()
-        self.work = WorkQueue()
+        self.work = RunQueue()
         self.nodes: dict[str, Node] = {}
         self.sysfs: Sysfs = NoSysfs()
         """Where devices show in /sys; set by whoever boots the machine."""

@@ -7,6 +7,8 @@ import errno
 import os
 from typing import TYPE_CHECKING
 
+from amdgpu_hw.gpu_model.loop import TimerHandle
+from amdgpu_hw.gpu_model.memfd import memfd_create
 from amdgpu_hw.mock.kernel.dma_fence import DmaFence, dma_fence_context_alloc
 from amdgpu_hw.mock.kernel.dma_resv import DMA_RESV_USAGE_READ, DMA_RESV_USAGE_WRITE, dma_resv_usage_rw
 from amdgpu_hw.mock.kernel.drm_drv import DRM_RENDER_ALLOW, DrmDevice, DrmDriver, DrmIoctlDesc
@@ -18,8 +20,7 @@ from amdgpu_hw.mock.kernel.drm_gem import (
 )
 from amdgpu_hw.mock.kernel.errno_ import KernelError
 from amdgpu_hw.mock.kernel.idr import Idr
-from amdgpu_hw.mock.kernel.wait import Blocking, TimerHandle
-from amdgpu_hw.mock.memfd import memfd_create
+from amdgpu_hw.mock.kernel.wait import Blocking
 from amdgpu_hw.uapi import vgem_drm as uapi
 from amdgpu_hw.uapi.drm import DRM_MINOR_RENDER_BASE
 

@@ -6,18 +6,18 @@ with the reason it woke up for, as `schedule_timeout` returns to its caller. A `
 the way a process is driven through a system call: it can be woken, time out, be interrupted by a signal, or be
 killed. Functions that cannot sleep stay plain functions.
 
-`Timers` and `WorkQueue` are the kernel's other two ways to do something later.
+What need not sleep is done later by the machine's `Timers` and its work queue, which here is a `RunQueue`.
 """
 
 from __future__ import annotations
 
-import heapq
-from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from enum import Enum
 from typing import Any, Generic, TypeAlias, TypeVar
 
-__all__ = ("Blocking", "Sleep", "Task", "TimerHandle", "Timers", "WaitQueue", "Wake", "WorkQueue")
+from amdgpu_hw.gpu_model.loop import TimerHandle, Timers, WorkQueue
+
+__all__ = ("Blocking", "RunQueue", "Sleep", "Task", "WaitQueue", "Wake")
 
 T = TypeVar("T")
 
@@ -79,74 +79,13 @@ Blocking: TypeAlias = Generator[Sleep, Wake, T]
 """A function that may sleep; its result is the generator's return value."""
 
 
-class TimerHandle:
-    """A pending timer (`struct timer_list`)."""
-
-    __slots__ = ("deadline", "function")
-
-    def __init__(self, deadline: int, function: Callable[[], None]) -> None:
-        self.deadline = deadline
-        self.function: Callable[[], None] | None = function
-
-    def cancel(self) -> None:
-        """Make sure the timer does not run any more; harmless when it already has."""
-        self.function = None
-
-
-class Timers:
-    """Timers ordered by their deadline (absolute CLOCK_MONOTONIC, ns)."""
+class RunQueue(WorkQueue):
+    """The work queue of a kernel, which knows every task that waits for it."""
 
     def __init__(self) -> None:
-        self._heap: list[tuple[int, int, TimerHandle]] = []
-        self._sequence = 0
-
-    def call_at(self, deadline: int, function: Callable[[], None]) -> TimerHandle:
-        """Call ``function`` once ``deadline`` has passed; timers with one deadline run in the order they were made."""
-        handle = TimerHandle(deadline, function)
-        self._sequence += 1
-        heapq.heappush(self._heap, (deadline, self._sequence, handle))
-        return handle
-
-    def next_deadline(self) -> int | None:
-        """When `run_due` has something to do next, None when nothing is pending."""
-        heap = self._heap
-        while heap and heap[0][2].function is None:
-            heapq.heappop(heap)
-        return heap[0][0] if heap else None
-
-    def run_due(self, now: int) -> None:
-        """Run every timer whose deadline is not after ``now``."""
-        heap = self._heap
-        while heap and heap[0][0] <= now:
-            function = heapq.heappop(heap)[2].function
-            if function is not None:
-                function()
-
-
-class WorkQueue:
-    """Work to be done soon, but not inside the function that found it (`struct workqueue_struct`).
-
-    It runs after the reply of a system call has been posted and before the next request is taken, so that the
-    same program always sees the same order of events.
-    """
-
-    def __init__(self) -> None:
-        self._work: deque[Callable[[], None]] = deque()
-        self.queue: Callable[[Callable[[], None]], None] = self._work.append
-        """Call a function later, after everything queued before it."""
-        self.charged = 0
-        """Added to by items that take longer than others, so that no client waits long for its turn."""
+        super().__init__()
         self.sleepers: dict[Task[Any], None] = {}
         """Every task that sleeps, or was woken and has not run yet."""
-
-    def run(self, limit: int = 1000) -> bool:
-        """Run at most ``limit`` items, counting `charged` ones as more; True when work is left."""
-        work = self._work
-        self.charged = 0
-        while work and limit > self.charged:
-            work.popleft()()
-            limit -= 1
-        return bool(work)
 
 
 class Task(Generic[T]):
@@ -162,7 +101,7 @@ class Task(Generic[T]):
         self,
         generator: Blocking[T],
         timers: Timers,
-        work: WorkQueue,
+        work: RunQueue,
         on_done: Callable[[T | None, BaseException | None], None],
     ) -> None:
         self._generator: Blocking[T] | None = generator

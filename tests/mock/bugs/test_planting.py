@@ -10,8 +10,8 @@ from collections.abc import Iterator
 import pytest
 
 from amdgpu_hw.errors import HarnessError
+from amdgpu_hw.gpu_model.gpus import gpu_names
 from amdgpu_hw.mock import planting
-from amdgpu_hw.mock.gpus import gpu_names
 from amdgpu_hw.mock.kernel import amdgpu_gem_va, amdgpu_vm, amdgpu_vm_types, amdgpu_vm_update_ctx
 from amdgpu_hw.mock.kernel.dma_resv import DmaResv
 from amdgpu_hw.mock.planting import (

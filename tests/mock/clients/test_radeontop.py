@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from amdgpu_hw.mock.gpus import load_identity
+from amdgpu_hw.gpu_model.gpus import load_identity
 
 from .running import RunClient, program
 

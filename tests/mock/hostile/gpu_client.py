@@ -9,7 +9,7 @@ import struct
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from amdgpu_hw.mock.gpus import load_identity
+from amdgpu_hw.gpu_model.gpus import load_identity
 from amdgpu_hw.packets import Engine, codec_for
 from amdgpu_hw.uapi import amdgpu_drm as drm
 from amdgpu_hw.uapi import drm as core

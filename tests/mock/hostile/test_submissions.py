@@ -143,7 +143,7 @@ def _ib(draw: st.DrawFn, ip: int, gpu: str) -> list[int]:
 
 def values_of_gpu(name: str) -> Any:
     """What a GPU is."""
-    from amdgpu_hw.mock.gpus import load_identity
+    from amdgpu_hw.gpu_model.gpus import load_identity
 
     return load_identity(name)
 

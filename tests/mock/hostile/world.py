@@ -16,7 +16,7 @@ from typing import cast
 from amdgpu_client import COMPUTE, GFX, PAGE, SDMA, Client
 from fake_caller import MEMORY_BASE, MEMORY_SIZE, Call, FakeCaller
 
-from amdgpu_hw.mock.gpus import load_identity
+from amdgpu_hw.gpu_model.gpus import load_identity
 from amdgpu_hw.mock.kernel import amdgpu_drv, sw_sync, vgem_drv
 from amdgpu_hw.mock.kernel.audit import audit
 from amdgpu_hw.mock.kernel.errno_ import KernelError

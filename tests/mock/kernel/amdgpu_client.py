@@ -9,7 +9,7 @@ from typing import Any
 
 from fake_caller import Call, FakeCaller, boot
 
-from amdgpu_hw.mock.gpus import load_identity
+from amdgpu_hw.gpu_model.gpus import load_identity
 from amdgpu_hw.mock.kernel import amdgpu_drv
 from amdgpu_hw.mock.kernel.amdgpu_device import AmdgpuDevice
 from amdgpu_hw.mock.kernel.amdgpu_kms import AmdgpuFpriv

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from amdgpu_client import COMPUTE, Client
 from fake_caller import IoctlError
 
-from amdgpu_hw.mock.gpus import load_identity
+from amdgpu_hw.gpu_model.gpus import load_identity
 from amdgpu_hw.mock.kernel import amdgpu_drv
 from amdgpu_hw.mock.kernel.amdgpu_device import AmdgpuDevice
 from amdgpu_hw.mock.kernel.amdgpu_ring import AmdgpuRing

@@ -12,8 +12,8 @@ import pytest
 from amdgpu_client import PAGE, SDMA, Client
 from fake_caller import boot
 
-from amdgpu_hw.mock.gpu.page_table import EntryKind
-from amdgpu_hw.mock.gpus import load_identity
+from amdgpu_hw.gpu_model.gpus import load_identity
+from amdgpu_hw.gpu_model.page_table import EntryKind
 from amdgpu_hw.mock.kernel import amdgpu_drv, vgem_drv
 from amdgpu_hw.mock.kernel.dma_resv import DMA_RESV_USAGE_WRITE
 from amdgpu_hw.mock.kernel.errno_ import KernelError

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import pytest
 from amdgpu_client import COMPUTE, FOREVER, GFX, PAGE, SDMA, Client, boot_gpu
 
-from amdgpu_hw.mock.gpus import gpu_names
+from amdgpu_hw.gpu_model.gpus import gpu_names
 from amdgpu_hw.uapi import amdgpu_drm as drm
 from amdgpu_hw.uapi import amdgpu_info as info
 

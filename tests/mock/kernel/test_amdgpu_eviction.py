@@ -9,7 +9,7 @@ import pytest
 from amdgpu_client import COMPUTE, IB_AREA, PAGE, SDMA, Client, boot_gpu
 from fake_caller import Call, IoctlError, settle
 
-from amdgpu_hw.mock.gpu.page_table import EntryKind
+from amdgpu_hw.gpu_model.page_table import EntryKind
 from amdgpu_hw.mock.kernel import drm_exec
 from amdgpu_hw.mock.kernel.amdgpu_device import AmdgpuDevice
 from amdgpu_hw.mock.kernel.amdgpu_ttm import amdgpu_ttm_evict_resources

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 from amdgpu_client import COMPUTE, SDMA, Client, boot_gpu
 
-from amdgpu_hw.mock.gpu.work import IbWork, Work
+from amdgpu_hw.gpu_model.work import IbWork, Work
 from amdgpu_hw.mock.kernel.amdgpu_device import AmdgpuDevice
 from amdgpu_hw.mock.kernel.amdgpu_ids import AMDGPU_GFXHUB
 from amdgpu_hw.uapi import amdgpu_drm as drm

@@ -11,7 +11,7 @@ import pytest
 from amdgpu_client import COMPUTE, GFX, SDMA, Client, boot_gpu
 from fake_caller import FakeCaller
 
-from amdgpu_hw.mock.gpus import gpu_names
+from amdgpu_hw.gpu_model.gpus import gpu_names
 from amdgpu_hw.uapi import amdgpu_drm as drm
 from amdgpu_hw.uapi import amdgpu_info as info
 from amdgpu_hw.uapi import drm as core

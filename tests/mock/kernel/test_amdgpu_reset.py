@@ -10,7 +10,7 @@ import pytest
 from amdgpu_client import COMPUTE, GFX, IB_VA, SDMA, Client, boot_gpu
 from hang_fixture import RESET_ERRORS, TIMEOUT_NS, boot_impatient, error_of, hang, query2, ring_of, sysfs_of
 
-from amdgpu_hw.mock.gpu.ring import Hang
+from amdgpu_hw.gpu_model.ring import Hang
 from amdgpu_hw.mock.kernel.amdgpu_reset import amdgpu_reset_masks
 from amdgpu_hw.uapi import amdgpu_drm as drm
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 
-from amdgpu_hw.mock.gpu.page_table import EntryKind
+from amdgpu_hw.gpu_model.page_table import EntryKind
 from amdgpu_hw.mock.kernel.amdgpu_params import AMDGPU_PARAMETERS
 from amdgpu_hw.uapi import drm as core
 from tests.mock.kernel.vm_fixture import (

@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 from amdgpu_client import COMPUTE, PAGE, SDMA, Client, boot_gpu
 
-from amdgpu_hw.mock.gpu.page_table import Entry, EntryKind
+from amdgpu_hw.gpu_model.page_table import Entry, EntryKind
 from amdgpu_hw.mock.kernel.kasan import RetiredMemory
 from amdgpu_hw.uapi import amdgpu_drm as drm
 from amdgpu_hw.uapi import drm as core

@@ -5,16 +5,17 @@ from __future__ import annotations
 
 import pytest
 
+from amdgpu_hw.gpu_model.loop import Timers
 from amdgpu_hw.mock.kernel.errno_ import ERESTARTSYS, KernelError
 from amdgpu_hw.mock.kernel.process import in_process_context, wait_for
-from amdgpu_hw.mock.kernel.wait import Blocking, Sleep, Task, Timers, WaitQueue, Wake, WorkQueue
+from amdgpu_hw.mock.kernel.wait import Blocking, RunQueue, Sleep, Task, WaitQueue, Wake
 
 
 class Harness:
     """A work queue, a queue to sleep on, and what happened in order."""
 
     def __init__(self) -> None:
-        self.work = WorkQueue()
+        self.work = RunQueue()
         self.queue = WaitQueue()
         self.happened: list[object] = []
 

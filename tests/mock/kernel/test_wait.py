@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from amdgpu_hw.mock.kernel.wait import Blocking, Sleep, Task, Timers, WaitQueue, Wake, WorkQueue
+from amdgpu_hw.gpu_model.loop import Timers
+from amdgpu_hw.mock.kernel.wait import Blocking, RunQueue, Sleep, Task, WaitQueue, Wake
 
 
 class Harness:
@@ -13,7 +14,7 @@ class Harness:
 
     def __init__(self) -> None:
         self.timers = Timers()
-        self.work = WorkQueue()
+        self.work = RunQueue()
         self.results: list[tuple[object, BaseException | None]] = []
 
     def start(self, function: Callable[[], Blocking[object]]) -> Task[object]:
@@ -130,7 +131,7 @@ def test_cancelled_timers_do_not_run() -> None:
 
 def test_work_is_bounded() -> None:
     """The work queue runs a bounded number of items at a time and says whether some are left."""
-    work = WorkQueue()
+    work = RunQueue()
     ran: list[int] = []
     for number in range(3):
         work.queue(lambda number=number: ran.append(number))  # type: ignore[misc]

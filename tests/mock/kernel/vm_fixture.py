@@ -6,8 +6,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from amdgpu_hw.mock.gpu.page_table import EntryKind, Translation
-from amdgpu_hw.mock.gpus import load_identity
+from amdgpu_hw.gpu_model.gpus import load_identity
+from amdgpu_hw.gpu_model.page_table import EntryKind, Translation
 from amdgpu_hw.mock.kernel.amdgpu_drv import probe
 from amdgpu_hw.mock.kernel.amdgpu_object import AmdgpuBo
 from amdgpu_hw.mock.kernel.amdgpu_params import AMDGPU_PARAMETERS

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from amdgpu_hw.gpu_model.gpus import load_identity
 from amdgpu_hw.mock import umockdev
-from amdgpu_hw.mock.gpus import load_identity
 from amdgpu_hw.mock.machine import Machine
 from amdgpu_hw.mock.sysfs import describe_gpu, pci_address
 

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from amdgpu_hw.mock.gpus import load_identity
+from amdgpu_hw.gpu_model.gpus import load_identity
 from amdgpu_hw.mock.machine import Machine
 
 CLOCKS = """

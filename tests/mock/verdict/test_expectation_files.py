@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from amdgpu_hw.errors import HarnessError
-from amdgpu_hw.mock.gpus import gpu_names
+from amdgpu_hw.gpu_model.gpus import gpu_names
 from amdgpu_hw.mock.variants import VARIANTS
 from amdgpu_hw.verdict.expectation_files import ANY, Subject, load, parse, subject, write
 from amdgpu_hw.verdict.expectations import Expectations, Status

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""One mock GPU: its memory, its rings, its clock, and how it tells the driver that something went wrong."""
+"""One GPU: its memory, its rings, its clock, and how it tells the driver that something went wrong."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from .sdma_engine import SdmaProcessor
 from .timing import Timing, timing_for
 
 if TYPE_CHECKING:
-    from amdgpu_hw.mock.kernel.wait import Timers, WorkQueue
     from amdgpu_hw.packets import Pm4, Sdma
 
     from .command_processor import CommandProcessor
+    from .loop import Timers, WorkQueue
     from .page_table import VmFault
 
-__all__ = ("GpuDescription", "MockGpu")
+__all__ = ("GpuDescription", "GpuModel")
 
 
 class _Memory(Protocol):
@@ -91,7 +91,7 @@ def _ignore_note(_text: str) -> None:
     pass
 
 
-class MockGpu:
+class GpuModel:
     """The hardware behind one device node.
 
     The driver sets the callbacks: ``on_fault`` for accesses the page tables do not allow (the job goes on),

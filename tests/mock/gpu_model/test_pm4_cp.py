@@ -10,9 +10,9 @@ from gpu_rig import DATA_VA, HOLE_VA, IB_VA, MIB, MS, UNMAPPED_VA, Rig
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from amdgpu_hw.mock.gpu.atomics import atomic_result
-from amdgpu_hw.mock.gpu.page_table import Entry, EntryKind
-from amdgpu_hw.mock.gpu.ring import Ib, IbWork, RingState
+from amdgpu_hw.gpu_model.atomics import atomic_result
+from amdgpu_hw.gpu_model.page_table import Entry, EntryKind
+from amdgpu_hw.gpu_model.ring import Ib, IbWork, RingState
 from amdgpu_hw.packets import ATOMIC_OPERATIONS, Engine, Pm4, atomic_code
 
 GFX, COMPUTE = Engine.GFX, Engine.COMPUTE

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from amdgpu_hw.mock.gpu.memory import MAX_ALLOCATION, GpuMemory, StaleAddress
+from amdgpu_hw.gpu_model.memory import MAX_ALLOCATION, GpuMemory, StaleAddress
 
 GIB = 1 << 30
 MIB = 1 << 20

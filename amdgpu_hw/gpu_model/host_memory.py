@@ -17,7 +17,7 @@ import errno
 import mmap
 import os
 
-from amdgpu_hw.mock.memfd import memfd_create
+from amdgpu_hw.gpu_model.memfd import memfd_create
 
 from .extents import Extents
 

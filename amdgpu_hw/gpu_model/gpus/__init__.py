@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The mock GPUs: one TOML file each, the only place where a mock GPU is described.
+"""The GPUs there are models of: one TOML file each, the only place where one is described.
 
 sysfs (`mock.sysfs`), the INFO answers (`mock.kernel.amdgpu_kms_info`), the driver's rings and the model of
 the hardware all read a `GpuIdentity`. A new GPU is a new file here; `identity` documents its keys.
@@ -14,7 +14,7 @@ from importlib import resources
 from types import MappingProxyType
 from typing import Any, get_args, get_origin, get_type_hints
 
-from amdgpu_hw.mock.gpus.identity import GpuIdentity
+from amdgpu_hw.gpu_model.gpus.identity import GpuIdentity
 
 __all__ = ("GpuIdentity", "IdentityError", "UnknownGpu", "gpu_names", "load_identity", "parse_identity")
 

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import pytest
 from gpu_rig import DATA_VA, MIB, VERSIONS, Rig
 
-from amdgpu_hw.mock.gpu.ring import RingState
-from amdgpu_hw.mock.gpu.timing import Operation, timing_for
-from amdgpu_hw.mock.gpu.work import CallWork
+from amdgpu_hw.gpu_model.ring import RingState
+from amdgpu_hw.gpu_model.timing import Operation, timing_for
+from amdgpu_hw.gpu_model.work import CallWork
 from amdgpu_hw.packets import Engine
 
 GFX, COMPUTE, SDMA = Engine.GFX, Engine.COMPUTE, Engine.SDMA

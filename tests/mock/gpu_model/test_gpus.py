@@ -7,8 +7,8 @@ from importlib import resources
 
 import pytest
 
-from amdgpu_hw.mock import gpus
-from amdgpu_hw.mock.gpus import IdentityError, UnknownGpu, gpu_names, load_identity, parse_identity
+from amdgpu_hw.gpu_model import gpus
+from amdgpu_hw.gpu_model.gpus import IdentityError, UnknownGpu, gpu_names, load_identity, parse_identity
 
 
 def text_of(name: str) -> str:

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
-from amdgpu_hw.mock.gpu.gpu import MockGpu
-from amdgpu_hw.mock.gpu.page_table import PAGE_SHIFT, Entry, EntryKind, PageTable, VmFault
-from amdgpu_hw.mock.gpu.ring import CallWork, Ib, IbWork, Ring
-from amdgpu_hw.mock.kernel.wait import Timers, WorkQueue
+from amdgpu_hw.gpu_model.gpu import GpuModel
+from amdgpu_hw.gpu_model.loop import Timers, WorkQueue
+from amdgpu_hw.gpu_model.page_table import PAGE_SHIFT, Entry, EntryKind, PageTable, VmFault
+from amdgpu_hw.gpu_model.ring import CallWork, Ib, IbWork, Ring
 from amdgpu_hw.packets import Engine, Pm4, Sdma
 
 MIB = 1 << 20
@@ -38,7 +38,7 @@ class Rig:
         self.time = 1_000_000_000
         self.work = WorkQueue()
         self.timers = Timers()
-        self.gpu = MockGpu(
+        self.gpu = GpuModel(
             self.work,
             self.timers,
             lambda: self.time,

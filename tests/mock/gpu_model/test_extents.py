@@ -6,7 +6,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from amdgpu_hw.mock.gpu.extents import Extents
+from amdgpu_hw.gpu_model.extents import Extents
 
 requests = st.lists(st.tuples(st.booleans(), st.integers(1, 40), st.integers(0, 30)), max_size=80)
 

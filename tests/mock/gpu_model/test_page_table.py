@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from naive_page_table import NaivePageTable
 
-from amdgpu_hw.mock.gpu.page_table import (
+from amdgpu_hw.gpu_model.page_table import (
     GEOMETRY_GFX6,
     PAGE_SHIFT,
     PAGE_SIZE,

@@ -6,7 +6,7 @@ queues itself behind the others, so that a job of one ring that waits for anothe
 A ring whose packet has to wait is parked: it costs nothing until a timer polls again (50 us at first, growing to
 1 ms) or any ring has written memory.
 
-With modelled time (`mock.gpu.timing`) each ring keeps a clock of its own, `Ring.front`: when what it has executed is
+With modelled time (`gpu_model.timing`) each ring keeps a clock of its own, `Ring.front`: when what it has executed is
 over. Nothing is begun, and no job is reported as done, before that time has come; until then a timer holds the ring,
 while others go on.
 """
@@ -24,10 +24,9 @@ from .faults import RingStop
 from .work import CallWork, Ib, IbWork, Work
 
 if TYPE_CHECKING:
-    from amdgpu_hw.mock.kernel.wait import TimerHandle
-
     from .command_processor import CommandProcessor
-    from .gpu import MockGpu
+    from .gpu import GpuModel
+    from .loop import TimerHandle
     from .timing import EngineTiming
 
 __all__ = ("CallWork", "Hang", "Ib", "IbWork", "Ring", "RingState", "Work")
@@ -74,8 +73,8 @@ class _Pause(Enum):
 class Ring:
     """One hardware queue of an engine."""
 
-    def __init__(self, gpu: MockGpu, engine: Engine, index: int, name: str) -> None:
-        """Make an idle ring; it is not entered into `MockGpu.rings`."""
+    def __init__(self, gpu: GpuModel, engine: Engine, index: int, name: str) -> None:
+        """Make an idle ring; it is not entered into `GpuModel.rings`."""
         self.gpu = gpu
         self.engine = engine
         self.index = index
@@ -167,7 +166,7 @@ class Ring:
         """End the job at the head of the ring with ``error`` and go on with the next one.
 
         What the reset of a queue does; also takes a job that was not started yet. Its `on_done` is called before
-        this returns. Returns False if the ring is empty. Not to be called from `MockGpu.on_fault`.
+        this returns. Returns False if the ring is empty. Not to be called from `GpuModel.on_fault`.
         """
         if self._current is None:
             if not self._queue:

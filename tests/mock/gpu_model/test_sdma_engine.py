@@ -10,8 +10,8 @@ from gpu_rig import DATA_VA, HOLE_VA, IB_VA, MIB, MS, UNMAPPED_VA, VERSIONS, Rig
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from amdgpu_hw.mock.gpu.page_table import Entry, EntryKind
-from amdgpu_hw.mock.gpu.ring import Ib, IbWork, RingState
+from amdgpu_hw.gpu_model.page_table import Entry, EntryKind
+from amdgpu_hw.gpu_model.ring import Ib, IbWork, RingState
 from amdgpu_hw.packets import Engine, Sdma
 
 SDMA = Engine.SDMA

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from amdgpu_hw.mock.gpu.host_memory import HostMemory
+from amdgpu_hw.gpu_model.host_memory import HostMemory
 
 GIB = 1 << 30
 MIB = 1 << 20
@@ -143,7 +143,7 @@ def test_running_out_of_descriptors_is_an_error_and_no_loss(host: HostMemory, mo
     def fail(*_: object) -> int:
         raise OSError(24, "Too many open files")
 
-    monkeypatch.setattr("amdgpu_hw.mock.gpu.host_memory.memfd_create", fail)
+    monkeypatch.setattr("amdgpu_hw.gpu_model.host_memory.memfd_create", fail)
     with pytest.raises(OSError, match="Too many"):
         host.file_of(start, PAGE)
     assert host.map[start : start + 4] == b"data"

@@ -29,7 +29,7 @@ class PrtBehaviour(Enum):
     ZERO = "zero"
     """Reads give 0 and writes are dropped, as the uAPI promises."""
     UNVERIFIED = "unverified"
-    """The same here, but nobody knows about hardware: said through `MockGpu.on_note`, so that no test rests on it."""
+    """The same here, but nobody knows about hardware: said through `GpuModel.on_note`, so that no test rests on it."""
     FAULT = "fault"
     """As if the page were not mapped at all."""
     HANG = "hang"

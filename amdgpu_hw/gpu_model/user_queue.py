@@ -18,9 +18,8 @@ from .ring import Ring
 from .work import Ib, IbWork
 
 if TYPE_CHECKING:
-    from amdgpu_hw.mock.kernel.wait import TimerHandle
-
-    from .gpu import MockGpu
+    from .gpu import GpuModel
+    from .loop import TimerHandle
     from .page_table import PageTable
 
 __all__ = ("UserQueue",)
@@ -39,7 +38,7 @@ class UserQueue:
 
     def __init__(
         self,
-        gpu: MockGpu,
+        gpu: GpuModel,
         index: int,
         va: int,
         size: int,

@@ -7,7 +7,7 @@ of tables under huge leaves), unlike the model under test, which cuts the range 
 
 from __future__ import annotations
 
-from amdgpu_hw.mock.gpu.page_table import PAGE_SHIFT, Entry, EntryKind, Geometry
+from amdgpu_hw.gpu_model.page_table import PAGE_SHIFT, Entry, EntryKind, Geometry
 
 NONE = Entry(EntryKind.NONE)
 
