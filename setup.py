@@ -3,28 +3,30 @@
 
 from setuptools import Extension, setup
 
+PRELOAD = "amdgpu_hw/mock/preload"
+TRANSPORT = "amdgpu_hw/mock/transport"
+
 setup(
     cffi_modules=[
         "amdgpu_hw/libdrm/build.py:ffibuilder",
-        "amdgpu_hw/mock/build_transport.py:ffibuilder",
+        f"{TRANSPORT}/build.py:ffibuilder",
         "amdgpu_hw/mock/build_umockdev.py:ffibuilder",
     ],
     ext_modules=[
-        # Not a Python module: a library for LD_PRELOAD that is built and installed like one.
+        # Not a Python module: a library for LD_PRELOAD that is built and installed like one. It calls nothing of
+        # Python's, so that one file serves every version.
         Extension(
-            "amdgpu_hw.mock._preload",
+            "amdgpu_hw.mock.preload._preload",
             sources=[
-                "amdgpu_hw/mock/preload.c",
-                "amdgpu_hw/mock/preload_call.c",
-                "amdgpu_hw/mock/preload_channel.c",
-                "amdgpu_hw/mock/preload_exec.c",
-                "amdgpu_hw/mock/preload_fdinfo.c",
-                "amdgpu_hw/mock/preload_path.c",
-                "amdgpu_hw/mock/preload_stat.c",
-                "amdgpu_hw/mock/preload_tracefs.c",
+                f"{PRELOAD}/{name}.c"
+                for name in ("preload", "call", "channel", "exec", "fdinfo", "path", "stat", "tracefs")
             ],
-            depends=[f"amdgpu_hw/mock/{name}.h" for name in ("preload", "preload_private", "relax", "wire")],
+            depends=[
+                *(f"{PRELOAD}/{name}.h" for name in ("preload", "private")),
+                *(f"{TRANSPORT}/{name}.h" for name in ("relax", "wire")),
+            ],
             extra_compile_args=["-std=gnu17", "-O2", "-Wall", "-Wextra", "-fvisibility=hidden"],
+            py_limited_api=True,
         ),
     ],
 )

@@ -20,7 +20,7 @@ from amdgpu_hw.mock.kernel.trace import AMDGPU_EVENTS, SCHED_EVENTS
 from amdgpu_hw.mock.planting import PlantedBug, plant, with_bugs
 from amdgpu_hw.mock.testbed_sysfs import TestbedSysfs
 from amdgpu_hw.mock.tracefs import Tracefs
-from amdgpu_hw.mock.transport import HEARD_MODE, Transport
+from amdgpu_hw.mock.transport.transport import HEARD_MODE, Transport
 from amdgpu_hw.mock.umockdev import Testbed
 from amdgpu_hw.mock.variants import Variant
 from amdgpu_hw.uapi.drm import DRM_MINOR_RENDER_BASE

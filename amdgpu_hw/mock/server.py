@@ -28,8 +28,8 @@ from amdgpu_hw.mock.board import Board
 from amdgpu_hw.mock.console_server import ConsoleServer
 from amdgpu_hw.mock.kernel.amdgpu_params import UnknownParameter, parse_parameter
 from amdgpu_hw.mock.planting import UnknownBug, load_bug
-from amdgpu_hw.mock.transport import ENVIRONMENT
-from amdgpu_hw.mock.transport_client import check_memory_access
+from amdgpu_hw.mock.transport.client import check_memory_access
+from amdgpu_hw.mock.transport.transport import ENVIRONMENT
 from amdgpu_hw.mock.umockdev import PRELOAD, TestbedError, check_preload
 from amdgpu_hw.mock.variants import VARIANTS
 
@@ -105,7 +105,7 @@ class Server:
 
     def environment(self) -> dict[str, str]:
         """What a client's environment has to contain."""
-        preload = find_spec("amdgpu_hw.mock._preload")
+        preload = find_spec("amdgpu_hw.mock.preload._preload")
         if preload is None or preload.origin is None:
             raise BootError("the preload library is not built: install this package again (pip install -e .)")
         return {

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from amdgpu_hw.mock._transport import ffi, lib
+from amdgpu_hw.mock.transport._transport import ffi, lib
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

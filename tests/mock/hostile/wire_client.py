@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from amdgpu_hw.mock._transport import lib
+from amdgpu_hw.mock.transport._transport import lib
 
 from amdgpu_hw.uapi.layout import Ioctl
 

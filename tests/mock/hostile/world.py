@@ -41,7 +41,7 @@ ZEROS = 0x6000_0000_0000
 """A terabyte of zeros to read: an array there may be as long as a client says."""
 ZEROS_SIZE = 1 << 40
 COPY_MAX = 64 << 20
-"""What a real transport copies at a time (transport_client.py)."""
+"""What a real transport copies at a time (transport/client.py)."""
 SCRATCH = MEMORY_BASE + MEMORY_SIZE // 2
 
 RENDER, CARD, VGEM = "/dev/dri/renderD128", "/dev/dri/card0", "/dev/dri/card1"

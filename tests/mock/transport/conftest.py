@@ -77,7 +77,7 @@ class Rig:
 
     def start(self, script: str) -> subprocess.Popen[str]:
         """Start a Python script on the machine; `PRELUDE` says what it finds."""
-        spec = find_spec("amdgpu_hw.mock._preload")
+        spec = find_spec("amdgpu_hw.mock.preload._preload")
         assert spec is not None, "the preload library is not built"
         assert spec.origin is not None
         environment = os.environ | {

@@ -16,7 +16,7 @@ from amdgpu_hw.mock.kernel.errno_ import ERESTARTSYS, KernelError
 from amdgpu_hw.mock.kernel.file import Caller, File, FileStat
 from amdgpu_hw.mock.kernel.kernel import Kernel
 from amdgpu_hw.mock.kernel.wait import Blocking, Sleep, WaitQueue, Wake
-from amdgpu_hw.mock.transport import Transport
+from amdgpu_hw.mock.transport.transport import Transport
 
 NODE = "/dev/fake/node0"
 

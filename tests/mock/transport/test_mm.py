@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from amdgpu_hw.mock.kernel.errno_ import KernelError
-from amdgpu_hw.mock.transport_mm import ClientMm, read_vmas
+from amdgpu_hw.mock.transport.mm import ClientMm, read_vmas
 
 from .conftest import PATIENCE_S
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * preload_private.h - a channel, as those see it that make and end it (preload_channel.c) and those that make a call
- * through it (preload_call.c).
+ * private.h - a channel, as those see it that make and end it (channel.c) and those that make a call
+ * through it (call.c).
  */
 #ifndef AMDGPU_HW_MOCK_PRELOAD_PRIVATE_H
 #define AMDGPU_HW_MOCK_PRELOAD_PRIVATE_H

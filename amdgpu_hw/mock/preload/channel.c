@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * preload_channel.c - the channels of a client process to the mock kernel (wire.h), for the calls of preload_call.c.
+ * channel.c - the channels of a client process to the mock kernel (wire.h), for the calls of call.c.
  *
  * Each thread has a channel of its own, made at its first call and closed when the thread ends. Everything here may
  * run in a signal handler, in a child of fork or vfork, and before or after main: no malloc and no lock.
  */
 #define _GNU_SOURCE
-#include "preload_private.h"
+#include "private.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * preload_stat.c - what a client can learn about a descriptor of a mock file: fstat(), and stat() and readlink() of
+ * stat.c - what a client can learn about a descriptor of a mock file: fstat(), and stat() and readlink() of
  * /proc/PID/fd/N.
  */
 #define _GNU_SOURCE

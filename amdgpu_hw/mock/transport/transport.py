@@ -14,13 +14,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from amdgpu_hw.mock._transport import ffi, lib
 from amdgpu_hw.mock.kernel.errno_ import ERESTARTSYS, KernelError
 from amdgpu_hw.mock.kernel.file import File, TextFile
 from amdgpu_hw.mock.kernel.kernel import Directories, Kernel
 from amdgpu_hw.mock.kernel.wait import Blocking, Task
-from amdgpu_hw.mock.transport_client import Channel, DepartedProcess, Process
-from amdgpu_hw.mock.transport_proc import file_stat, open_fdinfo, read_only_file
+from amdgpu_hw.mock.transport._transport import ffi, lib
+from amdgpu_hw.mock.transport.client import Channel, DepartedProcess, Process
+from amdgpu_hw.mock.transport.proc import file_stat, open_fdinfo, read_only_file
 
 __all__ = ("ENVIRONMENT", "HEARD_MODE", "Transport")
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * transport_channel.c - how clients come and go, and how their system calls end.
+ * channel.c - how clients come and go, and how their system calls end.
  */
 #define _GNU_SOURCE
-#include "transport_private.h"
+#include "private.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -8,7 +8,7 @@
  */
 #define _GNU_SOURCE
 #include "relax.h"
-#include "transport_private.h"
+#include "private.h"
 
 #include <errno.h>
 #include <limits.h>

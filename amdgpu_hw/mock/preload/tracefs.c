@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * preload_tracefs.c - mkdir() and rmdir() where a directory is more than that: instances of tracefs.
+ * tracefs.c - mkdir() and rmdir() where a directory is more than that: instances of tracefs.
  */
 #define _GNU_SOURCE
 #include "preload.h"

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * transport_files.c - the files, the memory and the descriptors of clients.
+ * files.c - the files, the memory and the descriptors of clients.
  */
 #define _GNU_SOURCE
-#include "transport_private.h"
+#include "private.h"
 
 #include <errno.h>
 #include <sys/socket.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * transport_private.h - what the parts of the mock kernel's end share: waiting (transport.c), channels and the ends of
- * system calls (transport_channel.c).
+ * private.h - what the parts of the mock kernel's end share: waiting (transport.c), channels and the ends of
+ * system calls (channel.c).
  */
 #ifndef AMDGPU_HW_MOCK_TRANSPORT_PRIVATE_H
 #define AMDGPU_HW_MOCK_TRANSPORT_PRIVATE_H

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Builds `amdgpu_hw.mock._transport`: transport.c behind CFFI (API mode), declared by transport.h itself."""
+"""Builds `amdgpu_hw.mock.transport._transport`: transport.c behind CFFI (API mode), declared by transport.h itself."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ def _declarations(header: Path) -> str:
 ffibuilder = FFI()
 ffibuilder.cdef(_WIRE + _declarations(_HERE / "transport.h"))
 ffibuilder.set_source(
-    "amdgpu_hw.mock._transport",
+    "amdgpu_hw.mock.transport._transport",
     '#include "wire.h"\n#include "transport.h"\n',
-    sources=[f"amdgpu_hw/mock/{name}.c" for name in ("transport", "transport_channel", "transport_files")],
-    depends=[f"amdgpu_hw/mock/{name}.h" for name in ("wire", "relax", "transport", "transport_private")],
-    include_dirs=["amdgpu_hw/mock"],
+    sources=[f"amdgpu_hw/mock/transport/{name}.c" for name in ("transport", "channel", "files")],
+    depends=[f"amdgpu_hw/mock/transport/{name}.h" for name in ("wire", "relax", "transport", "private")],
+    include_dirs=["amdgpu_hw/mock/transport"],
     extra_compile_args=["-std=gnu17", "-O2", "-Wall", "-Wextra"],
 )

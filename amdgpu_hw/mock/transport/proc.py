@@ -9,8 +9,8 @@ import stat
 from pathlib import Path
 from typing import Any
 
-from amdgpu_hw.mock._transport import ffi
 from amdgpu_hw.mock.kernel.file import File
+from amdgpu_hw.mock.transport._transport import ffi
 
 __all__ = ("file_stat", "open_fdinfo", "read_only_file")
 

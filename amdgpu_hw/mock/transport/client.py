@@ -9,14 +9,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from amdgpu_hw.mock._transport import ffi, lib
 from amdgpu_hw.mock.kernel.errno_ import KernelError
 from amdgpu_hw.mock.kernel.wait import Blocking, Sleep, Task, WaitQueue
-from amdgpu_hw.mock.transport_mm import ClientMm
+from amdgpu_hw.mock.transport._transport import ffi, lib
+from amdgpu_hw.mock.transport.mm import ClientMm
 
 if TYPE_CHECKING:
     from amdgpu_hw.mock.kernel.file import File
-    from amdgpu_hw.mock.transport import Transport
+    from amdgpu_hw.mock.transport.transport import Transport
 
 __all__ = ("Channel", "DepartedProcess", "Process", "check_memory_access")
 

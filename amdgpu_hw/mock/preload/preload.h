@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * preload.h - what the parts of the preload library share: entry points (preload.c, preload_stat.c, preload_fdinfo.c,
- * preload_exec.c), paths (preload_path.c), channels (preload_channel.c) and calls (preload_call.c).
+ * preload.h - what the parts of the preload library share: entry points (preload.c, stat.c, fdinfo.c,
+ * exec.c), paths (path.c), channels (channel.c) and calls (call.c).
  */
 #ifndef AMDGPU_HW_MOCK_PRELOAD_H
 #define AMDGPU_HW_MOCK_PRELOAD_H
@@ -11,9 +11,9 @@
 #include <stdint.h>
 #include <sys/stat.h>
 
-#include "wire.h"
+#include "../transport/wire.h"
 
-/* ---- preload_channel.c ---- */
+/* ---- channel.c ---- */
 
 extern const struct wire_board *board;
 extern bool preload_started;
@@ -38,7 +38,7 @@ bool is_channel_fd(int fd);
 /* close_range() of the host kernel that spares the channels. */
 int close_around_channels(unsigned int first, unsigned int last, int flags);
 
-/* ---- preload_call.c ---- */
+/* ---- call.c ---- */
 
 struct call {
 	uint32_t op;
@@ -73,17 +73,17 @@ bool is_mock_file(int fd, struct stat *st);
 /* A result of make_call() as a libc function returns it. */
 int64_t to_errno(int64_t result);
 
-/* ---- preload_stat.c ---- */
+/* ---- stat.c ---- */
 
 /* What the link /proc/PID/fd/N to a mock file's descriptor reads; false for other paths. */
 bool read_fd_link(const char *path, char name[WIRE_TEXT_SIZE]);
 
-/* ---- preload_fdinfo.c ---- */
+/* ---- fdinfo.c ---- */
 
 /* Open /proc/PID/fdinfo/N of a mock file's descriptor as open() does; false for other paths. */
 bool open_fdinfo(int dirfd, const char *path, int flags, int *fd);
 
-/* ---- preload_path.c ---- */
+/* ---- path.c ---- */
 
 void find_testbed(void);
 
@@ -93,7 +93,7 @@ bool find_node(int dirfd, const char *path, char *node);
 /* Whether a file below /dev is none of the testbed's. */
 bool is_foreign_device(const char *path);
 
-/* ---- preload_exec.c ---- */
+/* ---- exec.c ---- */
 
 /* Note what a program needs to be on this machine. */
 void keep_environment(void);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * preload_path.c - which paths are nodes of the machine.
+ * path.c - which paths are nodes of the machine.
  */
 #define _GNU_SOURCE
 #include "preload.h"

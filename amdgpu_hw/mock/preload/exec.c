@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * preload_exec.c - programs that a client starts without any environment stay on the machine.
+ * exec.c - programs that a client starts without any environment stay on the machine.
  *
  * What puts a program on a machine is its environment. A client that gives a program another environment may want it
  * elsewhere (a mock kernel that is started on a mock machine); one that gives it none has not thought of machines.

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * preload_fdinfo.c - /proc/PID/fdinfo/N of mock files, in this process and in others.
+ * fdinfo.c - /proc/PID/fdinfo/N of mock files, in this process and in others.
  */
 #define _GNU_SOURCE
 #include "preload.h"

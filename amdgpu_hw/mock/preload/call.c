@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * preload_call.c - one system call on its way to the mock kernel and back (wire.h).
+ * call.c - one system call on its way to the mock kernel and back (wire.h).
  *
- * As in preload_channel.c: no malloc and no lock.
+ * As in channel.c: no malloc and no lock.
  */
 #define _GNU_SOURCE
-#include "preload_private.h"
-#include "relax.h"
+#include "private.h"
+#include "../transport/relax.h"
 
 #include <errno.h>
 #include <fcntl.h>
