@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the console prints: tables of the states in `amdgpu_hw.mock.console_types`."""
+"""What the console prints: tables of the states in `amdgpu_hw.mock.console.types`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from rich.console import Console as Terminal
 from rich.table import Table
 
-from amdgpu_hw.mock.console_types import (
+from amdgpu_hw.mock.console.types import (
     BoState,
     ClientState,
     ContextState,

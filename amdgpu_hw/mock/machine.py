@@ -23,7 +23,7 @@ from types import FrameType, TracebackType
 from typing import Any
 
 from amdgpu_hw.errors import HarnessError
-from amdgpu_hw.mock.console import Console
+from amdgpu_hw.mock.console.client import Console
 from amdgpu_hw.mock.variants import DEFAULT_VARIANT
 
 __all__ = ("DEFAULT_GPU", "Machine", "MachineError")

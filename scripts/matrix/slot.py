@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Any
 
 from amdgpu_hw.errors import HarnessError
-from amdgpu_hw.mock.console import ConsoleError
+from amdgpu_hw.mock.console.client import ConsoleError
 from amdgpu_hw.mock.machine import Machine
 from amdgpu_hw.on_mock import machine_environment
 from matrix.plan import Case, Run, RunResult, Selection

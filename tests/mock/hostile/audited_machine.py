@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from amdgpu_hw.mock.console import Console
+from amdgpu_hw.mock.console.client import Console
 from amdgpu_hw.mock.machine import Machine
 from amdgpu_hw.uapi import amdgpu_drm as drm
 

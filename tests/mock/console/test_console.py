@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 import pytest
 
-from amdgpu_hw.mock.console import Console, ConsoleError, find_machine
+from amdgpu_hw.mock.console.client import Console, ConsoleError, find_machine
 from amdgpu_hw.mock.machine import Machine, MachineError
 
 PATIENCE_S = 20.0

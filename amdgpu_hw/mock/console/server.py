@@ -21,7 +21,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from amdgpu_hw.mock.console_commands import CommandError, Commands
+from amdgpu_hw.mock.console.commands import CommandError, Commands
 
 if TYPE_CHECKING:
     from amdgpu_hw.mock.board import Board

@@ -21,7 +21,7 @@ from types import TracebackType
 from typing import Any
 
 from amdgpu_hw.errors import HarnessError
-from amdgpu_hw.mock.console_types import (
+from amdgpu_hw.mock.console.types import (
     BoState,
     ClientState,
     ContextState,

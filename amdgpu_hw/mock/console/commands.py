@@ -2,7 +2,7 @@
 """The commands of the console, as the mock kernel's process carries them out.
 
 A command is a method of `Commands` whose parameters are keyword-only and of simple types; `run` checks what came
-over the socket against its signature. Results are what `json` can write, or dataclasses of `console_types`.
+over the socket against its signature. Results are what `json` can write, or dataclasses of `types`.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
 from amdgpu_hw.gpu_model.ring import Hang
-from amdgpu_hw.mock import console_state as state
 from amdgpu_hw.mock.board import Busy
-from amdgpu_hw.mock.console_types import (
+from amdgpu_hw.mock.console import state
+from amdgpu_hw.mock.console.types import (
     BoState,
     ClientState,
     ContextState,

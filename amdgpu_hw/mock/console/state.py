@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from amdgpu_hw.mock.console_types import (
+from amdgpu_hw.mock.console.types import (
     BoState,
     ClientState,
     ContextState,
