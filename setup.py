@@ -10,7 +10,7 @@ setup(
     cffi_modules=[
         "amdgpu_hw/libdrm/build.py:ffibuilder",
         f"{TRANSPORT}/build.py:ffibuilder",
-        "amdgpu_hw/mock/build_umockdev.py:ffibuilder",
+        "amdgpu_hw/mock/testbed/build.py:ffibuilder",
     ],
     ext_modules=[
         # Not a Python module: a library for LD_PRELOAD that is built and installed like one. It calls nothing of

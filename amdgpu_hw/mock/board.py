@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path
 
 from amdgpu_hw.gpu_model.gpus import GpuIdentity
-from amdgpu_hw.mock import sysfs
 from amdgpu_hw.mock.kernel import amdgpu_drv, moduleparam, slab, sw_sync, vgem_drv
 from amdgpu_hw.mock.kernel.amdgpu_device import AmdgpuDevice
 from amdgpu_hw.mock.kernel.amdgpu_mem_info import amdgpu_mem_info_init
@@ -18,10 +17,11 @@ from amdgpu_hw.mock.kernel.kernel import Kernel
 from amdgpu_hw.mock.kernel.log import LogLine
 from amdgpu_hw.mock.kernel.trace import AMDGPU_EVENTS, SCHED_EVENTS
 from amdgpu_hw.mock.planting import PlantedBug, plant, with_bugs
-from amdgpu_hw.mock.testbed_sysfs import TestbedSysfs
-from amdgpu_hw.mock.tracefs import Tracefs
+from amdgpu_hw.mock.testbed import sysfs
+from amdgpu_hw.mock.testbed.live_sysfs import LiveSysfs
+from amdgpu_hw.mock.testbed.tracefs import Tracefs
+from amdgpu_hw.mock.testbed.umockdev import Testbed
 from amdgpu_hw.mock.transport.transport import HEARD_MODE, Transport
-from amdgpu_hw.mock.umockdev import Testbed
 from amdgpu_hw.mock.variants import Variant
 from amdgpu_hw.uapi.drm import DRM_MINOR_RENDER_BASE
 
@@ -91,7 +91,7 @@ class Board:
         self.testbed = Testbed(directory)
         self._boot(variant, bugs, parameters or {})
         self.transport = Transport(self.kernel, directory, self.testbed.root)
-        self._sysfs = TestbedSysfs(self.testbed, self.transport.watch, self.transport.publish_nodes)
+        self._sysfs = LiveSysfs(self.testbed, self.transport.watch, self.transport.publish_nodes)
         self.transport.on_settle = self._sysfs.handle_writes
         self._connect_sysfs()
 

@@ -23,14 +23,14 @@ from types import FrameType
 from typing import NoReturn
 
 from amdgpu_hw.gpu_model.gpus import GpuIdentity, IdentityError, UnknownGpu, load_identity
-from amdgpu_hw.mock import sysfs
 from amdgpu_hw.mock.board import Board
 from amdgpu_hw.mock.console.server import ConsoleServer
 from amdgpu_hw.mock.kernel.amdgpu_params import UnknownParameter, parse_parameter
 from amdgpu_hw.mock.planting import UnknownBug, load_bug
+from amdgpu_hw.mock.testbed import sysfs
+from amdgpu_hw.mock.testbed.umockdev import PRELOAD, TestbedError, check_preload
 from amdgpu_hw.mock.transport.client import check_memory_access
 from amdgpu_hw.mock.transport.transport import ENVIRONMENT
-from amdgpu_hw.mock.umockdev import PRELOAD, TestbedError, check_preload
 from amdgpu_hw.mock.variants import VARIANTS
 
 __all__ = ("LOG_FILE", "OPTIONAL_DEVICES", "main")

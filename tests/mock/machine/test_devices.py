@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from amdgpu_hw.gpu_model.gpus import load_identity
-from amdgpu_hw.mock import umockdev
 from amdgpu_hw.mock.machine import Machine
-from amdgpu_hw.mock.sysfs import describe_gpu, pci_address
+from amdgpu_hw.mock.testbed import umockdev
+from amdgpu_hw.mock.testbed.sysfs import describe_gpu, pci_address
 
 OutputOf = Callable[[str | list[str]], list[str]]
 
@@ -182,7 +182,7 @@ print(device.action, device.device_node, device.properties["WEDGED"])
 
 def test_without_libumockdev_the_message_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the module for libumockdev was not built, one sentence names the packages."""
-    monkeypatch.setitem(sys.modules, "amdgpu_hw.mock._umockdev", None)
+    monkeypatch.setitem(sys.modules, "amdgpu_hw.mock.testbed._umockdev", None)
     with pytest.raises(umockdev.TestbedError, match=r"needs libumockdev: install umockdev and libumockdev-dev"):
         umockdev.Testbed(tmp_path)
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from amdgpu_hw.mock.uevent import send_uevent
+from amdgpu_hw.mock.testbed.uevent import send_uevent
 
 __all__ = ("PRELOAD", "Testbed", "TestbedError", "check_preload")
 
@@ -29,7 +29,7 @@ class TestbedError(RuntimeError):
 
 def _library() -> tuple[Any, Any]:
     try:
-        from amdgpu_hw.mock._umockdev import ffi, lib
+        from amdgpu_hw.mock.testbed._umockdev import ffi, lib
     except ImportError as error:
         raise TestbedError(
             "the mock machine needs libumockdev: install umockdev and libumockdev-dev (Debian's names), "

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Builds `amdgpu_hw.mock._umockdev`: libumockdev behind CFFI (API mode, compiled against its header).
+"""Builds `amdgpu_hw.mock.testbed._umockdev`: libumockdev behind CFFI (API mode, compiled against its header).
 
 Optional: without libumockdev's development files the package installs without it, and has no mock machine.
 """
@@ -41,7 +41,7 @@ def _pkg_config(option: str) -> list[str]:
 ffibuilder = FFI()
 ffibuilder.cdef(_DECLARATIONS)
 ffibuilder.set_source(
-    "amdgpu_hw.mock._umockdev",
+    "amdgpu_hw.mock.testbed._umockdev",
     "#include <umockdev.h>",
     extra_compile_args=_pkg_config("--cflags"),
     extra_link_args=_pkg_config("--libs") or ["-lumockdev", "-lgobject-2.0", "-lglib-2.0"],

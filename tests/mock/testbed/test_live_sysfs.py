@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from amdgpu_hw.gpu_model.gpus import load_identity
-from amdgpu_hw.mock import umockdev
-from amdgpu_hw.mock.sysfs import describe_gpu, gpu_syspath
-from amdgpu_hw.mock.testbed_sysfs import TestbedSysfs
+from amdgpu_hw.mock.testbed import umockdev
+from amdgpu_hw.mock.testbed.live_sysfs import LiveSysfs
+from amdgpu_hw.mock.testbed.sysfs import describe_gpu, gpu_syspath
 
 DEVICE = gpu_syspath(0)
 NAME = "mem_info_gtt_used"
@@ -27,12 +27,12 @@ def testbed(tmp_path: Path) -> Iterator[umockdev.Testbed]:
 
 
 @pytest.fixture
-def sysfs(testbed: umockdev.Testbed) -> TestbedSysfs:
+def sysfs(testbed: umockdev.Testbed) -> LiveSysfs:
     """The kernel's hand on it; nothing here writes to attributes or takes nodes away."""
-    return TestbedSysfs(testbed, lambda _fd, _callback: None, lambda: None)
+    return LiveSysfs(testbed, lambda _fd, _callback: None, lambda: None)
 
 
-def test_a_live_attribute_shows_the_last_text_in_full(testbed: umockdev.Testbed, sysfs: TestbedSysfs) -> None:
+def test_a_live_attribute_shows_the_last_text_in_full(testbed: umockdev.Testbed, sysfs: LiveSysfs) -> None:
     """Longer and shorter texts replace each other; nothing of an earlier one is left behind."""
     store = sysfs.live_attribute(DEVICE, NAME)
     file = Path(f"{testbed.root}{DEVICE}/{NAME}")
@@ -43,7 +43,7 @@ def test_a_live_attribute_shows_the_last_text_in_full(testbed: umockdev.Testbed,
     assert seen == ["4096\n", "8192\n", "1048576\n", "0\n"]
 
 
-def test_who_has_a_live_attribute_open_reads_one_text(testbed: umockdev.Testbed, sysfs: TestbedSysfs) -> None:
+def test_who_has_a_live_attribute_open_reads_one_text(testbed: umockdev.Testbed, sysfs: LiveSysfs) -> None:
     """A text of another length is another file: a reader that is half through the old one never sees a mixture."""
     store = sysfs.live_attribute(DEVICE, NAME)
     store("1048576\n")
@@ -54,7 +54,7 @@ def test_who_has_a_live_attribute_open_reads_one_text(testbed: umockdev.Testbed,
 
 
 def test_a_live_attribute_of_a_device_that_is_gone_is_not_made_again(
-    testbed: umockdev.Testbed, sysfs: TestbedSysfs
+    testbed: umockdev.Testbed, sysfs: LiveSysfs
 ) -> None:
     """Buffers outlive an unplugged GPU: what is freed then changes no file and raises nothing."""
     store = sysfs.live_attribute(DEVICE, NAME)

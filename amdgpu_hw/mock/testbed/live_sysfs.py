@@ -9,10 +9,10 @@ import struct
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from amdgpu_hw.mock import sysfs
-from amdgpu_hw.mock.umockdev import Testbed
+from amdgpu_hw.mock.testbed import sysfs
+from amdgpu_hw.mock.testbed.umockdev import Testbed
 
-__all__ = ("TestbedSysfs",)
+__all__ = ("LiveSysfs",)
 
 _EVENT = struct.Struct("=iIII")
 _IN_CLOSE_WRITE = 0x8
@@ -51,7 +51,7 @@ class _LiveAttribute:
             self._fd, self._size = -1, 0
 
 
-class TestbedSysfs:
+class LiveSysfs:
     """`amdgpu_hw.mock.kernel.kobject.Sysfs`.
 
     ``watch(fd, callback)`` calls back once when a descriptor becomes readable; ``nodes_changed`` is called when nodes
