@@ -13,11 +13,11 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from amdgpu_hw.errors import DrmError, FeatureMissing, errno_name
+from amdgpu_hw.evidence.module_parameters import module_parameter
 from amdgpu_hw.identity import IpVersion, ip_version
 from amdgpu_hw.libdrm import core
 from amdgpu_hw.libdrm.device import AmdgpuDevice, can_isolate
 from amdgpu_hw.libdrm.vm import AmdgpuVaRange, VaOperation, bo_va_op
-from amdgpu_hw.module_parameters import module_parameter
 from amdgpu_hw.packets.engine import Engine
 from amdgpu_hw.sync import Syncobj
 from amdgpu_hw.uapi import amdgpu_drm as uapi

@@ -16,8 +16,8 @@ from contextlib import ExitStack
 import numpy as np
 
 from amdgpu_hw.errors import DrmError, HarnessError, errno_name
+from amdgpu_hw.evidence.health import HealthWatch
 from amdgpu_hw.gpu import Gpu
-from amdgpu_hw.health import HealthWatch
 from amdgpu_hw.libdrm import sampling
 from amdgpu_hw.libdrm.sampling import Load as InFlight
 from amdgpu_hw.libdrm.sampling import Outcome, Plan, Samples, Stage

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 
 from amdgpu_hw.address_space import Operation
 from amdgpu_hw.errors import HarnessError
+from amdgpu_hw.evidence.health import HealthWatch
 from amdgpu_hw.gpu import Gpu
-from amdgpu_hw.health import HealthWatch
 from amdgpu_hw.libdrm import sampling
 from amdgpu_hw.libdrm.sampling import Beat, BeatTimes, Call, Stop
 from amdgpu_hw.measure.calls import NumberedContext, update_call

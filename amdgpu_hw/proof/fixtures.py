@@ -17,10 +17,11 @@ from typing import Protocol, TypeVar
 import pytest
 
 from amdgpu_hw.errors import DrmError, FeatureMissing
+from amdgpu_hw.evidence.health import HealthWatch
+from amdgpu_hw.evidence.trace import TraceInstance
 from amdgpu_hw.gate import shut_gates
 from amdgpu_hw.gate.user_queue import UserQueueGate
 from amdgpu_hw.gpu import Gpu
-from amdgpu_hw.health import HealthWatch
 from amdgpu_hw.memory import Buffer
 from amdgpu_hw.proof.held import HeldFence, HeldJob, require_pending
 from amdgpu_hw.proof.must import Must
@@ -30,7 +31,6 @@ from amdgpu_hw.proof.run import RECORD, RUN, Run
 from amdgpu_hw.proof.traced import submit_watched
 from amdgpu_hw.proof.units import duration, ms
 from amdgpu_hw.submit import Ib, Queue
-from amdgpu_hw.trace import TraceInstance
 from amdgpu_hw.user_queue import UserQueue
 
 __all__ = (

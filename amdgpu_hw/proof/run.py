@@ -11,13 +11,13 @@ import pytest
 
 from amdgpu_hw.discovery import select_gpu
 from amdgpu_hw.errors import FeatureMissing
+from amdgpu_hw.evidence.trace import TraceInstance
 from amdgpu_hw.gate import Choice, Gate, choose
 from amdgpu_hw.gpu import Gpu
 from amdgpu_hw.proof.behaviour import MARKER, Behaviour
 from amdgpu_hw.proof.must import WATCH_NS
 from amdgpu_hw.proof.neighbour import NeighbourProcess
 from amdgpu_hw.proof.record import NotAsked, NotTestable, Record
-from amdgpu_hw.trace import TraceInstance
 from amdgpu_hw.verdict.expectation_files import load, subject, write
 from amdgpu_hw.verdict.expectations import compare
 from amdgpu_hw.verdict.machine import command_line, software_versions, this_machine

@@ -6,8 +6,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
+from amdgpu_hw.evidence.trace import FenceId, TracedJob, TraceInstance, queued_jobs
 from amdgpu_hw.submit import Submission
-from amdgpu_hw.trace import FenceId, TracedJob, TraceInstance, queued_jobs
 
 __all__ = ("JobWatch", "submit_watched")
 

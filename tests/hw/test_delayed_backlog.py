@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
+from amdgpu_hw.evidence.health import vm_fault
 from amdgpu_hw.gpu import Gpu
-from amdgpu_hw.health import vm_fault
 from amdgpu_hw.memory import Buffer, KiB
 from amdgpu_hw.packets import Engine
 from amdgpu_hw.proof.access import GpuView

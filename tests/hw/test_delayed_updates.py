@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
+from amdgpu_hw.evidence.health import vm_fault
 from amdgpu_hw.gpu import Gpu
-from amdgpu_hw.health import vm_fault
 from amdgpu_hw.memory import PAGE_SIZE, Buffer, KiB
 from amdgpu_hw.proof.access import GpuView
 from amdgpu_hw.proof.behaviour import behaviour

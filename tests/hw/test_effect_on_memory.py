@@ -11,8 +11,8 @@ from collections.abc import Callable
 import pytest
 
 from amdgpu_hw.address_space import Range, Update
+from amdgpu_hw.evidence.health import vm_fault
 from amdgpu_hw.gpu import Gpu
-from amdgpu_hw.health import vm_fault
 from amdgpu_hw.memory import Buffer, KiB
 from amdgpu_hw.proof.access import GpuView
 from amdgpu_hw.proof.behaviour import behaviour

@@ -12,8 +12,8 @@ import pytest
 
 from amdgpu_hw.address_space import SyncOptions
 from amdgpu_hw.errors import FeatureMissing
+from amdgpu_hw.evidence.health import vm_fault
 from amdgpu_hw.gpu import Gpu
-from amdgpu_hw.health import vm_fault
 from amdgpu_hw.memory import PAGE_SIZE, Buffer, GiB, KiB, MiB
 from amdgpu_hw.proof.access import GpuView
 from amdgpu_hw.proof.behaviour import behaviour

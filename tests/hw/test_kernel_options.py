@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
+from amdgpu_hw.evidence.module_parameters import module_parameter
 from amdgpu_hw.gpu import Gpu
 from amdgpu_hw.memory import PAGE_SIZE, Buffer, KiB
-from amdgpu_hw.module_parameters import module_parameter
 from amdgpu_hw.packets import Engine
 from amdgpu_hw.proof.access import GpuView
 from amdgpu_hw.proof.behaviour import behaviour

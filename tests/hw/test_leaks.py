@@ -8,13 +8,13 @@ import errno
 import pytest
 
 from amdgpu_hw.errors import FeatureMissing
+from amdgpu_hw.evidence.slabinfo import active_objects
 from amdgpu_hw.gpu import Gpu
 from amdgpu_hw.memory import PAGE_SIZE, KiB
 from amdgpu_hw.proof.behaviour import behaviour
 from amdgpu_hw.proof.fixtures import ShutGate
 from amdgpu_hw.proof.must import Must
 from amdgpu_hw.proof.record import NotTestable
-from amdgpu_hw.slabinfo import active_objects
 from amdgpu_hw.uapi import amdgpu_drm as uapi
 
 TILE = 64 * KiB

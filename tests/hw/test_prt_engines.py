@@ -6,8 +6,8 @@ from __future__ import annotations
 import pytest
 
 from amdgpu_hw.errors import DrmError
+from amdgpu_hw.evidence.health import vm_fault
 from amdgpu_hw.gpu import Gpu
-from amdgpu_hw.health import vm_fault
 from amdgpu_hw.memory import PAGE_SIZE
 from amdgpu_hw.packets import Pm4, Sdma
 from amdgpu_hw.proof.behaviour import behaviour

@@ -10,8 +10,8 @@ import pytest
 
 from amdgpu_hw.address_space import Range, SyncOptions
 from amdgpu_hw.errors import FeatureMissing
+from amdgpu_hw.evidence.mapping_info import stored_mappings
 from amdgpu_hw.gpu import Gpu
-from amdgpu_hw.mapping_info import stored_mappings
 from amdgpu_hw.memory import PAGE_SIZE, Buffer, KiB, MiB
 from amdgpu_hw.proof.access import GpuView
 from amdgpu_hw.proof.behaviour import behaviour

@@ -6,8 +6,8 @@ from __future__ import annotations
 import pytest
 
 from amdgpu_hw.address_space import SyncOptions
+from amdgpu_hw.evidence.mapping_info import stored_mappings
 from amdgpu_hw.gpu import Gpu
-from amdgpu_hw.mapping_info import stored_mappings
 from amdgpu_hw.memory import Buffer, KiB
 from amdgpu_hw.proof.behaviour import behaviour
 from amdgpu_hw.proof.must import Must

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 
+from amdgpu_hw.evidence.trace import TraceInstance
 from amdgpu_hw.gpu import Gpu
 from amdgpu_hw.memory import Buffer, KiB
 from amdgpu_hw.proof.behaviour import behaviour
@@ -12,7 +13,6 @@ from amdgpu_hw.proof.fixtures import ShutGate
 from amdgpu_hw.proof.must import Must
 from amdgpu_hw.proof.record import NotTestable
 from amdgpu_hw.proof.words import flag_words
-from amdgpu_hw.trace import TraceInstance
 from amdgpu_hw.uapi import amdgpu_drm as uapi
 
 TILE = 64 * KiB

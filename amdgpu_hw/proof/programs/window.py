@@ -14,9 +14,9 @@ from typing import NoReturn, Self
 
 from amdgpu_hw.address_space import Operation
 from amdgpu_hw.errors import DrmError, FeatureMissing, errno_name
+from amdgpu_hw.evidence.health import vm_fault
+from amdgpu_hw.evidence.mapping_info import stored_mappings
 from amdgpu_hw.gpu import Gpu
-from amdgpu_hw.health import vm_fault
-from amdgpu_hw.mapping_info import stored_mappings
 from amdgpu_hw.memory import PAGE_SIZE, Buffer, MiB
 from amdgpu_hw.packets import Sdma
 from amdgpu_hw.proof.fixtures import drain

@@ -6,9 +6,9 @@ from __future__ import annotations
 import threading
 from typing import cast
 
+from amdgpu_hw.evidence.trace import TraceEvent, TraceInstance
 from amdgpu_hw.proof.traced import submit_watched
 from amdgpu_hw.submit import Submission
-from amdgpu_hw.trace import TraceEvent, TraceInstance
 
 SUBMISSION = cast(Submission, object())
 

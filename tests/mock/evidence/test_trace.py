@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from amdgpu_hw.errors import FeatureMissing
-from amdgpu_hw.trace import FenceId, TraceInstance, parse_events, queued_jobs
+from amdgpu_hw.evidence.trace import FenceId, TraceInstance, parse_events, queued_jobs
 
 RECORDED = """\
 # tracer: nop
