@@ -127,7 +127,7 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
         if option.amdgpu_parameter:
             raise pytest.UsageError("--amdgpu-parameter is for a mock machine's driver: give --amdgpu-mock too")
         return None
-    from amdgpu_hw.mock.kernel.amdgpu_params import parse_parameters
+    from amdgpu_hw.mock.kernel.amdgpu.amdgpu_drv.params import parse_parameters
     from amdgpu_hw.on_mock import run_on_mock
 
     # The last one wins, also over the addopts of an ini file: inside, no other machine is asked for.

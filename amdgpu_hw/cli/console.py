@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 from amdgpu_hw.cli import console_view as view
 from amdgpu_hw.cli.machine_options import add_parameter_option
 from amdgpu_hw.mock.console.client import Console, ConsoleError, find_machine
-from amdgpu_hw.mock.kernel.amdgpu_params import AMDGPU_PARAMETERS
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_drv.params import AMDGPU_PARAMETERS
 
 __all__ = ("add_commands",)
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 
 from amdgpu_hw.cli.bugs import add_bug_option
-from amdgpu_hw.mock.kernel.amdgpu_params import AMDGPU_PARAMETERS, parse_parameter
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_drv.params import AMDGPU_PARAMETERS, parse_parameter
 from amdgpu_hw.mock.machine import DEFAULT_GPU
 
 __all__ = ("add_machine_options", "add_parameter_option", "asks_for_mock", "mock_subject")

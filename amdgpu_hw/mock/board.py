@@ -8,14 +8,17 @@ from functools import partial
 from pathlib import Path
 
 from amdgpu_hw.gpu_model.gpus import GpuIdentity
-from amdgpu_hw.mock.kernel import amdgpu_drv, moduleparam, slab, sw_sync, vgem_drv
-from amdgpu_hw.mock.kernel.amdgpu_device import AmdgpuDevice
-from amdgpu_hw.mock.kernel.amdgpu_mem_info import amdgpu_mem_info_init
-from amdgpu_hw.mock.kernel.amdgpu_params import AMDGPU_PARAMETERS, find_parameter
-from amdgpu_hw.mock.kernel.amdgpu_reset import amdgpu_reset_masks
+from amdgpu_hw.mock.kernel import moduleparam, slab
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device import AmdgpuDevice
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_drv import drv as amdgpu_drv
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_drv.params import AMDGPU_PARAMETERS, find_parameter
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_reset import amdgpu_reset_masks
+from amdgpu_hw.mock.kernel.amdgpu.mem_info import amdgpu_mem_info_init
+from amdgpu_hw.mock.kernel.dma_buf import sw_sync
 from amdgpu_hw.mock.kernel.kernel import Kernel
 from amdgpu_hw.mock.kernel.log import LogLine
 from amdgpu_hw.mock.kernel.trace import AMDGPU_EVENTS, SCHED_EVENTS
+from amdgpu_hw.mock.kernel.vgem import vgem_drv
 from amdgpu_hw.mock.planting import PlantedBug, plant, with_bugs
 from amdgpu_hw.mock.testbed import sysfs
 from amdgpu_hw.mock.testbed.live_sysfs import LiveSysfs

@@ -6,12 +6,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from amdgpu_hw.mock.kernel.amdgpu_bo_list import AmdgpuBoList
-from amdgpu_hw.mock.kernel.amdgpu_cs_parser import AmdgpuCsParser
-from amdgpu_hw.mock.kernel.amdgpu_sync import AmdgpuSync
-from amdgpu_hw.mock.kernel.amdgpu_vm_types import AmdgpuVm
-from amdgpu_hw.mock.kernel.dma_fence import DmaFence
-from amdgpu_hw.mock.kernel.dma_resv import DmaResv
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_bo_list import AmdgpuBoList
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_cs.parser import AmdgpuCsParser
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_sync import AmdgpuSync
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.types import AmdgpuVm
+from amdgpu_hw.mock.kernel.dma_buf.dma_fence import DmaFence
+from amdgpu_hw.mock.kernel.dma_buf.dma_resv import DmaResv
 from amdgpu_hw.mock.planting import Original
 
 __all__ = ("backlog_set_aside", "cs_vm_handling_ignoring")

@@ -25,7 +25,7 @@ from typing import NoReturn
 from amdgpu_hw.gpu_model.gpus import GpuIdentity, IdentityError, UnknownGpu, load_identity
 from amdgpu_hw.mock.board import Board
 from amdgpu_hw.mock.console.server import ConsoleServer
-from amdgpu_hw.mock.kernel.amdgpu_params import UnknownParameter, parse_parameter
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_drv.params import UnknownParameter, parse_parameter
 from amdgpu_hw.mock.planting import UnknownBug, load_bug
 from amdgpu_hw.mock.testbed import sysfs
 from amdgpu_hw.mock.testbed.umockdev import PRELOAD, TestbedError, check_preload

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The GPUs there are models of: one TOML file each, the only place where one is described.
 
-sysfs (`mock.sysfs`), the INFO answers (`mock.kernel.amdgpu_kms_info`), the driver's rings and the model of
-the hardware all read a `GpuIdentity`. A new GPU is a new file here; `identity` documents its keys.
+What a machine shows of a GPU in /sys and answers to INFO, its rings and the model of its hardware all derive from a
+`GpuIdentity`. A new GPU is a new file here; `identity` documents its keys.
 """
 
 from __future__ import annotations

@@ -3,8 +3,7 @@
 
 from __future__ import annotations
 
-from amdgpu_hw.mock.kernel import amdgpu_gem_va
-from amdgpu_hw.mock.kernel.amdgpu_gem_va import GemVa
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_gem.va import GemVa, amdgpu_gem_va_wants_explicit_sync
 from amdgpu_hw.mock.planting import Bug, Original, replaces
 from amdgpu_hw.mock.variants import Variant
 from amdgpu_hw.uapi import amdgpu_drm as drm
@@ -12,6 +11,6 @@ from amdgpu_hw.uapi import amdgpu_drm as drm
 BUG = Bug(caught_by=("B06", "B07"), slow=True)
 
 
-@replaces(amdgpu_gem_va.amdgpu_gem_va_wants_explicit_sync)
+@replaces(amdgpu_gem_va_wants_explicit_sync)
 def wants_explicit_sync(original: Original, variant: Variant, args: GemVa) -> bool:
     return original(variant, args) and args.operation == drm.AMDGPU_VA_OP_UNMAP

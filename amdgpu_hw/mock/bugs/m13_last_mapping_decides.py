@@ -3,11 +3,10 @@
 
 from __future__ import annotations
 
-from amdgpu_hw.mock.kernel import amdgpu_gem_va, amdgpu_vm_update_ctx
-from amdgpu_hw.mock.kernel.amdgpu_gem_va import GemVa
-from amdgpu_hw.mock.kernel.amdgpu_object import AmdgpuBo
-from amdgpu_hw.mock.kernel.amdgpu_vm_types import AmdgpuBoVa, AmdgpuBoVaMapping, AmdgpuVm
-from amdgpu_hw.mock.kernel.amdgpu_vm_update_ctx import AmdgpuVmUpdateCtx
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_gem.va import GemVa, amdgpu_gem_va_operation
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_object.object import AmdgpuBo
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.types import AmdgpuBoVa, AmdgpuBoVaMapping, AmdgpuVm
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.update_ctx import AmdgpuVmUpdateCtx, amdgpu_vm_unmap_may_be_explicit
 from amdgpu_hw.mock.planting import Bug, Original, replaces
 
 BUG = Bug(caught_by=("B11",))
@@ -15,14 +14,14 @@ BUG = Bug(caught_by=("B11",))
 _last_may_be = True
 
 
-@replaces(amdgpu_vm_update_ctx.amdgpu_vm_unmap_may_be_explicit)
+@replaces(amdgpu_vm_unmap_may_be_explicit)
 def may_be_explicit(original: Original, vm: AmdgpuVm, bo: AmdgpuBo | None, mapping: AmdgpuBoVaMapping) -> bool:
     global _last_may_be
     _last_may_be = original(vm, bo, mapping)
     return True
 
 
-@replaces(amdgpu_gem_va.amdgpu_gem_va_operation)
+@replaces(amdgpu_gem_va_operation)
 def operation(original: Original, ctx: AmdgpuVmUpdateCtx, bo_va: AmdgpuBoVa | None, args: GemVa) -> None:
     global _last_may_be
     _last_may_be = True

@@ -5,19 +5,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from amdgpu_hw.mock.kernel import amdgpu_cs, amdgpu_vm
-from amdgpu_hw.mock.kernel.amdgpu_bo_list import AmdgpuBoList
-from amdgpu_hw.mock.kernel.amdgpu_cs_parser import AmdgpuCsParser
-from amdgpu_hw.mock.kernel.amdgpu_vm_update_ctx import AmdgpuVmUpdateCtx
-from amdgpu_hw.mock.kernel.dma_resv import DmaResv
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_bo_list import AmdgpuBoList
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_cs.cs import amdgpu_cs_vm_handling
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_cs.parser import AmdgpuCsParser
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.update_ctx import AmdgpuVmUpdateCtx
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.vm import amdgpu_vm_delayed_free
+from amdgpu_hw.mock.kernel.dma_buf.dma_resv import DmaResv
 from amdgpu_hw.mock.planting import Bug, Original, replaces
 from amdgpu_hw.mock.planting_parts import backlog_set_aside
 
 BUG = Bug(caught_by=("B33", "B33a"))
 
 
-@replaces(amdgpu_cs.amdgpu_cs_vm_handling)
+@replaces(amdgpu_cs_vm_handling)
 def cs_vm_handling(original: Original, p: AmdgpuCsParser, bo_list: AmdgpuBoList, locked: Sequence[DmaResv]) -> None:
     with backlog_set_aside(p.fpriv.vm):
         original(p, bo_list, locked)
-    amdgpu_vm.amdgpu_vm_delayed_free(AmdgpuVmUpdateCtx(p.adev, p.fpriv.vm))
+    amdgpu_vm_delayed_free(AmdgpuVmUpdateCtx(p.adev, p.fpriv.vm))

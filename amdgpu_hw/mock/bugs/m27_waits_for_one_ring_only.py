@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-from amdgpu_hw.mock.kernel import amdgpu_sync
-from amdgpu_hw.mock.kernel.amdgpu_device import AmdgpuDevice
-from amdgpu_hw.mock.kernel.amdgpu_sync import AMDGPU_SYNC_EQ_OWNER, SyncMode
-from amdgpu_hw.mock.kernel.dma_fence import DmaFence
-from amdgpu_hw.mock.kernel.sched_fence import to_drm_sched_fence
+from amdgpu_hw.mock.kernel.amdgpu import amdgpu_sync
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device import AmdgpuDevice
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_sync import AMDGPU_SYNC_EQ_OWNER, SyncMode
+from amdgpu_hw.mock.kernel.dma_buf.dma_fence import DmaFence
+from amdgpu_hw.mock.kernel.scheduler.sched_fence import to_drm_sched_fence
 from amdgpu_hw.mock.planting import Bug, Original, replaces
 from amdgpu_hw.uapi import amdgpu_drm as drm
 

@@ -3,15 +3,15 @@
 
 from __future__ import annotations
 
-from amdgpu_hw.mock.kernel import amdgpu_vm
-from amdgpu_hw.mock.kernel.amdgpu_vm_update_ctx import AmdgpuVmUpdateCtx
-from amdgpu_hw.mock.kernel.dma_fence import DmaFence
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.update_ctx import AmdgpuVmUpdateCtx
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.vm import amdgpu_vm_clear_freed
+from amdgpu_hw.mock.kernel.dma_buf.dma_fence import DmaFence
 from amdgpu_hw.mock.planting import Bug, Original, replaces
 
 BUG = Bug(caught_by=("B07", "O11"))
 
 
-@replaces(amdgpu_vm.amdgpu_vm_clear_freed)
+@replaces(amdgpu_vm_clear_freed)
 def clear_freed(original: Original, ctx: AmdgpuVmUpdateCtx) -> DmaFence | None:
     if ctx.explicit_sync_unmap:
         ctx.freed.clear()

@@ -3,15 +3,15 @@
 
 from __future__ import annotations
 
-from amdgpu_hw.mock.kernel import amdgpu_vm_mapping
-from amdgpu_hw.mock.kernel.amdgpu_vm_types import AMDGPU_GPU_PAGE_SHIFT, AmdgpuBoVa
-from amdgpu_hw.mock.kernel.amdgpu_vm_update_ctx import AmdgpuVmUpdateCtx
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.mapping import amdgpu_vm_bo_replace_map
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.types import AMDGPU_GPU_PAGE_SHIFT, AmdgpuBoVa
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.update_ctx import AmdgpuVmUpdateCtx
 from amdgpu_hw.mock.planting import Bug, Original, replaces
 
 BUG = Bug(caught_by=("B05", "B08c"))
 
 
-@replaces(amdgpu_vm_mapping.amdgpu_vm_bo_replace_map)
+@replaces(amdgpu_vm_bo_replace_map)
 def replace_map(
     original: Original, ctx: AmdgpuVmUpdateCtx, bo_va: AmdgpuBoVa, saddr: int, offset: int, size: int, flags: int
 ) -> None:

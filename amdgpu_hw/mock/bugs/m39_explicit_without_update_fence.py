@@ -3,15 +3,14 @@
 
 from __future__ import annotations
 
-from amdgpu_hw.mock.kernel import amdgpu_gem_va
-from amdgpu_hw.mock.kernel.amdgpu_gem_va import GemVa
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_gem.va import GemVa, amdgpu_gem_va_wants_explicit_sync
 from amdgpu_hw.mock.planting import Bug, Original, replaces
 from amdgpu_hw.mock.variants import Variant
 
 BUG = Bug(caught_by=("B06", "B07"))
 
 
-@replaces(amdgpu_gem_va.amdgpu_gem_va_wants_explicit_sync)
+@replaces(amdgpu_gem_va_wants_explicit_sync)
 def wants_explicit_sync(original: Original, variant: Variant, args: GemVa) -> bool:
     explicit: bool = original(variant, args)
     if explicit:

@@ -3,18 +3,17 @@
 
 from __future__ import annotations
 
-from amdgpu_hw.mock.kernel import amdgpu_gem_va
-from amdgpu_hw.mock.kernel.amdgpu_gem_va import GemVa
-from amdgpu_hw.mock.kernel.amdgpu_object import AmdgpuBo
-from amdgpu_hw.mock.kernel.amdgpu_vm_update_ctx import AmdgpuVmUpdateCtx
-from amdgpu_hw.mock.kernel.drm_file import DrmFile
-from amdgpu_hw.mock.kernel.drm_syncobj import drm_syncobj_find, drm_syncobj_replace_fence
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_gem.va import GemVa, _amdgpu_gem_va_locked
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_object.object import AmdgpuBo
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.update_ctx import AmdgpuVmUpdateCtx
+from amdgpu_hw.mock.kernel.drm.drm_file import DrmFile
+from amdgpu_hw.mock.kernel.drm.drm_syncobj.syncobj import drm_syncobj_find, drm_syncobj_replace_fence
 from amdgpu_hw.mock.planting import Bug, Original, replaces
 
 BUG = Bug(caught_by=("B29", "T10"))
 
 
-@replaces(amdgpu_gem_va._amdgpu_gem_va_locked)
+@replaces(_amdgpu_gem_va_locked)
 def locked(original: Original, ctx: AmdgpuVmUpdateCtx, filp: DrmFile, bo: AmdgpuBo | None, args: GemVa) -> int:
     syncobj = drm_syncobj_find(filp, args.vm_timeline_syncobj_out)
     if syncobj is not None:

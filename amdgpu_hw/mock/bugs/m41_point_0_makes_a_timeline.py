@@ -3,14 +3,14 @@
 
 from __future__ import annotations
 
-from amdgpu_hw.mock.kernel import amdgpu_gem_va
-from amdgpu_hw.mock.kernel.dma_fence import DmaFence
-from amdgpu_hw.mock.kernel.drm_syncobj import DrmSyncobj
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_gem.va import _install_out_fence
+from amdgpu_hw.mock.kernel.dma_buf.dma_fence import DmaFence
+from amdgpu_hw.mock.kernel.drm.drm_syncobj.syncobj import DrmSyncobj
 from amdgpu_hw.mock.planting import Bug, Original, replaces
 
 BUG = Bug(caught_by=("T10",))
 
 
-@replaces(amdgpu_gem_va._install_out_fence)
+@replaces(_install_out_fence)
 def install_out_fence(original: Original, syncobj: DrmSyncobj, point: int, fence: DmaFence) -> None:
     original(syncobj, point or 1, fence)

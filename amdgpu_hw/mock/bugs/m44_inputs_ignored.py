@@ -3,11 +3,10 @@
 
 from __future__ import annotations
 
-from amdgpu_hw.mock.kernel import amdgpu_gem_va
-from amdgpu_hw.mock.kernel.amdgpu_gem_va import GemVa
-from amdgpu_hw.mock.kernel.amdgpu_sync import AmdgpuSync
-from amdgpu_hw.mock.kernel.amdgpu_vm_update_ctx import AmdgpuVmUpdateCtx
-from amdgpu_hw.mock.kernel.drm_file import DrmFile
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_gem.va import GemVa, amdgpu_gem_add_input_fence
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_sync import AmdgpuSync
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.update_ctx import AmdgpuVmUpdateCtx
+from amdgpu_hw.mock.kernel.drm.drm_file import DrmFile
 from amdgpu_hw.mock.kernel.file import Caller
 from amdgpu_hw.mock.kernel.wait import Blocking
 from amdgpu_hw.mock.planting import Bug, Original, replaces
@@ -15,7 +14,7 @@ from amdgpu_hw.mock.planting import Bug, Original, replaces
 BUG = Bug(caught_by=("B23", "B25"))
 
 
-@replaces(amdgpu_gem_va.amdgpu_gem_add_input_fence)
+@replaces(amdgpu_gem_add_input_fence)
 def add_input_fence(
     original: Original, ctx: AmdgpuVmUpdateCtx, filp: DrmFile, caller: Caller, args: GemVa
 ) -> Blocking[None]:

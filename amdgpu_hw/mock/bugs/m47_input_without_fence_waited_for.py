@@ -3,11 +3,10 @@
 
 from __future__ import annotations
 
-from amdgpu_hw.mock.kernel import amdgpu_gem_va
-from amdgpu_hw.mock.kernel.amdgpu_gem_va import GemVa
-from amdgpu_hw.mock.kernel.amdgpu_vm_update_ctx import AmdgpuVmUpdateCtx
-from amdgpu_hw.mock.kernel.drm_file import DrmFile
-from amdgpu_hw.mock.kernel.drm_syncobj import drm_syncobj_find, drm_syncobj_find_fence
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_gem.va import GemVa, amdgpu_gem_add_input_fence
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.update_ctx import AmdgpuVmUpdateCtx
+from amdgpu_hw.mock.kernel.drm.drm_file import DrmFile
+from amdgpu_hw.mock.kernel.drm.drm_syncobj.syncobj import drm_syncobj_find, drm_syncobj_find_fence
 from amdgpu_hw.mock.kernel.file import Caller
 from amdgpu_hw.mock.kernel.wait import Blocking
 from amdgpu_hw.mock.planting import Bug, Original, replaces
@@ -16,7 +15,7 @@ from amdgpu_hw.uapi.drm import DRM_SYNCOBJ_WAIT_FLAGS_WAIT_FOR_SUBMIT
 BUG = Bug(caught_by=("B28",), slow=True)
 
 
-@replaces(amdgpu_gem_va.amdgpu_gem_add_input_fence)
+@replaces(amdgpu_gem_add_input_fence)
 def add_input_fence(
     original: Original, ctx: AmdgpuVmUpdateCtx, filp: DrmFile, caller: Caller, args: GemVa
 ) -> Blocking[None]:

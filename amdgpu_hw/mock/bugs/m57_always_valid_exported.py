@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-from amdgpu_hw.mock.kernel import amdgpu_dma_buf
-from amdgpu_hw.mock.kernel.dma_buf import DmaBuf
-from amdgpu_hw.mock.kernel.drm_gem import DrmGemObject
-from amdgpu_hw.mock.kernel.drm_prime import drm_gem_prime_export
+from amdgpu_hw.mock.kernel.amdgpu import amdgpu_dma_buf
+from amdgpu_hw.mock.kernel.dma_buf.dma_buf import DmaBuf
+from amdgpu_hw.mock.kernel.drm.drm_gem import DrmGemObject
+from amdgpu_hw.mock.kernel.drm.drm_prime import drm_gem_prime_export
 from amdgpu_hw.mock.planting import Bug, Original, replaces
 
 BUG = Bug(caught_by=("T09",))

@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from amdgpu_hw.mock.kernel import drm_ioctl
-from amdgpu_hw.mock.kernel.drm_ioctl import DrmIoctlDesc, IoctlPlan
+from amdgpu_hw.mock.kernel.drm import drm_ioctl
+from amdgpu_hw.mock.kernel.drm.drm_ioctl import DrmIoctlDesc, IoctlPlan
 from amdgpu_hw.mock.planting import Bug, Original, replaces
 from amdgpu_hw.uapi import amdgpu_drm as drm
 

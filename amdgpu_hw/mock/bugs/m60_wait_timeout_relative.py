@@ -6,15 +6,15 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from amdgpu_hw.mock.kernel import drm_syncobj_wait
-from amdgpu_hw.mock.kernel.drm_syncobj import DrmSyncobj
+from amdgpu_hw.mock.kernel.drm.drm_syncobj.syncobj import DrmSyncobj
+from amdgpu_hw.mock.kernel.drm.drm_syncobj.wait import drm_syncobj_array_wait
 from amdgpu_hw.mock.kernel.wait import Blocking
 from amdgpu_hw.mock.planting import Bug, Original, replaces
 
 BUG = Bug(caught_by=("T15",), slow=True)
 
 
-@replaces(drm_syncobj_wait.drm_syncobj_array_wait)
+@replaces(drm_syncobj_array_wait)
 def array_wait(
     original: Original,
     syncobjs: list[DrmSyncobj],

@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-from amdgpu_hw.mock.kernel import dma_resv
-from amdgpu_hw.mock.kernel.amdgpu_vm_types import AmdgpuVm
-from amdgpu_hw.mock.kernel.dma_fence import DmaFence
-from amdgpu_hw.mock.kernel.dma_resv import DMA_RESV_USAGE_BOOKKEEP, DMA_RESV_USAGE_WRITE, DmaResv
-from amdgpu_hw.mock.kernel.sched_fence import to_drm_sched_fence
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.types import AmdgpuVm
+from amdgpu_hw.mock.kernel.dma_buf import dma_resv
+from amdgpu_hw.mock.kernel.dma_buf.dma_fence import DmaFence
+from amdgpu_hw.mock.kernel.dma_buf.dma_resv import DMA_RESV_USAGE_BOOKKEEP, DMA_RESV_USAGE_WRITE, DmaResv
+from amdgpu_hw.mock.kernel.scheduler.sched_fence import to_drm_sched_fence
 from amdgpu_hw.mock.planting import Bug, Original, replaces
 
 BUG = Bug(caught_by=("B05", "B07c", "B08c", "B09c"))

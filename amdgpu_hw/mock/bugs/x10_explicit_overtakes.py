@@ -3,16 +3,16 @@
 
 from __future__ import annotations
 
-from amdgpu_hw.mock.kernel import amdgpu_gem_va
-from amdgpu_hw.mock.kernel.amdgpu_vm_types import AmdgpuBoVa
-from amdgpu_hw.mock.kernel.amdgpu_vm_update_ctx import AmdgpuVmUpdateCtx
-from amdgpu_hw.mock.kernel.dma_fence import DmaFence
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_gem.va import amdgpu_gem_va_update_vm
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.types import AmdgpuBoVa
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.update_ctx import AmdgpuVmUpdateCtx
+from amdgpu_hw.mock.kernel.dma_buf.dma_fence import DmaFence
 from amdgpu_hw.mock.planting import Bug, Original, replaces
 
 BUG = Bug(caught_by=("B13",))
 
 
-@replaces(amdgpu_gem_va.amdgpu_gem_va_update_vm)
+@replaces(amdgpu_gem_va_update_vm)
 def update_vm(original: Original, ctx: AmdgpuVmUpdateCtx, bo_va: AmdgpuBoVa | None, operation: int) -> DmaFence:
     vm = ctx.vm
     if not ctx.explicit_sync_unmap:

@@ -3,16 +3,16 @@
 
 from __future__ import annotations
 
-from amdgpu_hw.mock.kernel import amdgpu_vm
-from amdgpu_hw.mock.kernel.amdgpu_sync import AmdgpuSync
-from amdgpu_hw.mock.kernel.amdgpu_vm_types import AmdgpuBoVa
-from amdgpu_hw.mock.kernel.amdgpu_vm_update_ctx import AmdgpuVmUpdateCtx
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_sync import AmdgpuSync
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.types import AmdgpuBoVa
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.update_ctx import AmdgpuVmUpdateCtx
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.vm import amdgpu_vm_bo_update_sync
 from amdgpu_hw.mock.planting import Bug, Original, replaces
 
 BUG = Bug(caught_by=("B25",))
 
 
-@replaces(amdgpu_vm.amdgpu_vm_bo_update_sync)
+@replaces(amdgpu_vm_bo_update_sync)
 def bo_update_sync(original: Original, ctx: AmdgpuVmUpdateCtx, bo_va: AmdgpuBoVa, clear: bool) -> AmdgpuSync:
     inputs, ctx.sync = ctx.sync, AmdgpuSync()
     try:

@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from amdgpu_hw.mock.kernel import dma_fence_chain
-from amdgpu_hw.mock.kernel.dma_fence import DmaFence
-from amdgpu_hw.mock.kernel.dma_fence_chain import DmaFenceChain
+from amdgpu_hw.mock.kernel.dma_buf import dma_fence_chain
+from amdgpu_hw.mock.kernel.dma_buf.dma_fence import DmaFence
+from amdgpu_hw.mock.kernel.dma_buf.dma_fence_chain import DmaFenceChain
 from amdgpu_hw.mock.planting import Bug, Original, replaces
 
 BUG = Bug(caught_by=("B44",))

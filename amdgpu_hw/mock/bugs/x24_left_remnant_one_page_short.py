@@ -3,15 +3,15 @@
 
 from __future__ import annotations
 
-from amdgpu_hw.mock.kernel import amdgpu_vm_mapping
-from amdgpu_hw.mock.kernel.amdgpu_vm_types import AmdgpuBoVaMapping
-from amdgpu_hw.mock.kernel.amdgpu_vm_update_ctx import AmdgpuVmUpdateCtx
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.mapping import amdgpu_vm_split_mapping
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.types import AmdgpuBoVaMapping
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.update_ctx import AmdgpuVmUpdateCtx
 from amdgpu_hw.mock.planting import Bug, Original, replaces
 
 BUG = Bug(caught_by=("B38", "T06"))
 
 
-@replaces(amdgpu_vm_mapping.amdgpu_vm_split_mapping)
+@replaces(amdgpu_vm_split_mapping)
 def split_mapping(
     original: Original, ctx: AmdgpuVmUpdateCtx, mapping: AmdgpuBoVaMapping, first: int, last: int
 ) -> None:

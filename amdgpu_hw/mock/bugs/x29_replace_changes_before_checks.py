@@ -3,17 +3,17 @@
 
 from __future__ import annotations
 
-from amdgpu_hw.mock.kernel import amdgpu_vm_mapping
-from amdgpu_hw.mock.kernel.amdgpu_vm_types import AmdgpuBoVa
-from amdgpu_hw.mock.kernel.amdgpu_vm_update_ctx import AmdgpuVmUpdateCtx
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.mapping import amdgpu_vm_bo_clear_mappings, amdgpu_vm_bo_replace_map
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.types import AmdgpuBoVa
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.update_ctx import AmdgpuVmUpdateCtx
 from amdgpu_hw.mock.planting import Bug, Original, replaces
 
 BUG = Bug(caught_by=("T05",))
 
 
-@replaces(amdgpu_vm_mapping.amdgpu_vm_bo_replace_map)
+@replaces(amdgpu_vm_bo_replace_map)
 def replace_map(
     original: Original, ctx: AmdgpuVmUpdateCtx, bo_va: AmdgpuBoVa, saddr: int, offset: int, size: int, flags: int
 ) -> None:
-    amdgpu_vm_mapping.amdgpu_vm_bo_clear_mappings(ctx, saddr, size)
+    amdgpu_vm_bo_clear_mappings(ctx, saddr, size)
     original(ctx, bo_va, saddr, offset, size, flags)

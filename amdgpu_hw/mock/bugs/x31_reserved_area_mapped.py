@@ -3,15 +3,14 @@
 
 from __future__ import annotations
 
-from amdgpu_hw.mock.kernel import amdgpu_gem_va
-from amdgpu_hw.mock.kernel.amdgpu_device import AmdgpuDevice
-from amdgpu_hw.mock.kernel.amdgpu_gem_va import GemVa
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device import AmdgpuDevice
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_gem.va import GemVa, amdgpu_gem_va_check
 from amdgpu_hw.mock.planting import Bug, Original, replaces
 
 BUG = Bug(caught_by=("T04",))
 
 
-@replaces(amdgpu_gem_va.amdgpu_gem_va_check)
+@replaces(amdgpu_gem_va_check)
 def check(original: Original, adev: AmdgpuDevice, args: GemVa) -> None:
     address = args.va_address
     args.va_address = max(address, adev.variant.va_reserved_bottom)

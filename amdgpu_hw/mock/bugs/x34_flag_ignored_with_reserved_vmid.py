@@ -3,11 +3,10 @@
 
 from __future__ import annotations
 
-from amdgpu_hw.mock.kernel import amdgpu_gem_va
-from amdgpu_hw.mock.kernel.amdgpu_gem_va import GemVa
-from amdgpu_hw.mock.kernel.amdgpu_ids import amdgpu_vmid_uses_reserved
-from amdgpu_hw.mock.kernel.amdgpu_vm_types import AmdgpuBoVa
-from amdgpu_hw.mock.kernel.amdgpu_vm_update_ctx import AmdgpuVmUpdateCtx
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_gem.va import GemVa, amdgpu_gem_va_operation
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_ids import amdgpu_vmid_uses_reserved
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.types import AmdgpuBoVa
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.update_ctx import AmdgpuVmUpdateCtx
 from amdgpu_hw.mock.planting import Bug, Original, replaces
 
 BUG = Bug(caught_by=("B49",))
@@ -15,7 +14,7 @@ BUG = Bug(caught_by=("B49",))
 _GFX_HUB = 0
 
 
-@replaces(amdgpu_gem_va.amdgpu_gem_va_operation)
+@replaces(amdgpu_gem_va_operation)
 def operation(original: Original, ctx: AmdgpuVmUpdateCtx, bo_va: AmdgpuBoVa | None, args: GemVa) -> None:
     ctx.explicit_sync_unmap &= not amdgpu_vmid_uses_reserved(ctx.adev, ctx.vm, _GFX_HUB)
     original(ctx, bo_va, args)

@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from amdgpu_hw.mock.kernel import amdgpu_vm_cpu
-from amdgpu_hw.mock.kernel.amdgpu_sync import AmdgpuSync
+from amdgpu_hw.mock.kernel.amdgpu import amdgpu_vm_cpu
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_sync import AmdgpuSync
 from amdgpu_hw.mock.planting import Bug, Original, replaces
 
 BUG = Bug(caught_by=("B42c",), parameters={"vm_update_mode": 3})

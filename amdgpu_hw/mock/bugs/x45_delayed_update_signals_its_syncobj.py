@@ -3,16 +3,16 @@
 
 from __future__ import annotations
 
-from amdgpu_hw.mock.kernel import amdgpu_gem_va
-from amdgpu_hw.mock.kernel.dma_fence import dma_fence_get_stub
-from amdgpu_hw.mock.kernel.drm_file import DrmFile
-from amdgpu_hw.mock.kernel.drm_syncobj import DrmSyncobj, drm_syncobj_replace_fence
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_gem.va import amdgpu_gem_update_timeline_node
+from amdgpu_hw.mock.kernel.dma_buf.dma_fence import dma_fence_get_stub
+from amdgpu_hw.mock.kernel.drm.drm_file import DrmFile
+from amdgpu_hw.mock.kernel.drm.drm_syncobj.syncobj import DrmSyncobj, drm_syncobj_replace_fence
 from amdgpu_hw.mock.planting import Bug, Original, replaces
 
 BUG = Bug(caught_by=("B32a",), variant={"rejects_delay_with_syncobj": False})
 
 
-@replaces(amdgpu_gem_va.amdgpu_gem_update_timeline_node)
+@replaces(amdgpu_gem_update_timeline_node)
 def update_timeline_node(original: Original, filp: DrmFile, handle: int) -> DrmSyncobj:
     syncobj: DrmSyncobj = original(filp, handle)
     if syncobj.fence is None:

@@ -6,11 +6,10 @@ from __future__ import annotations
 import errno
 import itertools
 
-from amdgpu_hw.mock.kernel import amdgpu_gem_va
-from amdgpu_hw.mock.kernel.amdgpu_gem_va import GemVa
-from amdgpu_hw.mock.kernel.amdgpu_vm_types import AmdgpuBoVa
-from amdgpu_hw.mock.kernel.amdgpu_vm_update_ctx import AmdgpuVmUpdateCtx
-from amdgpu_hw.mock.kernel.dma_resv import DMA_RESV_USAGE_READ
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_gem.va import GemVa, amdgpu_gem_va_operation
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.types import AmdgpuBoVa
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.update_ctx import AmdgpuVmUpdateCtx
+from amdgpu_hw.mock.kernel.dma_buf.dma_resv import DMA_RESV_USAGE_READ
 from amdgpu_hw.mock.kernel.errno_ import KernelError
 from amdgpu_hw.mock.planting import Bug, Original, replaces
 
@@ -21,7 +20,7 @@ _EVERY = 4
 _meetings = itertools.count(1)
 
 
-@replaces(amdgpu_gem_va.amdgpu_gem_va_operation)
+@replaces(amdgpu_gem_va_operation)
 def operation(original: Original, ctx: AmdgpuVmUpdateCtx, bo_va: AmdgpuBoVa | None, args: GemVa) -> None:
     if not ctx.vm.root_resv.test_signaled(DMA_RESV_USAGE_READ) and next(_meetings) % _EVERY == 0:
         raise KernelError(errno.EBUSY, "a submission is in flight")

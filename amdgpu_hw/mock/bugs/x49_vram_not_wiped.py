@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from amdgpu_hw.mock.kernel.amdgpu_object import AmdgpuBo
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_object.object import AmdgpuBo
 from amdgpu_hw.mock.planting import Bug, Original, replaces
 
 BUG = Bug(caught_by=("O8",))

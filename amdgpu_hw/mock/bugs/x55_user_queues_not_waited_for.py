@@ -5,11 +5,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from amdgpu_hw.mock.kernel import amdgpu_sync
-from amdgpu_hw.mock.kernel.amdgpu_device import AmdgpuDevice
-from amdgpu_hw.mock.kernel.amdgpu_sync import AMDGPU_SYNC_EXPLICIT, SyncMode
-from amdgpu_hw.mock.kernel.amdgpu_userq_fence import AmdgpuUserqFence
-from amdgpu_hw.mock.kernel.dma_fence import DmaFence
+from amdgpu_hw.mock.kernel.amdgpu import amdgpu_sync
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device import AmdgpuDevice
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_sync import AMDGPU_SYNC_EXPLICIT, SyncMode
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_userq_fence import AmdgpuUserqFence
+from amdgpu_hw.mock.kernel.dma_buf.dma_fence import DmaFence
 from amdgpu_hw.mock.planting import Bug, Original, replaces
 
 BUG = Bug(caught_by=("B48",), parameters={"user_queue": 1})

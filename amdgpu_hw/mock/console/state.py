@@ -19,23 +19,23 @@ from amdgpu_hw.mock.console.types import (
     RingState,
     Status,
 )
-from amdgpu_hw.mock.kernel.amdgpu_job import AmdgpuJob
-from amdgpu_hw.mock.kernel.amdgpu_kms import AmdgpuFpriv
-from amdgpu_hw.mock.kernel.amdgpu_object import AmdgpuBo
-from amdgpu_hw.mock.kernel.amdgpu_reset import amdgpu_ring_supported_reset
-from amdgpu_hw.mock.kernel.amdgpu_sync import AMDGPU_FENCE_OWNER_UNDEFINED, AMDGPU_FENCE_OWNER_VM
-from amdgpu_hw.mock.kernel.amdgpu_vm_pt import PdesUpdate, PtesUpdate
-from amdgpu_hw.mock.kernel.amdgpu_vm_types import AMDGPU_GPU_PAGE_SHIFT, AmdgpuVm, amdgpu_vm_generation
-from amdgpu_hw.mock.kernel.dma_fence import DmaFence
-from amdgpu_hw.mock.kernel.drm_file import DrmFile, DrmFileHandle
-from amdgpu_hw.mock.kernel.sched_fence import to_drm_sched_fence
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_job import AmdgpuJob
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_kms.kms import AmdgpuFpriv
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_object.object import AmdgpuBo
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_reset import amdgpu_ring_supported_reset
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_sync import AMDGPU_FENCE_OWNER_UNDEFINED, AMDGPU_FENCE_OWNER_VM
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.types import AMDGPU_GPU_PAGE_SHIFT, AmdgpuVm, amdgpu_vm_generation
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm_pt import PdesUpdate, PtesUpdate
+from amdgpu_hw.mock.kernel.dma_buf.dma_fence import DmaFence
+from amdgpu_hw.mock.kernel.drm.drm_file import DrmFile, DrmFileHandle
+from amdgpu_hw.mock.kernel.scheduler.sched_fence import to_drm_sched_fence
 from amdgpu_hw.uapi import amdgpu_drm as drm
 
 if TYPE_CHECKING:
     from amdgpu_hw.mock.board import Board
-    from amdgpu_hw.mock.kernel.amdgpu_ctx import AmdgpuCtxEntity
-    from amdgpu_hw.mock.kernel.amdgpu_device import AmdgpuDevice
-    from amdgpu_hw.mock.kernel.amdgpu_ring import AmdgpuRing
+    from amdgpu_hw.mock.kernel.amdgpu.amdgpu_ctx import AmdgpuCtxEntity
+    from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device import AmdgpuDevice
+    from amdgpu_hw.mock.kernel.amdgpu.amdgpu_ring import AmdgpuRing
     from amdgpu_hw.mock.kernel.file import File
 
 __all__ = ("bos", "clients", "contexts", "files", "jobs", "mappings", "rings", "status", "updates")

@@ -6,11 +6,11 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from amdgpu_hw.mock.kernel.amdgpu_device import AmdgpuDevice
-from amdgpu_hw.mock.kernel.amdgpu_kms import AmdgpuFpriv
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device import AmdgpuDevice
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_kms.kms import AmdgpuFpriv
 
 if TYPE_CHECKING:
-    from amdgpu_hw.mock.kernel.drm_drv import DrmDevice
+    from amdgpu_hw.mock.kernel.drm.drm_drv import DrmDevice
     from amdgpu_hw.mock.kernel.kernel import Kernel
 
 __all__ = ("audit",)

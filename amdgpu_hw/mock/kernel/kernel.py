@@ -27,7 +27,7 @@ from amdgpu_hw.mock.kernel.trace import Tracing
 from amdgpu_hw.mock.kernel.wait import Blocking, RunQueue, Task
 
 if TYPE_CHECKING:
-    from amdgpu_hw.mock.kernel.drm_drv import DrmDevice
+    from amdgpu_hw.mock.kernel.drm.drm_drv import DrmDevice
     from amdgpu_hw.mock.variants import Variant
 
 __all__ = ("Kernel", "Node", "OpenFunction", "capable")

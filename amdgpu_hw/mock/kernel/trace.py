@@ -10,11 +10,11 @@ import time
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from amdgpu_hw.mock.kernel.amdgpu_object import AmdgpuBo
-    from amdgpu_hw.mock.kernel.amdgpu_vm_types import AmdgpuBoVaMapping
+    from amdgpu_hw.mock.kernel.amdgpu.amdgpu_object.object import AmdgpuBo
+    from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.types import AmdgpuBoVaMapping
     from amdgpu_hw.mock.kernel.file import Caller
-    from amdgpu_hw.mock.kernel.gpu_scheduler import DrmSchedJob
-    from amdgpu_hw.mock.kernel.sched_entity import DrmSchedEntity
+    from amdgpu_hw.mock.kernel.scheduler.sched_entity import DrmSchedEntity
+    from amdgpu_hw.mock.kernel.scheduler.sched_main import DrmSchedJob
 
 __all__ = ("AMDGPU_EVENTS", "SCHED_EVENTS", "TraceBuffer", "Tracing")
 

@@ -12,8 +12,17 @@ import pytest
 from amdgpu_hw.errors import HarnessError
 from amdgpu_hw.gpu_model.gpus import gpu_names
 from amdgpu_hw.mock import planting
-from amdgpu_hw.mock.kernel import amdgpu_gem_va, amdgpu_vm, amdgpu_vm_types, amdgpu_vm_update_ctx
-from amdgpu_hw.mock.kernel.dma_resv import DmaResv
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_gem import va as amdgpu_gem_va
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm import (
+    types as amdgpu_vm_types,
+)
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm import (
+    update_ctx as amdgpu_vm_update_ctx,
+)
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm import (
+    vm as amdgpu_vm,
+)
+from amdgpu_hw.mock.kernel.dma_buf.dma_resv import DmaResv
 from amdgpu_hw.mock.planting import (
     Bug,
     PlantedBug,

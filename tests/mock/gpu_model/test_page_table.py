@@ -9,7 +9,6 @@ import tracemalloc
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from naive_page_table import NaivePageTable
 
 from amdgpu_hw.gpu_model.page_table import (
     GEOMETRY_GFX6,
@@ -22,6 +21,7 @@ from amdgpu_hw.gpu_model.page_table import (
     PageTable,
     geometry_for,
 )
+from tests.mock.gpu_model.naive_page_table import NaivePageTable
 
 NONE, PRT, VALID = EntryKind.NONE, EntryKind.PRT, EntryKind.VALID
 GFX9 = (9, 4, 3)

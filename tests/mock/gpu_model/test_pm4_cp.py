@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
-from gpu_rig import DATA_VA, HOLE_VA, IB_VA, MIB, MS, UNMAPPED_VA, Rig
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -14,6 +13,7 @@ from amdgpu_hw.gpu_model.atomics import atomic_result
 from amdgpu_hw.gpu_model.page_table import Entry, EntryKind
 from amdgpu_hw.gpu_model.ring import Ib, IbWork, RingState
 from amdgpu_hw.packets import ATOMIC_OPERATIONS, Engine, Pm4, atomic_code
+from tests.mock.gpu_model.gpu_rig import DATA_VA, HOLE_VA, IB_VA, MIB, MS, UNMAPPED_VA, Rig
 
 GFX, COMPUTE = Engine.GFX, Engine.COMPUTE
 ON_BOTH = pytest.mark.parametrize(

@@ -6,11 +6,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from gpu_rig import DATA_VA, IB_VA, MIB, MS, UNMAPPED_VA, Rig
 
 from amdgpu_hw.gpu_model.page_table import Entry, EntryKind, PageTable
 from amdgpu_hw.gpu_model.ring import Ib, IbWork, RingState
 from amdgpu_hw.packets import Engine
+from tests.mock.gpu_model.gpu_rig import DATA_VA, IB_VA, MIB, MS, UNMAPPED_VA, Rig
 
 GFX, COMPUTE, SDMA = Engine.GFX, Engine.COMPUTE, Engine.SDMA
 

@@ -6,13 +6,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
-from gpu_rig import DATA_VA, HOLE_VA, IB_VA, MIB, MS, UNMAPPED_VA, VERSIONS, Rig
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from amdgpu_hw.gpu_model.page_table import Entry, EntryKind
 from amdgpu_hw.gpu_model.ring import Ib, IbWork, RingState
 from amdgpu_hw.packets import Engine, Sdma
+from tests.mock.gpu_model.gpu_rig import DATA_VA, HOLE_VA, IB_VA, MIB, MS, UNMAPPED_VA, VERSIONS, Rig
 
 SDMA = Engine.SDMA
 ON_ALL = pytest.mark.parametrize("name", list(VERSIONS))

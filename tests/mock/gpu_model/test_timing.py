@@ -6,12 +6,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from gpu_rig import DATA_VA, MIB, VERSIONS, Rig
 
 from amdgpu_hw.gpu_model.ring import RingState
 from amdgpu_hw.gpu_model.timing import Operation, timing_for
 from amdgpu_hw.gpu_model.work import CallWork
 from amdgpu_hw.packets import Engine
+from tests.mock.gpu_model.gpu_rig import DATA_VA, MIB, VERSIONS, Rig
 
 GFX, COMPUTE, SDMA = Engine.GFX, Engine.COMPUTE, Engine.SDMA
 LONG_NS = 10_000_000

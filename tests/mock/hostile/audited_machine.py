@@ -29,7 +29,7 @@ HERE = Path(__file__).parent
 PRELUDE = f"""
 import sys
 sys.path.insert(0, {str(HERE.parent)!r})
-from hostile.preloaded import *
+from tests.mock.hostile.preloaded import *
 """
 
 

@@ -64,7 +64,7 @@ gpu = GpuClient(calls)
 program = '''
 import socket, sys
 sys.path[:0] = {path!r}
-from hostile.preloaded import *
+from tests.mock.hostile.preloaded import *
 calls = Libc()
 _, (fd,), _, _ = socket.recv_fds(socket.socket(fileno=int(sys.argv[1])), 1, 1)
 bo = calls.ioctl(fd, drm.IOCTL_AMDGPU_GEM_CREATE, bo_size=PAGE, domains=2)["bo_size"] & 0xFFFFFFFF
@@ -131,7 +131,7 @@ os.set_inheritable(kept, True)
 program = '''
 import sys
 sys.path[:0] = {path!r}
-from hostile.preloaded import *
+from tests.mock.hostile.preloaded import *
 calls = Libc()
 fd, gone = map(int, sys.argv[1:])
 try:

@@ -6,13 +6,13 @@ import struct
 from typing import Any
 
 import pytest
-from amdgpu_client import COMPUTE, GFX, SDMA
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from amdgpu_hw.packets import Engine, codec_for
 from amdgpu_hw.packets.layout import Field
 from amdgpu_hw.uapi import amdgpu_drm as drm
+from tests.mock.kernel.amdgpu_client import COMPUTE, GFX, SDMA
 
 from . import values
 from .conftest import examples

@@ -13,18 +13,19 @@ from collections.abc import Iterator, Mapping
 from types import FrameType
 from typing import cast
 
-from amdgpu_client import COMPUTE, GFX, PAGE, SDMA, Client
-from fake_caller import MEMORY_BASE, MEMORY_SIZE, Call, FakeCaller
-
 from amdgpu_hw.gpu_model.gpus import load_identity
-from amdgpu_hw.mock.kernel import amdgpu_drv, sw_sync, vgem_drv
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_drv.drv import probe
 from amdgpu_hw.mock.kernel.audit import audit
+from amdgpu_hw.mock.kernel.dma_buf import sw_sync
 from amdgpu_hw.mock.kernel.errno_ import KernelError
 from amdgpu_hw.mock.kernel.kernel import Kernel
+from amdgpu_hw.mock.kernel.vgem import vgem_drv
 from amdgpu_hw.mock.variants import VARIANTS
 from amdgpu_hw.uapi import amdgpu_drm as drm
 from amdgpu_hw.uapi import drm as core
 from amdgpu_hw.uapi import sw_sync as sw
+from tests.mock.kernel.amdgpu_client import COMPUTE, GFX, PAGE, SDMA, Client
+from tests.mock.kernel.fake_caller import MEMORY_BASE, MEMORY_SIZE, Call, FakeCaller
 
 from .values import va_of
 
@@ -122,7 +123,7 @@ class World:
         self.kernel = Kernel(
             dataclasses.replace(VARIANTS[variant], lockup_timeout_ns=LOCKUP_NS, compute_lockup_timeout_ns=LOCKUP_NS)
         )
-        self.adev = amdgpu_drv.probe(self.kernel, load_identity(gpu), 0)
+        self.adev = probe(self.kernel, load_identity(gpu), 0)
         vgem_drv.probe(self.kernel, 1)
         sw_sync.probe(self.kernel)
         self._asleep: list[Call] = []

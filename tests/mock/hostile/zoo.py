@@ -19,8 +19,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from amdgpu_hw.uapi import amdgpu_drm as drm
 from amdgpu_hw.uapi import drm as core
-from hostile.gpu_client import COMPUTE, GFX, IB_VA, PAGE, SDMA, VGEM, GpuClient
-from hostile.preloaded import Libc, spawn, wait_for
+from tests.mock.hostile.gpu_client import COMPUTE, GFX, IB_VA, PAGE, SDMA, VGEM, GpuClient
+from tests.mock.hostile.preloaded import Libc, spawn, wait_for
 
 AT_A_TIME = 6
 MEAN_LIFE_S = 0.02

@@ -7,17 +7,16 @@ import struct
 from collections.abc import Sequence
 from typing import Any
 
-from fake_caller import Call, FakeCaller, boot
-
 from amdgpu_hw.gpu_model.gpus import load_identity
-from amdgpu_hw.mock.kernel import amdgpu_drv
-from amdgpu_hw.mock.kernel.amdgpu_device import AmdgpuDevice
-from amdgpu_hw.mock.kernel.amdgpu_kms import AmdgpuFpriv
-from amdgpu_hw.mock.kernel.amdgpu_object import AmdgpuBo
-from amdgpu_hw.mock.kernel.dma_fence import DmaFence, dma_fence_context_alloc
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device import AmdgpuDevice
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_drv.drv import probe
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_kms.kms import AmdgpuFpriv
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_object.object import AmdgpuBo
+from amdgpu_hw.mock.kernel.dma_buf.dma_fence import DmaFence, dma_fence_context_alloc
 from amdgpu_hw.packets import Engine, codec_for
 from amdgpu_hw.uapi import amdgpu_drm as drm
 from amdgpu_hw.uapi import drm as core
+from tests.mock.kernel.fake_caller import Call, FakeCaller, boot
 
 PAGE = 4096
 FOREVER = (1 << 63) - 1
@@ -29,7 +28,7 @@ IB_AREA = 16 * PAGE
 
 def boot_gpu(gpu: str = "navi31", variant: str = "base") -> AmdgpuDevice:
     """A kernel with one GPU."""
-    return amdgpu_drv.probe(boot(variant), load_identity(gpu), 0)
+    return probe(boot(variant), load_identity(gpu), 0)
 
 
 class Client:

@@ -6,10 +6,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from amdgpu_hw.mock.kernel.drm_drv import DRM_AUTH, DRM_RENDER_ALLOW, DrmDevice, DrmDriver, DrmIoctlDesc
+from amdgpu_hw.mock.kernel.drm.drm_drv import DRM_AUTH, DRM_RENDER_ALLOW, DrmDevice, DrmDriver, DrmIoctlDesc
 from amdgpu_hw.mock.kernel.errno_ import KernelError
 from amdgpu_hw.mock.kernel.kernel import Kernel
-from amdgpu_hw.mock.kernel.vgem_drv import vgem_dumb_create, vgem_prime_import_sg_table
+from amdgpu_hw.mock.kernel.vgem.vgem_drv import vgem_dumb_create, vgem_prime_import_sg_table
 from amdgpu_hw.uapi.layout import Struct, iowr
 
 RENDER = "/dev/dri/renderD130"

@@ -7,16 +7,15 @@ import dataclasses
 import errno
 from collections.abc import Callable, Mapping
 
-from amdgpu_client import COMPUTE, Client
-from fake_caller import IoctlError
-
 from amdgpu_hw.gpu_model.gpus import load_identity
-from amdgpu_hw.mock.kernel import amdgpu_drv
-from amdgpu_hw.mock.kernel.amdgpu_device import AmdgpuDevice
-from amdgpu_hw.mock.kernel.amdgpu_ring import AmdgpuRing
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device import AmdgpuDevice
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_drv.drv import probe
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_ring import AmdgpuRing
 from amdgpu_hw.mock.kernel.kernel import Kernel
 from amdgpu_hw.mock.variants import VARIANTS, Variant
 from amdgpu_hw.uapi import amdgpu_drm as drm
+from tests.mock.kernel.amdgpu_client import COMPUTE, Client
+from tests.mock.kernel.fake_caller import IoctlError
 
 VA = 0x400000
 MSEC = 1_000_000
@@ -70,7 +69,7 @@ def boot_impatient(
     identity = dataclasses.replace(identity, chip=dataclasses.replace(identity.chip, ring_reset=ring_reset))
     kernel = Kernel(kernel_variant, gpu_time)
     kernel.sysfs = FakeSysfs()
-    return amdgpu_drv.probe(kernel, identity, 0)
+    return probe(kernel, identity, 0)
 
 
 def sysfs_of(adev: AmdgpuDevice) -> FakeSysfs:

@@ -5,12 +5,11 @@ from __future__ import annotations
 
 import errno
 
-from amdgpu_client import COMPUTE, GFX, Client
-from hang_fixture import boot_impatient, error_of, hang, sysfs_of
-
 from amdgpu_hw.mock.kernel.devcoredump import DEVCD_TIMEOUT_NS, dev_coredumpm
 from amdgpu_hw.mock.kernel.kernel import Kernel
 from amdgpu_hw.mock.variants import VARIANTS
+from tests.mock.kernel.amdgpu_client import COMPUTE, GFX, Client
+from tests.mock.kernel.hang_fixture import boot_impatient, error_of, hang, sysfs_of
 
 DEVICE = "/sys/devices/pci0000:00/0000:00:01.1/0000:03:00.0"
 DUMP = "/sys/devices/virtual/devcoredump/devcd1"

@@ -8,14 +8,14 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from amdgpu_client import COMPUTE, GFX, PAGE, SDMA, Client, boot_gpu
-from errno_matrix import BAD, Row, matrix, on, row
 
 from amdgpu_hw.mock.kernel.errno_ import ENOTSUPP
 from amdgpu_hw.proof.errnos import NO_HANDLE, buffers, of
 from amdgpu_hw.uapi import amdgpu_drm as drm
 from amdgpu_hw.uapi import amdgpu_info as info
 from amdgpu_hw.uapi import drm as core
+from tests.mock.kernel.amdgpu_client import COMPUTE, GFX, PAGE, SDMA, Client, boot_gpu
+from tests.mock.kernel.errno_matrix import BAD, Row, matrix, on, row
 
 NEW, STABLE, OLD = "base", "6.18", "6.12"
 ALL = (NEW, STABLE, OLD, "series-v1", "series-fixed")
@@ -127,13 +127,13 @@ CTX_ROWS: tuple[Row, ...] = (
 @matrix(CTX_ROWS)
 def test_t14_errors_for_contexts(client: Owner, row: Row, monkeypatch: pytest.MonkeyPatch) -> None:
     """From a client that is neither root nor master."""
-    monkeypatch.setattr("amdgpu_hw.mock.kernel.amdgpu_ctx.capable", lambda _caller: False)
+    monkeypatch.setattr("amdgpu_hw.mock.kernel.amdgpu.amdgpu_ctx.capable", lambda _caller: False)
     row.check(client)
 
 
 def test_who_dropped_mastership_gets_no_priority(monkeypatch: pytest.MonkeyPatch) -> None:
     """The current master may have high priority; EACCES afterwards, and the id that comes back is 0."""
-    monkeypatch.setattr("amdgpu_hw.mock.kernel.amdgpu_ctx.capable", lambda _caller: False)
+    monkeypatch.setattr("amdgpu_hw.mock.kernel.amdgpu.amdgpu_ctx.capable", lambda _caller: False)
     master = Client(boot_gpu(), path="/dev/dri/card0")
     high = {"op": drm.AMDGPU_CTX_OP_ALLOC_CTX, "priority": drm.AMDGPU_CTX_PRIORITY_HIGH}
     assert master.fails(_CTX, **high) == 0

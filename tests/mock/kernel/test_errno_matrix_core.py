@@ -9,16 +9,16 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from amdgpu_client import boot_gpu
-from errno_matrix import BAD, Row, matrix, row
-from fake_caller import FakeCaller
 
-from amdgpu_hw.mock.kernel import sw_sync as sw_sync_driver
-from amdgpu_hw.mock.kernel import vgem_drv
+from amdgpu_hw.mock.kernel.dma_buf.sw_sync import probe
+from amdgpu_hw.mock.kernel.vgem import vgem_drv
 from amdgpu_hw.uapi import amdgpu_drm as amdgpu
 from amdgpu_hw.uapi import dma_buf, drm, sync_file, vgem_drm
 from amdgpu_hw.uapi import sw_sync as sw
 from amdgpu_hw.uapi.layout import Ioctl
+from tests.mock.kernel.amdgpu_client import boot_gpu
+from tests.mock.kernel.errno_matrix import BAD, Row, matrix, row
+from tests.mock.kernel.fake_caller import FakeCaller
 
 NEW, OLD = "base", "6.12"
 BOTH = (NEW, OLD)
@@ -40,7 +40,7 @@ class Client:
         self.adev = boot_gpu("navi31", variant)
         kernel = self.adev.kernel
         self.vgem_dev = vgem_drv.probe(kernel, 1)
-        sw_sync_driver.probe(kernel)
+        probe(kernel)
         self.caller = FakeCaller(kernel)
         self.render = self.caller.open("/dev/dri/renderD128")
         self.master = self.caller.open("/dev/dri/card0")
@@ -195,9 +195,9 @@ def test_relics_are_for_root_and_do_nothing(nr: int, monkeypatch: pytest.MonkeyP
     client = Client(NEW)
     expected = EINVAL if nr == 0x10 else 0
     assert client.caller.raw(client.render, 0x6400 | nr)[0] == EACCES
-    monkeypatch.setattr("amdgpu_hw.mock.kernel.drm_ioctl.capable", lambda _caller: True)
+    monkeypatch.setattr("amdgpu_hw.mock.kernel.drm.drm_ioctl.capable", lambda _caller: True)
     assert client.caller.raw(client.master, 0x6400 | nr)[0] == expected
-    monkeypatch.setattr("amdgpu_hw.mock.kernel.drm_ioctl.capable", lambda _caller: False)
+    monkeypatch.setattr("amdgpu_hw.mock.kernel.drm.drm_ioctl.capable", lambda _caller: False)
     assert client.caller.raw(client.master, 0x6400 | nr)[0] == EACCES
 
 
@@ -214,10 +214,10 @@ def test_who_was_no_master_cannot_become_it(monkeypatch: pytest.MonkeyPatch) -> 
     """EACCES for strangers, EBUSY while there is a master, EINVAL for dropping what one has not."""
     client = Client(NEW)
     other = client.caller.open("/dev/dri/card0")
-    monkeypatch.setattr("amdgpu_hw.mock.kernel.drm_auth.capable", lambda _caller: False)
+    monkeypatch.setattr("amdgpu_hw.mock.kernel.drm.drm_auth.capable", lambda _caller: False)
     assert client.caller.fails(other, drm.IOCTL_SET_MASTER) == EACCES
     assert client.caller.fails(other, drm.IOCTL_DROP_MASTER) == EACCES
-    monkeypatch.setattr("amdgpu_hw.mock.kernel.drm_auth.capable", lambda _caller: True)
+    monkeypatch.setattr("amdgpu_hw.mock.kernel.drm.drm_auth.capable", lambda _caller: True)
     assert client.caller.fails(other, drm.IOCTL_SET_MASTER) == errno.EBUSY
     assert client.caller.fails(other, drm.IOCTL_DROP_MASTER) == EINVAL
 

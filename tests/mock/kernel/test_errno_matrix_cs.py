@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 import pytest
-from amdgpu_client import COMPUTE, GFX, PAGE, SDMA, Client, boot_gpu
-from errno_matrix import BAD, Row, matrix, row
-from fake_caller import IoctlError
 
 from amdgpu_hw.mock.kernel.errno_ import errno_name
 from amdgpu_hw.uapi import amdgpu_drm as drm
+from tests.mock.kernel.amdgpu_client import COMPUTE, GFX, PAGE, SDMA, Client, boot_gpu
+from tests.mock.kernel.errno_matrix import BAD, Row, matrix, row
+from tests.mock.kernel.fake_caller import IoctlError
 
 NEW, STABLE, OLD = "base", "6.18", "6.12"
 ALL = (NEW, STABLE, OLD)

@@ -7,11 +7,10 @@ import errno
 from collections.abc import Callable
 from typing import Any
 
-from amdgpu_client import PAGE, Client, boot_gpu
-from errno_matrix import BAD, Row, matrix, row
-
 from amdgpu_hw.mock.variants import VARIANTS
 from amdgpu_hw.uapi import amdgpu_drm as drm
+from tests.mock.kernel.amdgpu_client import PAGE, Client, boot_gpu
+from tests.mock.kernel.errno_matrix import BAD, Row, matrix, row
 
 OLD, STABLE, NEW, POSTED, FIXED = "6.12", "6.18", "base", "series-v1", "series-fixed"
 ALL = tuple(VARIANTS)

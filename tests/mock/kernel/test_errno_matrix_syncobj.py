@@ -8,17 +8,17 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
-import fake_driver
 import pytest
-from errno_matrix import BAD, Row, matrix, on, row
-from fake_caller import FakeCaller, boot
-from fake_driver import RENDER
 
-from amdgpu_hw.mock.kernel import sw_sync as sw_sync_driver
+from amdgpu_hw.mock.kernel.dma_buf.sw_sync import probe
 from amdgpu_hw.proof.errnos import NO_HANDLE, of, syncobjs
 from amdgpu_hw.uapi import drm
 from amdgpu_hw.uapi import sw_sync as sw
 from amdgpu_hw.uapi.layout import Ioctl
+from tests.mock.kernel import fake_driver
+from tests.mock.kernel.errno_matrix import BAD, Row, matrix, on, row
+from tests.mock.kernel.fake_caller import FakeCaller, boot
+from tests.mock.kernel.fake_driver import RENDER
 
 NEW, OLD = "base", "6.12"
 BOTH = (NEW, OLD)
@@ -32,7 +32,7 @@ class Client:
     def __init__(self, variant: str) -> None:
         self.kernel = boot(variant)
         fake_driver.probe(self.kernel)
-        sw_sync_driver.probe(self.kernel)
+        probe(self.kernel)
         self.caller = FakeCaller(self.kernel)
         self.fd = self.caller.open(RENDER)
         self.empty = self.create()

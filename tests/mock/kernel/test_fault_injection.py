@@ -8,13 +8,13 @@ import struct
 from collections.abc import Callable
 
 import pytest
-from amdgpu_client import COMPUTE, GFX, Client, boot_gpu
-from fake_caller import IoctlError
-from hang_fixture import MSEC, TIMEOUT_NS, boot_impatient, error_of, ring_of
 
 from amdgpu_hw.mock.kernel.audit import audit
 from amdgpu_hw.mock.kernel.fault_injection import AllocSite, FenceFault
 from amdgpu_hw.uapi import amdgpu_drm as drm
+from tests.mock.kernel.amdgpu_client import COMPUTE, GFX, Client, boot_gpu
+from tests.mock.kernel.fake_caller import IoctlError
+from tests.mock.kernel.hang_fixture import MSEC, TIMEOUT_NS, boot_impatient, error_of, ring_of
 
 DATA_VA = 0x500000
 

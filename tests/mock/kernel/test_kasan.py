@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 import pytest
-from amdgpu_client import COMPUTE, PAGE, SDMA, Client, boot_gpu
 
 from amdgpu_hw.gpu_model.page_table import Entry, EntryKind
 from amdgpu_hw.mock.kernel.kasan import RetiredMemory
 from amdgpu_hw.uapi import amdgpu_drm as drm
 from amdgpu_hw.uapi import drm as core
+from tests.mock.kernel.amdgpu_client import COMPUTE, PAGE, SDMA, Client, boot_gpu
 
 A, C = 0x1_0000_0000, 0x2_0000_0000
 CLEAR = drm.AMDGPU_VA_OP_CLEAR

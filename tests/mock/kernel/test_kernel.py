@@ -7,11 +7,11 @@ import errno
 import time
 
 import pytest
-from fake_caller import FakeCaller, boot
 
 from amdgpu_hw.mock.kernel.errno_ import KernelError
 from amdgpu_hw.mock.kernel.file import Caller, File
 from amdgpu_hw.mock.kernel.wait import Blocking, Sleep, WaitQueue
+from tests.mock.kernel.fake_caller import FakeCaller, boot
 
 
 def test_nodes() -> None:

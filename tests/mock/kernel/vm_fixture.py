@@ -8,12 +8,12 @@ from typing import Any
 
 from amdgpu_hw.gpu_model.gpus import load_identity
 from amdgpu_hw.gpu_model.page_table import EntryKind, Translation
-from amdgpu_hw.mock.kernel.amdgpu_drv import probe
-from amdgpu_hw.mock.kernel.amdgpu_object import AmdgpuBo
-from amdgpu_hw.mock.kernel.amdgpu_params import AMDGPU_PARAMETERS
-from amdgpu_hw.mock.kernel.amdgpu_vm_types import AmdgpuBoVa, AmdgpuVm
-from amdgpu_hw.mock.kernel.dma_fence import DmaFence, dma_fence_context_alloc
-from amdgpu_hw.mock.kernel.drm_syncobj import drm_syncobj_create
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_drv.drv import probe
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_drv.params import AMDGPU_PARAMETERS
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_object.object import AmdgpuBo
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.types import AmdgpuBoVa, AmdgpuVm
+from amdgpu_hw.mock.kernel.dma_buf.dma_fence import DmaFence, dma_fence_context_alloc
+from amdgpu_hw.mock.kernel.drm.drm_syncobj.syncobj import drm_syncobj_create
 from amdgpu_hw.uapi import amdgpu_drm as drm
 from amdgpu_hw.uapi import drm as core
 from tests.mock.kernel.fake_caller import Call, FakeCaller, boot

@@ -21,7 +21,7 @@ from amdgpu_hw.measure.plot_style import A_STYLE, B_STYLE
 from amdgpu_hw.measure.results import Cell, Result, save
 from amdgpu_hw.measure.statistics import Verdict
 from amdgpu_hw.verdict.table import render
-from measure.made_up import CELL, LONG_NS, SHORT_NS, latency, overlap
+from tests.mock.measure.made_up import CELL, LONG_NS, SHORT_NS, latency, overlap
 
 ORDINARY = Cell("gfx x1", "UNMAP", "ordinary", 65536)
 IMPLICIT, EXPLICIT = SAME_ARMS

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from amdgpu_hw.measure.mismatch import comparable, subject
-from measure.made_up import conditions
+from tests.mock.measure.made_up import conditions
 
 
 def test_two_runs_of_the_same_are_comparable() -> None:

@@ -16,7 +16,7 @@ from amdgpu_hw.measure import plot_style, plots
 from amdgpu_hw.measure.analysis import analyse_latency, analyse_overlap
 from amdgpu_hw.measure.plot_style import EXPLICIT, IMPLICIT
 from amdgpu_hw.measure.results import NOT_SEEN, Cell
-from measure.made_up import CELL, LONG_NS, SHORT_NS, latency, overlap
+from tests.mock.measure.made_up import CELL, LONG_NS, SHORT_NS, latency, overlap
 
 GRID = [Cell(load, "UNMAP", mapping, 65536) for load in ("idle", "gfx x4") for mapping in ("PRT", "ordinary")]
 

@@ -11,7 +11,7 @@ from rich.console import RenderableType
 from amdgpu_hw.measure.report import latency_report, overlap_report
 from amdgpu_hw.measure.results import Cell, LatencyResult
 from amdgpu_hw.verdict.table import render
-from measure.made_up import LONG_NS, SHORT_NS, latency, overlap
+from tests.mock.measure.made_up import LONG_NS, SHORT_NS, latency, overlap
 
 PRT = Cell("gfx x4", "UNMAP", "PRT", 65536)
 ORDINARY = Cell("gfx x4", "UNMAP", "ordinary", 65536)

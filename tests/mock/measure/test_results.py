@@ -28,7 +28,7 @@ from amdgpu_hw.measure.results import (
     load,
     save,
 )
-from measure.made_up import CELL, conditions, latency, overlap
+from tests.mock.measure.made_up import CELL, conditions, latency, overlap
 
 TEXT = st.text(st.characters(codec="utf-8"), max_size=8)
 FLAGS = st.lists(TEXT, max_size=2).map(tuple)

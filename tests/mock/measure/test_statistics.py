@@ -27,7 +27,7 @@ from amdgpu_hw.measure.statistics import (
     summary,
     unpaired_log_ratio,
 )
-from measure.made_up import CELL, block, frames, samples
+from tests.mock.measure.made_up import CELL, block, frames, samples
 
 FENCE = median_of("fence_ns")
 CALM = Design(blocks=20, samples=50)

@@ -19,7 +19,7 @@ PATIENCE_S = 20.0
 
 PRELUDE = """
 import ctypes, errno, fcntl, mmap, os, select, signal, socket, stat, subprocess, sys, threading, time
-from fake_kernel import *
+from tests.mock.transport.fake_kernel import *
 libc = ctypes.CDLL(None, use_errno=True)
 libc.ioctl.argtypes = [ctypes.c_int, ctypes.c_ulong, ctypes.c_void_p]
 def ioctl(fd, request, arg=0):

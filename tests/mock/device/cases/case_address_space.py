@@ -7,10 +7,10 @@ import errno
 from itertools import pairwise
 
 import pytest
-from gates import Gate
 
 from amdgpu_hw import BackgroundCall, Buffer, DrmError, FeatureMissing, Gpu, KiB, MiB, Operation, Range
 from amdgpu_hw.uapi import amdgpu_drm as uapi
+from tests.mock.device.cases.gates import Gate
 
 SERIES = ("series-v1", "series-fixed")
 

@@ -7,12 +7,12 @@ import errno
 import os
 
 import pytest
-from gates import Gate
 
 from amdgpu_hw import BackgroundCall, DrmError, Engine, FeatureMissing, Gpu, KiB, PendingWork, list_gpus, open_gpu
 from amdgpu_hw.uapi import amdgpu_drm as uapi
 from amdgpu_hw.uapi import amdgpu_info
 from amdgpu_hw.uapi.layout import iowr
+from tests.mock.device.cases.gates import Gate
 
 VERSIONS = {
     "navi31": ((11, 0, 0), (6, 0, 0), "GFX11"),

@@ -6,10 +6,10 @@ from __future__ import annotations
 import errno
 
 import pytest
-from gates import Gate
 
 from amdgpu_hw import Buffer, DrmError, Engine, FeatureMissing, Gpu, Ib, KiB, PendingWork, Queue, QueueFull
 from amdgpu_hw.submit import MAX_PENDING
+from tests.mock.device.cases.gates import Gate
 
 
 @pytest.fixture

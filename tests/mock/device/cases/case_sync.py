@@ -8,9 +8,9 @@ import signal
 import time
 
 import pytest
-from gates import Gate, Timeline
 
 from amdgpu_hw import DrmError, Gpu
+from tests.mock.device.cases.gates import Gate, Timeline
 
 MS = 1_000_000
 

@@ -7,9 +7,9 @@ import os
 from collections.abc import Iterator
 
 import pytest
-from gates import Gate
 
 from amdgpu_hw import Gpu, open_gpu
+from tests.mock.device.cases.gates import Gate
 
 
 @pytest.fixture

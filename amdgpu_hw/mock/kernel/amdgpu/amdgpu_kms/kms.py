@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: MIT
+"""What the DRM core calls in amdgpu: a file is opened, closed, asks for information (amdgpu_kms.c)."""
+
+from __future__ import annotations
+
+import errno
+from typing import TYPE_CHECKING
+
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_bo_list import AmdgpuBoList
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_ctx import AmdgpuCtxMgr, amdgpu_ctx_mgr_entity_flush, amdgpu_ctx_mgr_fini
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device import AmdgpuDevice, drm_to_adev
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_ids import AMDGPU_GFXHUB, amdgpu_vmid_free_reserved
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_kms.info import INFO_QUERIES
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_userq import AmdgpuUsermodeQueue, amdgpu_userq_mgr_fini
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm import vm as amdgpu_vm
+from amdgpu_hw.mock.kernel.dma_buf.dma_resv import DMA_RESV_USAGE_BOOKKEEP
+from amdgpu_hw.mock.kernel.errno_ import KernelError
+from amdgpu_hw.mock.kernel.idr import Idr
+from amdgpu_hw.mock.kernel.wait import Blocking
+from amdgpu_hw.uapi.amdgpu_drm import INFO
+from amdgpu_hw.uapi.amdgpu_info import AMDGPU_INFO_UQ_FW_AREAS
+
+if TYPE_CHECKING:
+    from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.types import AmdgpuBoVa, AmdgpuVm
+    from amdgpu_hw.mock.kernel.drm.drm_drv import DrmDevice
+    from amdgpu_hw.mock.kernel.drm.drm_file import DrmFile
+    from amdgpu_hw.mock.kernel.file import Caller
+
+__all__ = (
+    "AmdgpuFpriv",
+    "amdgpu_driver_open_kms",
+    "amdgpu_driver_postclose_kms",
+    "amdgpu_flush",
+    "amdgpu_info_ioctl",
+)
+
+
+MAX_WAIT_SCHED_ENTITY_Q_EMPTY = 1_000_000_000
+"""In ns."""
+
+
+class AmdgpuFpriv:
+    """`struct amdgpu_fpriv`: what an open file has besides its handles.
+
+    ``prt_va`` holds the file's PRT mappings. The kernel also maps a CSA (with preemption) and the seq64 page into
+    every VM, in the part of the address space that user space cannot use; neither is in the model.
+    """
+
+    __slots__ = ("adev", "bo_list_handles", "csa_va", "ctx_mgr", "prt_va", "userqs", "vm")
+
+    def __init__(self, adev: AmdgpuDevice, vm: AmdgpuVm, prt_va: AmdgpuBoVa) -> None:
+        self.adev = adev
+        self.vm = vm
+        self.prt_va = prt_va
+        self.csa_va: AmdgpuBoVa | None = None
+        self.ctx_mgr = AmdgpuCtxMgr(adev, self)
+        self.bo_list_handles: Idr[AmdgpuBoList] = Idr()
+        self.userqs: Idr[AmdgpuUsermodeQueue] = Idr()
+
+
+def amdgpu_driver_open_kms(dev: DrmDevice, filp: DrmFile) -> None:
+    """Give a new file its address space."""
+    adev = drm_to_adev(dev)
+    vm = amdgpu_vm.amdgpu_vm_init(adev, filp)
+    filp.driver_priv = AmdgpuFpriv(adev, vm, amdgpu_vm.amdgpu_vm_bo_add(adev, vm, None))
+    adev.vms[id(vm.page_table)] = vm
+
+
+def amdgpu_driver_postclose_kms(dev: DrmDevice, filp: DrmFile) -> Blocking[None]:
+    """Take everything away from a file that is gone: contexts, address space, BO lists."""
+    fpriv: AmdgpuFpriv = filp.driver_priv
+    adev, vm = fpriv.adev, fpriv.vm
+    yield from amdgpu_userq_mgr_fini(fpriv)
+    yield from vm.root_resv.lock(interruptible=False)
+    try:
+        ctx = amdgpu_vm.AmdgpuVmUpdateCtx(adev, vm)
+        amdgpu_vm.amdgpu_vm_bo_del(ctx, fpriv.prt_va)
+        amdgpu_vm.amdgpu_vm_update_ctx_finish(ctx)
+    finally:
+        vm.root_resv.unlock()
+    amdgpu_ctx_mgr_fini(fpriv.ctx_mgr)
+    amdgpu_vmid_free_reserved(adev, vm, AMDGPU_GFXHUB)
+    yield from amdgpu_vm.amdgpu_vm_fini(adev, vm)
+    adev.vms.pop(id(vm.page_table), None)
+    for handle, bo_list in fpriv.bo_list_handles.items():
+        fpriv.bo_list_handles.remove(handle)
+        bo_list.put()
+
+
+def amdgpu_flush(dev: DrmDevice, filp: DrmFile, caller: Caller) -> Blocking[None] | None:
+    """Hold up close() until what the file has submitted is on the rings; a process that exits waits for 1 s only.
+
+    See KERNEL.md 4.8 and E16. The kernel also kills what is still queued when the process died of SIGKILL; here that
+    is left to the release of the file, which nobody can tell apart unless another process has the file too.
+    """
+    fpriv: AmdgpuFpriv = filp.driver_priv
+    vm = fpriv.vm
+    entities = [centity.entity for centity in fpriv.ctx_mgr.entities()]
+    idle = all(entity.is_idle for entity in (*entities, vm.immediate, vm.delayed))
+    if fpriv.adev.variant.flush_waits_root_resv:
+        idle = idle and not any(vm.root_resv.iter(DMA_RESV_USAGE_BOOKKEEP))
+    if idle:
+        return None
+    return _amdgpu_flush(fpriv, caller.exiting)
+
+
+def _amdgpu_flush(fpriv: AmdgpuFpriv, exiting: bool) -> Blocking[None]:
+    kernel = fpriv.adev.kernel
+    deadline = kernel.now() + MAX_WAIT_SCHED_ENTITY_Q_EMPTY if exiting else None
+    yield from amdgpu_ctx_mgr_entity_flush(fpriv.ctx_mgr, deadline)
+    if deadline is None and fpriv.adev.variant.flush_waits_root_resv:
+        deadline = kernel.now() + MAX_WAIT_SCHED_ENTITY_Q_EMPTY
+    yield from amdgpu_vm.amdgpu_vm_wait_idle(fpriv.vm, deadline)
+
+
+def amdgpu_info_ioctl(dev: DrmDevice, data: bytearray, filp: DrmFile, caller: Caller) -> int:
+    """DRM_IOCTL_AMDGPU_INFO: as much of the answer as the caller has room for."""
+    pointer, size, query, arg0, arg1, arg2, arg3 = INFO.unpack_from(data)
+    if not size or not pointer:
+        raise KernelError(errno.EINVAL, "no room for a reply")
+    answer = INFO_QUERIES.get(query)
+    fpriv: AmdgpuFpriv = filp.driver_priv
+    if answer is None or (query == AMDGPU_INFO_UQ_FW_AREAS and not fpriv.adev.variant.has_userq_ioctls):
+        raise KernelError(errno.EINVAL, f"unknown query {query:#x}")
+    reply = answer(fpriv.adev, fpriv, arg0, arg1, arg2, arg3)
+    caller.copy_to_user(pointer, reply if len(reply) <= size else reply[:size])
+    return 0

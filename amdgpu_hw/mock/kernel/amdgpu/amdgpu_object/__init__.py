@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""amdgpu_object.c: buffer objects."""
