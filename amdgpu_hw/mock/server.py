@@ -26,8 +26,8 @@ from amdgpu_hw.gpu_model.gpus import GpuIdentity, IdentityError, UnknownGpu, loa
 from amdgpu_hw.mock.board import Board
 from amdgpu_hw.mock.console.server import ConsoleServer
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_drv.params import UnknownParameter, parse_parameter
+from amdgpu_hw.mock.pci import MAX_GPUS
 from amdgpu_hw.mock.planting import UnknownBug, load_bug
-from amdgpu_hw.mock.testbed import sysfs
 from amdgpu_hw.mock.testbed.umockdev import PRELOAD, TestbedError, check_preload
 from amdgpu_hw.mock.transport.client import check_memory_access
 from amdgpu_hw.mock.transport.transport import ENVIRONMENT
@@ -82,8 +82,8 @@ class Server:
             bugs = [load_bug(name) for name in options.bug]
         except UnknownBug as error:
             raise BootError(str(error)) from None
-        if len(gpus) > sysfs.MAX_GPUS:
-            raise BootError(f"a mock machine has at most {sysfs.MAX_GPUS} GPUs, not {len(gpus)}")
+        if len(gpus) > MAX_GPUS:
+            raise BootError(f"a mock machine has at most {MAX_GPUS} GPUs, not {len(gpus)}")
         check_preload()
         failure = check_memory_access()
         if failure:

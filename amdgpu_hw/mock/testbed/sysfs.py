@@ -11,37 +11,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from amdgpu_hw.gpu_model.gpus.identity import GpuIdentity
+from amdgpu_hw.mock.pci import gpu_syspath, pci_address
 from amdgpu_hw.uapi.drm import DRM_MAJOR, DRM_MINOR_RENDER_BASE
 
 __all__ = (
-    "MAX_GPUS",
     "VGEM_SYSPATH",
     "describe_class_device",
     "describe_gpu",
     "describe_vgem",
-    "gpu_syspath",
     "node_path",
-    "pci_address",
 )
-
-MAX_GPUS = 16
 
 VGEM_SYSPATH = "/sys/devices/platform/vgem"
 """Path of vgem's platform device."""
 
 _DEFAULT_LINK_SPEED = {0: 2.5, 1: 2.5, 2: 5.0, 3: 8.0, 4: 16.0, 5: 32.0}
-
-
-def pci_address(index: int) -> str:
-    """PCI address of the machine's GPU number ``index``: each sits on a bus of its own."""
-    if not 0 <= index < MAX_GPUS:
-        raise ValueError(f"a mock machine has at most {MAX_GPUS} GPUs, not one with index {index}")
-    return f"0000:{3 + 4 * index:02x}:00.0"
-
-
-def gpu_syspath(index: int) -> str:
-    """Path of GPU number ``index`` in /sys."""
-    return f"/sys/devices/pci0000:00/0000:00:{index + 1:02x}.1/{pci_address(index)}"
 
 
 def node_path(minor: int) -> str:

@@ -12,8 +12,9 @@ import pytest
 
 from amdgpu_hw.gpu_model.gpus import load_identity
 from amdgpu_hw.mock.machine import Machine
+from amdgpu_hw.mock.pci import pci_address
 from amdgpu_hw.mock.testbed import umockdev
-from amdgpu_hw.mock.testbed.sysfs import describe_gpu, pci_address
+from amdgpu_hw.mock.testbed.sysfs import describe_gpu
 
 OutputOf = Callable[[str | list[str]], list[str]]
 

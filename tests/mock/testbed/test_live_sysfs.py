@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from amdgpu_hw.gpu_model.gpus import load_identity
+from amdgpu_hw.mock.pci import gpu_syspath
 from amdgpu_hw.mock.testbed import umockdev
 from amdgpu_hw.mock.testbed.live_sysfs import LiveSysfs
-from amdgpu_hw.mock.testbed.sysfs import describe_gpu, gpu_syspath
+from amdgpu_hw.mock.testbed.sysfs import describe_gpu
 
 DEVICE = gpu_syspath(0)
 NAME = "mem_info_gtt_used"

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from amdgpu_hw.gpu_model.gpus import load_identity
-from amdgpu_hw.mock.testbed.sysfs import MAX_GPUS, describe_gpu, describe_vgem, node_path, pci_address
+from amdgpu_hw.mock.pci import MAX_GPUS, pci_address
+from amdgpu_hw.mock.testbed.sysfs import describe_gpu, describe_vgem, node_path
 
 
 @pytest.fixture(scope="module")

@@ -25,7 +25,7 @@ from amdgpu_hw.mock.kernel.dma_buf.dma_fence import DmaFence, dma_fence_context_
 from amdgpu_hw.mock.kernel.errno_ import KernelError
 from amdgpu_hw.mock.kernel.kasan import kasan_report
 from amdgpu_hw.mock.kernel.scheduler.sched_main import DrmGpuScheduler
-from amdgpu_hw.mock.testbed.sysfs import gpu_syspath, pci_address
+from amdgpu_hw.mock.pci import gpu_syspath, pci_address
 from amdgpu_hw.packets import Engine
 from amdgpu_hw.uapi import amdgpu_drm as drm
 from amdgpu_hw.uapi import amdgpu_info as info
