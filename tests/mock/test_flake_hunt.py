@@ -10,11 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from flake_hunt import Run, compare
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
-sys.path.insert(0, str(SCRIPTS))
-
-from flake_hunt import Run, compare  # noqa: E402
 
 
 def run(number: int, status: int | None = 0, **outcomes: str) -> Run:

@@ -13,13 +13,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-
-ROOT = Path(__file__).parents[3]
-SCRIPTS = ROOT / "scripts"
-sys.path.insert(0, str(SCRIPTS))
-
-from matrix.judge import Catch, Matrix, judge  # noqa: E402
-from matrix.plan import (  # noqa: E402
+from matrix.judge import Catch, Matrix, judge
+from matrix.plan import (
     EXHAUSTIVE_ROWS,
     Case,
     Plan,
@@ -30,10 +25,13 @@ from matrix.plan import (  # noqa: E402
     plan,
     quick_bugs,
 )
-from matrix.warm import one_case  # noqa: E402
+from matrix.warm import one_case
 
-from amdgpu_hw.mock.planting import Bug, PlantedBug  # noqa: E402
-from amdgpu_hw.proof.behaviour import Behaviour  # noqa: E402
+from amdgpu_hw.mock.planting import Bug, PlantedBug
+from amdgpu_hw.proof.behaviour import Behaviour
+
+ROOT = Path(__file__).parents[3]
+SCRIPTS = ROOT / "scripts"
 
 SOUND = Run("navi31", "series-fixed")
 WRONG = Run("navi31", "series-fixed", "made_here")

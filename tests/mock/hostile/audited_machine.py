@@ -25,10 +25,10 @@ from .wire_client import PATIENCE_S, WireClient, closing_fds
 LOCKUP_MS = 300
 """A job that hangs is ended after this, so that tests need not wait for the seconds of a real kernel."""
 
-HERE = Path(__file__).parent
+TOP = Path(__file__).parents[3]
 PRELUDE = f"""
 import sys
-sys.path.insert(0, {str(HERE.parent)!r})
+sys.path.insert(0, {str(TOP)!r})
 from tests.mock.hostile.preloaded import *
 """
 
@@ -107,6 +107,7 @@ class AuditedMachine:
         """Start Python on the machine, with these arguments."""
         return subprocess.Popen(
             [sys.executable, *command],
+            cwd=TOP,
             env=self.machine.environ(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -124,9 +125,9 @@ class AuditedMachine:
         assert client.returncode == 0, f"the client ended with {client.returncode}: {output}"
         return output.splitlines()
 
-    def run_file(self, name: str, *arguments: str) -> list[str]:
-        """Run a Python file of this directory to its end and return what it printed."""
-        return self.finish(self.start(str(HERE / name), *arguments))
+    def run_module(self, name: str, *arguments: str) -> list[str]:
+        """Run a module of this package to its end and return what it printed."""
+        return self.finish(self.start("-m", f"{__package__}.{name}", *arguments))
 
     def run(self, script: str, *arguments: str) -> list[str]:
         """Run a Python script; `preloaded` says what it finds."""

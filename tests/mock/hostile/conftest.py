@@ -5,13 +5,8 @@ Without it every run tries the same ones, few enough for every day.
 """
 
 import os
-import sys
-from pathlib import Path
 
 from hypothesis import HealthCheck, settings
-
-# The client of the mock kernel in process is that of the kernel's own tests.
-sys.path.insert(0, str(Path(__file__).parent.parent / "kernel"))
 
 FACTOR = float(os.environ.get("HOSTILE_EXAMPLES", "0"))
 

@@ -19,5 +19,5 @@ def machine() -> Iterator[AuditedMachine]:
 @pytest.mark.parametrize("seed", range(3))
 def test_clients_killed_at_random(machine: AuditedMachine, seed: int) -> None:
     """Processes that submit, map, share, wait and close behind gates, killed after some milliseconds."""
-    assert machine.run_file("zoo.py", str(seed), str(examples(40))) == ["all killed"]
+    assert machine.run_module("zoo", str(seed), str(examples(40))) == ["all killed"]
     machine.expect_rest()

@@ -9,8 +9,8 @@ import sys
 from amdgpu_hw.mock.machine import Machine
 
 READ = """
-from amdgpu_hw.module_parameters import module_parameter
-from amdgpu_hw.slabinfo import active_objects
+from amdgpu_hw.evidence.module_parameters import module_parameter
+from amdgpu_hw.evidence.slabinfo import active_objects
 from amdgpu_hw.errors import FeatureMissing
 print(module_parameter("vm_update_mode"), module_parameter("debug_mask"), active_objects("amdgpu_sync_entry"))
 for question in (lambda: module_parameter("never_was"), lambda: active_objects("never_was")):

@@ -48,7 +48,7 @@ def test_an_update_is_traced_with_what_it_waits_for(output_of: OutputOf) -> None
     """Between two reads there is exactly what happened; events that were not switched on do not come."""
     output = output_of("""
 from amdgpu_hw import open_gpu
-from amdgpu_hw.trace import TraceInstance, queued_jobs
+from amdgpu_hw.evidence.trace import TraceInstance, queued_jobs
 with TraceInstance() as trace, open_gpu() as gpu:
     trace.take()
     job = gpu.compute.submit(gpu.compute.packets.nop())
