@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 from amdgpu_hw.cli import console_view as view
 from amdgpu_hw.cli.machine_options import add_parameter_option
 from amdgpu_hw.mock.console.client import Console, ConsoleError, find_machine
-from amdgpu_hw.mock.kernel.amdgpu.amdgpu_drv.params import AMDGPU_PARAMETERS
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_drv.params import MODULE_PARAMETERS
 
 __all__ = ("add_commands",)
 
@@ -155,7 +155,7 @@ def _commands() -> argparse.ArgumentParser:
     gpu_command("reset", "reset a GPU", lambda c, a: c.reset(a.gpu))
     gpu_command("unplug", "pull a GPU out", lambda c, a: c.unplug(a.gpu))
     sub = command("parameter", "set a module parameter of amdgpu", lambda c, a: c.parameter(a.name, a.value))
-    sub.add_argument("name", metavar="NAME", help=", ".join(AMDGPU_PARAMETERS))
+    sub.add_argument("name", metavar="NAME", help=", ".join(MODULE_PARAMETERS))
     sub.add_argument("value", metavar="VALUE", type=lambda text: int(text, 0))
     sub = command(
         "boot",

@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 
 from amdgpu_hw.cli.bugs import add_bug_option
-from amdgpu_hw.mock.kernel.amdgpu.amdgpu_drv.params import AMDGPU_PARAMETERS, parse_parameter
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_drv.params import MODULE_PARAMETERS, parse_parameter
 from amdgpu_hw.mock.machine import DEFAULT_GPU
 
 __all__ = ("add_machine_options", "add_parameter_option", "asks_for_mock", "mock_subject")
@@ -41,7 +41,7 @@ def add_parameter_option(parser: argparse.ArgumentParser, implies: str = "") -> 
         action="append",
         default=[],
         type=_parameter,
-        help=f"module parameter of the mock machine's amdgpu: {', '.join(AMDGPU_PARAMETERS)}; repeatable{implies}",
+        help=f"module parameter of the mock machine's amdgpu: {', '.join(MODULE_PARAMETERS)}; repeatable{implies}",
     )
 
 

@@ -11,13 +11,13 @@ from amdgpu_hw.gpu_model.gpus import GpuIdentity
 from amdgpu_hw.mock.kernel import moduleparam, slab
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device import AmdgpuDevice
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_drv import drv as amdgpu_drv
-from amdgpu_hw.mock.kernel.amdgpu.amdgpu_drv.params import AMDGPU_PARAMETERS, find_parameter
-from amdgpu_hw.mock.kernel.amdgpu.amdgpu_reset import amdgpu_reset_masks
-from amdgpu_hw.mock.kernel.amdgpu.mem_info import amdgpu_mem_info_init
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_drv.params import MODULE_PARAMETERS, find_parameter
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_reset import reset_masks
+from amdgpu_hw.mock.kernel.amdgpu.mem_info import show_mem_info
 from amdgpu_hw.mock.kernel.dma_buf import sw_sync
 from amdgpu_hw.mock.kernel.kernel import Kernel
 from amdgpu_hw.mock.kernel.log import LogLine
-from amdgpu_hw.mock.kernel.trace import AMDGPU_EVENTS, SCHED_EVENTS
+from amdgpu_hw.mock.kernel.trace import MAPPING_EVENTS, SCHED_EVENTS
 from amdgpu_hw.mock.kernel.vgem import vgem_drv
 from amdgpu_hw.mock.planting import PlantedBug, plant, with_bugs
 from amdgpu_hw.mock.testbed import sysfs
@@ -155,7 +155,7 @@ class Board:
 
     def _connect_gpu(self, adev: AmdgpuDevice) -> None:
         """Show what changes of a GPU, and listen to what user space writes."""
-        amdgpu_mem_info_init(adev)
+        show_mem_info(adev)
         remove = f"{adev.syspath}/remove"
         self.testbed.add_file(remove, _HEARD)
         self._when_set(remove, partial(amdgpu_drv.remove, adev))
@@ -186,7 +186,7 @@ class Board:
             kernel.log.warn(f"planted bug {bug.name}: {bug.description}")
         self.adevs = [self._probe(index) for index in range(len(self.gpus))]
         slab.probe(kernel, {"amdgpu_sync_entry": (64, self._sync_entries)})
-        for name, parameter in AMDGPU_PARAMETERS.items():
+        for name, parameter in MODULE_PARAMETERS.items():
             if parameter.get is not None:
                 moduleparam.module_param(kernel, "amdgpu", name, partial(self._parameter, parameter.get))
         if "vgem" not in self._without:
@@ -198,7 +198,7 @@ class Board:
         for node in kernel.nodes.values():
             if not node.major:
                 self.testbed.add_file(node.path)
-        events = (*(SCHED_EVENTS if variant.has_sched_trace else ()), *AMDGPU_EVENTS)
+        events = (*(SCHED_EVENTS if variant.has_sched_trace else ()), *MAPPING_EVENTS)
         kernel.tracefs = self._tracefs = Tracefs(self.testbed.root, events, kernel.tracing)
 
     def _probe(self, index: int) -> AmdgpuDevice:
@@ -208,7 +208,7 @@ class Board:
         self._plug(adev.syspath, sysfs.describe_gpu(adev.identity, index, index, _render_minor(index)))
         for name in ("gfx_reset_mask", "compute_reset_mask", "sdma_reset_mask"):
             (self._host(adev.syspath) / name).unlink(missing_ok=True)
-        for name, text in amdgpu_reset_masks(adev).items():
+        for name, text in reset_masks(adev).items():
             self.testbed.set_attribute(adev.syspath, name, text)
         return adev
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from amdgpu_hw.mock.kernel.amdgpu.amdgpu_gem.va import amdgpu_gem_va_flags_are_legal
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_gem.va import flags_are_legal
 from amdgpu_hw.mock.planting import Bug, Original, replaces
 from amdgpu_hw.mock.variants import Variant
 from amdgpu_hw.uapi import amdgpu_drm as drm
@@ -13,6 +13,6 @@ BUG = Bug(caught_by=("B02",))
 _BOTH = drm.AMDGPU_VM_EXPLICIT_SYNC | drm.AMDGPU_VM_PAGE_PRT
 
 
-@replaces(amdgpu_gem_va_flags_are_legal)
-def flags_are_legal(original: Original, variant: Variant, flags: int) -> bool:
+@replaces(flags_are_legal)
+def wrong_flags_are_legal(original: Original, variant: Variant, flags: int) -> bool:
     return original(variant, flags) and flags & _BOTH != _BOTH

@@ -7,8 +7,8 @@ from amdgpu_hw.mock.kernel.amdgpu.amdgpu_object.object import AmdgpuBo
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.types import AmdgpuBoVaMapping
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.update_ctx import (
     AmdgpuVmUpdateCtx,
-    amdgpu_vm_unmap_may_be_explicit,
     amdgpu_vm_update_ctx_add_freed_mapping,
+    unmap_may_be_explicit,
 )
 from amdgpu_hw.mock.planting import Bug, Original, replaces
 
@@ -19,5 +19,5 @@ BUG = Bug(caught_by=("B05", "B11"))
 def add_freed_mapping(
     original: Original, ctx: AmdgpuVmUpdateCtx, bo: AmdgpuBo | None, mapping: AmdgpuBoVaMapping
 ) -> None:
-    ctx.explicit_sync_unmap |= amdgpu_vm_unmap_may_be_explicit(ctx.vm, bo, mapping)
+    ctx.explicit_sync_unmap |= unmap_may_be_explicit(ctx.vm, bo, mapping)
     ctx.freed.append(mapping)

@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-from amdgpu_hw.mock.kernel.amdgpu.amdgpu_gem.va import GemVa, amdgpu_gem_va_operation
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_gem.va import GemVa, change_tree
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_object.object import AmdgpuBo
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.types import AmdgpuBoVa, AmdgpuBoVaMapping, AmdgpuVm
-from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.update_ctx import AmdgpuVmUpdateCtx, amdgpu_vm_unmap_may_be_explicit
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.update_ctx import AmdgpuVmUpdateCtx, unmap_may_be_explicit
 from amdgpu_hw.mock.planting import Bug, Original, replaces
 
 BUG = Bug(caught_by=("B11",))
@@ -14,14 +14,14 @@ BUG = Bug(caught_by=("B11",))
 _last_may_be = True
 
 
-@replaces(amdgpu_vm_unmap_may_be_explicit)
+@replaces(unmap_may_be_explicit)
 def may_be_explicit(original: Original, vm: AmdgpuVm, bo: AmdgpuBo | None, mapping: AmdgpuBoVaMapping) -> bool:
     global _last_may_be
     _last_may_be = original(vm, bo, mapping)
     return True
 
 
-@replaces(amdgpu_gem_va_operation)
+@replaces(change_tree)
 def operation(original: Original, ctx: AmdgpuVmUpdateCtx, bo_va: AmdgpuBoVa | None, args: GemVa) -> None:
     global _last_may_be
     _last_may_be = True

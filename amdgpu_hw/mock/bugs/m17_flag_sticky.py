@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from weakref import WeakSet
 
-from amdgpu_hw.mock.kernel.amdgpu.amdgpu_gem.va import GemVa, amdgpu_gem_va_operation
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_gem.va import GemVa, change_tree
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.types import AmdgpuBoVa, AmdgpuVm
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.update_ctx import AmdgpuVmUpdateCtx
 from amdgpu_hw.mock.planting import Bug, Original, replaces
@@ -15,7 +15,7 @@ BUG = Bug(caught_by=("B14", "B15"))
 _explicit: WeakSet[AmdgpuVm] = WeakSet()
 
 
-@replaces(amdgpu_gem_va_operation)
+@replaces(change_tree)
 def operation(original: Original, ctx: AmdgpuVmUpdateCtx, bo_va: AmdgpuBoVa | None, args: GemVa) -> None:
     if ctx.explicit_sync_unmap:
         _explicit.add(ctx.vm)

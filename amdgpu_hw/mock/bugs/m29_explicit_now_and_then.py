@@ -6,7 +6,7 @@ from __future__ import annotations
 import itertools
 
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_sync import AMDGPU_SYNC_EQ_OWNER, AMDGPU_SYNC_EXPLICIT, SyncMode
-from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.update_ctx import AmdgpuVmUpdateCtx, amdgpu_vm_update_ctx_unmap_mode
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.update_ctx import AmdgpuVmUpdateCtx, unmap_mode
 from amdgpu_hw.mock.planting import Bug, Original, replaces
 
 BUG = Bug(caught_by=("B06",))
@@ -15,8 +15,8 @@ _count = itertools.count(1)
 _RARELY = 20
 
 
-@replaces(amdgpu_vm_update_ctx_unmap_mode)
-def unmap_mode(original: Original, ctx: AmdgpuVmUpdateCtx) -> SyncMode:
+@replaces(unmap_mode)
+def wrong_unmap_mode(original: Original, ctx: AmdgpuVmUpdateCtx) -> SyncMode:
     mode: SyncMode = original(ctx)
     if mode is AMDGPU_SYNC_EXPLICIT and next(_count) % _RARELY == 0:
         return AMDGPU_SYNC_EQ_OWNER

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.mapping import amdgpu_vm_split_mapping
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.mapping import split_mapping
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.types import AmdgpuBoVaMapping
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.update_ctx import AmdgpuVmUpdateCtx
 from amdgpu_hw.mock.planting import Bug, Original, replaces
@@ -11,8 +11,8 @@ from amdgpu_hw.mock.planting import Bug, Original, replaces
 BUG = Bug(caught_by=("B36", "B37", "B38"))
 
 
-@replaces(amdgpu_vm_split_mapping)
-def split_mapping(
+@replaces(split_mapping)
+def wrong_split_mapping(
     original: Original, ctx: AmdgpuVmUpdateCtx, mapping: AmdgpuBoVaMapping, first: int, last: int
 ) -> None:
     bo_va = mapping.bo_va

@@ -3,15 +3,15 @@
 
 from __future__ import annotations
 
-from amdgpu_hw.mock.kernel.amdgpu.amdgpu_gem.va import GemVa, amdgpu_gem_va_wants_explicit_sync
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_gem.va import GemVa, wants_explicit_sync
 from amdgpu_hw.mock.planting import Bug, Original, replaces
 from amdgpu_hw.mock.variants import Variant
 
 BUG = Bug(caught_by=("B06", "B07"))
 
 
-@replaces(amdgpu_gem_va_wants_explicit_sync)
-def wants_explicit_sync(original: Original, variant: Variant, args: GemVa) -> bool:
+@replaces(wants_explicit_sync)
+def wrong_wants_explicit_sync(original: Original, variant: Variant, args: GemVa) -> bool:
     explicit: bool = original(variant, args)
     if explicit:
         args.vm_timeline_syncobj_out = 0

@@ -7,8 +7,8 @@ import contextlib
 
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_gem.va import (
     GemVa,
-    _amdgpu_gem_va_locked,
     _lookup_bo,
+    _operate_locked,
     amdgpu_gem_add_input_fence,
 )
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.update_ctx import AmdgpuVmUpdateCtx
@@ -30,5 +30,5 @@ def add_input_fence(
     except KernelError:
         bo = _lookup_bo(filp, args)
         with contextlib.suppress(KernelError):
-            _amdgpu_gem_va_locked(ctx, filp, bo, args)
+            _operate_locked(ctx, filp, bo, args)
         raise

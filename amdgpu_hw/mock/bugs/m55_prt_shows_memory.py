@@ -14,7 +14,7 @@ from amdgpu_hw.uapi import amdgpu_drm as drm
 BUG = Bug(caught_by=("T08",), slow=True)
 
 
-@replaces(amdgpu_vm_pt.amdgpu_vm_get_vm_pte)
+@replaces(amdgpu_vm_pt.entry_of_mapping)
 def get_vm_pte(original: Original, adev: AmdgpuDevice, bo: AmdgpuBo | None, mapping: AmdgpuBoVaMapping) -> Entry:
     if not mapping.flags & drm.AMDGPU_VM_PAGE_PRT or mapping.bo_va is None:
         return original(adev, bo, mapping)

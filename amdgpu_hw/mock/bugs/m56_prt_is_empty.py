@@ -14,7 +14,7 @@ from amdgpu_hw.uapi import amdgpu_drm as drm
 BUG = Bug(caught_by=("T08",))
 
 
-@replaces(amdgpu_vm_pt.amdgpu_vm_get_vm_pte)
+@replaces(amdgpu_vm_pt.entry_of_mapping)
 def get_vm_pte(original: Original, adev: AmdgpuDevice, bo: AmdgpuBo | None, mapping: AmdgpuBoVaMapping) -> Entry:
     if mapping.flags & drm.AMDGPU_VM_PAGE_PRT:
         return amdgpu_vm_pt.NO_ENTRY

@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-from amdgpu_hw.mock.kernel.amdgpu.amdgpu_gem.va import GemVa, amdgpu_gem_va_operation
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_gem.va import GemVa, change_tree
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_object.object import AmdgpuBo
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.types import AmdgpuBoVa, AmdgpuBoVaMapping, AmdgpuVm
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.update_ctx import (
     AmdgpuVmUpdateCtx,
     amdgpu_vm_is_bo_always_valid,
-    amdgpu_vm_unmap_may_be_explicit,
+    unmap_may_be_explicit,
 )
 from amdgpu_hw.mock.planting import Bug, Original, replaces
 
@@ -19,7 +19,7 @@ _new: AmdgpuBo | None = None
 _has_new = False
 
 
-@replaces(amdgpu_gem_va_operation)
+@replaces(change_tree)
 def operation(original: Original, ctx: AmdgpuVmUpdateCtx, bo_va: AmdgpuBoVa | None, args: GemVa) -> None:
     global _new, _has_new
     _new, _has_new = (bo_va.bo, True) if bo_va is not None else (None, False)
@@ -27,7 +27,7 @@ def operation(original: Original, ctx: AmdgpuVmUpdateCtx, bo_va: AmdgpuBoVa | No
     _new, _has_new = None, False
 
 
-@replaces(amdgpu_vm_unmap_may_be_explicit)
+@replaces(unmap_may_be_explicit)
 def may_be_explicit(original: Original, vm: AmdgpuVm, bo: AmdgpuBo | None, mapping: AmdgpuBoVaMapping) -> bool:
     if not _has_new:
         return original(vm, bo, mapping)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_gem.va import GemVa, amdgpu_gem_add_input_fence
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.update_ctx import AmdgpuVmUpdateCtx
-from amdgpu_hw.mock.kernel.drm.drm_exec import drm_exec_fini, drm_exec_lock
+from amdgpu_hw.mock.kernel.drm.drm_exec import drm_exec_fini, lock_all
 from amdgpu_hw.mock.kernel.drm.drm_file import DrmFile
 from amdgpu_hw.mock.kernel.file import Caller
 from amdgpu_hw.mock.kernel.wait import Blocking
@@ -19,7 +19,7 @@ def add_input_fence(
     original: Original, ctx: AmdgpuVmUpdateCtx, filp: DrmFile, caller: Caller, args: GemVa
 ) -> Blocking[None]:
     yield from original(ctx, filp, caller, args)
-    locked = yield from drm_exec_lock([ctx.vm.root_resv], interruptible=True)
+    locked = yield from lock_all([ctx.vm.root_resv], interruptible=True)
     try:
         yield from ctx.sync.wait(interruptible=True)
     finally:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from amdgpu_hw.mock.kernel.amdgpu.amdgpu_gem.va import amdgpu_gem_va_out_fence
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_gem.va import choose_out_fence
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.types import AmdgpuBoVa
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.update_ctx import AmdgpuVmUpdateCtx
 from amdgpu_hw.mock.kernel.dma_buf.dma_fence import DmaFence
@@ -12,7 +12,7 @@ from amdgpu_hw.mock.planting import Bug, Original, replaces
 BUG = Bug(caught_by=("B25", "B35"))
 
 
-@replaces(amdgpu_gem_va_out_fence)
+@replaces(choose_out_fence)
 def out_fence(
     original: Original,
     ctx: AmdgpuVmUpdateCtx,

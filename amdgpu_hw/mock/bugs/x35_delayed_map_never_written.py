@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from amdgpu_hw.mock.kernel.amdgpu.amdgpu_gem.va import amdgpu_gem_va_delay
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_gem.va import leave_to_later_update
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.types import AmdgpuBoVa
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.update_ctx import AmdgpuVmUpdateCtx
 from amdgpu_hw.mock.planting import Bug, Original, replaces
@@ -11,7 +11,7 @@ from amdgpu_hw.mock.planting import Bug, Original, replaces
 BUG = Bug(caught_by=("T12",))
 
 
-@replaces(amdgpu_gem_va_delay)
+@replaces(leave_to_later_update)
 def delay(original: Original, ctx: AmdgpuVmUpdateCtx, bo_va: AmdgpuBoVa | None, operation: int) -> None:
     original(ctx, bo_va, operation)
     if bo_va is not None:

@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_sync import AMDGPU_SYNC_EXPLICIT, AMDGPU_SYNC_NE_OWNER, SyncMode
-from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.update_ctx import AmdgpuVmUpdateCtx, amdgpu_vm_update_ctx_unmap_mode
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.update_ctx import AmdgpuVmUpdateCtx, unmap_mode
 from amdgpu_hw.mock.planting import Bug, Original, replaces
 
 BUG = Bug(caught_by=("B05", "B07c"))
 
 
-@replaces(amdgpu_vm_update_ctx_unmap_mode)
-def unmap_mode(original: Original, ctx: AmdgpuVmUpdateCtx) -> SyncMode:
+@replaces(unmap_mode)
+def wrong_unmap_mode(original: Original, ctx: AmdgpuVmUpdateCtx) -> SyncMode:
     return AMDGPU_SYNC_EXPLICIT if ctx.explicit_sync_unmap else AMDGPU_SYNC_NE_OWNER

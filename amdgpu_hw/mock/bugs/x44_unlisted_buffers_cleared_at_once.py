@@ -5,14 +5,14 @@ from __future__ import annotations
 
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_sync import AmdgpuSync
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.types import AmdgpuBoVa
-from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.update_ctx import AmdgpuVmUpdateCtx, amdgpu_vm_update_ctx_sync
-from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.vm import amdgpu_vm_bo_update_sync
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.update_ctx import AmdgpuVmUpdateCtx, sync_of_update
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.vm import sync_of_bo_update
 from amdgpu_hw.mock.planting import Bug, Original, replaces
 
 BUG = Bug(caught_by=("B43a",), parameters={"debug_mask": 1})
 
 
-@replaces(amdgpu_vm_bo_update_sync)
+@replaces(sync_of_bo_update)
 def bo_update_sync(original: Original, ctx: AmdgpuVmUpdateCtx, bo_va: AmdgpuBoVa, clear: bool) -> AmdgpuSync:
-    sync: AmdgpuSync = amdgpu_vm_update_ctx_sync(ctx) if clear else original(ctx, bo_va, clear)
+    sync: AmdgpuSync = sync_of_update(ctx) if clear else original(ctx, bo_va, clear)
     return sync

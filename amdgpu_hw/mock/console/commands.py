@@ -27,7 +27,7 @@ from amdgpu_hw.mock.console.types import (
 )
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_drv import drv as amdgpu_drv
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_drv.params import UnknownParameter, parse_parameters
-from amdgpu_hw.mock.kernel.amdgpu.amdgpu_reset import AmdgpuResetSource, amdgpu_device_gpu_recover
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_reset import ResetSource, amdgpu_device_gpu_recover
 from amdgpu_hw.mock.kernel.audit import audit
 from amdgpu_hw.mock.kernel.fault_injection import AllocSite, FenceFault
 from amdgpu_hw.mock.planting import UnknownBug, load_bug
@@ -187,7 +187,7 @@ class Commands:
         adev = self._gpu(gpu)
         if adev.ddev.unplugged:
             raise CommandError(f"GPU {gpu} is unplugged")
-        amdgpu_device_gpu_recover(adev, None, AmdgpuResetSource.USER)
+        amdgpu_device_gpu_recover(adev, None, ResetSource.USER)
 
     def unplug(self, *, gpu: int = 0) -> None:
         """Pull a GPU out of the machine."""

@@ -22,12 +22,12 @@ from amdgpu_hw.mock.console.types import (
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_job import AmdgpuJob
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_kms.kms import AmdgpuFpriv
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_object.object import AmdgpuBo
-from amdgpu_hw.mock.kernel.amdgpu.amdgpu_reset import amdgpu_ring_supported_reset
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_reset import supported_resets
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_sync import AMDGPU_FENCE_OWNER_UNDEFINED, AMDGPU_FENCE_OWNER_VM
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.types import AMDGPU_GPU_PAGE_SHIFT, AmdgpuVm, amdgpu_vm_generation
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm_pt import PdesUpdate, PtesUpdate
 from amdgpu_hw.mock.kernel.dma_buf.dma_fence import DmaFence
-from amdgpu_hw.mock.kernel.drm.drm_file import DrmFile, DrmFileHandle
+from amdgpu_hw.mock.kernel.drm.drm_file import DrmFile, NodeFile
 from amdgpu_hw.mock.kernel.scheduler.sched_fence import to_drm_sched_fence
 from amdgpu_hw.uapi import amdgpu_drm as drm
 
@@ -99,7 +99,7 @@ def files(board: Board) -> list[FileState]:
 
 
 def _file(file: File, pid: int, comm: str, descriptors: int) -> FileState:
-    filp = file.filp if isinstance(file, DrmFileHandle) else None
+    filp = file.filp if isinstance(file, NodeFile) else None
     fpriv = filp.driver_priv if filp is not None else None
     amdgpu = fpriv if isinstance(fpriv, AmdgpuFpriv) else None
     return FileState(
@@ -223,7 +223,7 @@ def rings(board: Board) -> list[RingState]:
             queued=sum(len(entity.job_queue) for rq in ring.sched.sched_rq for entity in rq.entities),
             last_signaled=ring.fence_drv.last_seq,
             last_emitted=ring.fence_drv.sync_seq,
-            resets=", ".join((kind.name or "").lower() for kind in amdgpu_ring_supported_reset(ring)),
+            resets=", ".join((kind.name or "").lower() for kind in supported_resets(ring)),
             fault=", ".join(_ring_faults(ring)),
         )
         for ring in _rings(board)

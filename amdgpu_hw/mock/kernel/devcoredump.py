@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     from amdgpu_hw.gpu_model.loop import TimerHandle
     from amdgpu_hw.mock.kernel.kernel import Kernel
 
-__all__ = ("DEVCD_TIMEOUT_NS", "Devcoredumps", "dev_coredumpm")
+__all__ = ("DUMP_TIMEOUT_NS", "Devcoredumps", "dev_coredumpm")
 
-DEVCD_TIMEOUT_NS = 5 * 60 * 1_000_000_000
+DUMP_TIMEOUT_NS = 5 * 60 * 1_000_000_000
 """How long a dump is kept if nobody writes to its file."""
 
 _CLASS = "devcoredump"
@@ -65,7 +65,7 @@ def dev_coredumpm(kernel: Kernel, failing: str, data: bytes) -> bool:
     def delete() -> None:
         _devcd_del(kernel, failing)
 
-    timer = kernel.timers.call_at(kernel.now() + DEVCD_TIMEOUT_NS, delete)
+    timer = kernel.timers.call_at(kernel.now() + DUMP_TIMEOUT_NS, delete)
     dumps.entries[failing] = _Entry(path, failing, data, timer)
     kernel.sysfs.add_class_device(path, _CLASS, data, {"failing_device": failing}, on_write=delete)
     kernel.sysfs.add_link(failing, _CLASS, path)

@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from amdgpu_hw.mock.kernel.scheduler.sched_entity import DrmSchedEntity
     from amdgpu_hw.mock.kernel.scheduler.sched_main import DrmSchedJob
 
-__all__ = ("AMDGPU_EVENTS", "SCHED_EVENTS", "TraceBuffer", "Tracing")
+__all__ = ("MAPPING_EVENTS", "SCHED_EVENTS", "TraceBuffer", "Tracing")
 
 SCHED_EVENTS = ("gpu_scheduler/drm_sched_job_queue", "gpu_scheduler/drm_sched_job_add_dep")
 """Events of the scheduler, since Linux 6.17."""
 
-AMDGPU_EVENTS = ("amdgpu/amdgpu_vm_bo_map", "amdgpu/amdgpu_vm_bo_unmap")
+MAPPING_EVENTS = ("amdgpu/amdgpu_vm_bo_map", "amdgpu/amdgpu_vm_bo_unmap")
 
 _KWORKER = ("kworker/u8:1", 42)
 
@@ -58,11 +58,11 @@ class Tracing:
 
     def amdgpu_vm_bo_map(self, bo: AmdgpuBo | None, mapping: AmdgpuBoVaMapping) -> None:
         """A mapping was made."""
-        self._emit(AMDGPU_EVENTS[0], _mapping(bo, mapping))
+        self._emit(MAPPING_EVENTS[0], _mapping(bo, mapping))
 
     def amdgpu_vm_bo_unmap(self, bo: AmdgpuBo | None, mapping: AmdgpuBoVaMapping) -> None:
         """A mapping was taken away; without the BO where it went by address."""
-        self._emit(AMDGPU_EVENTS[1], _mapping(bo, mapping))
+        self._emit(MAPPING_EVENTS[1], _mapping(bo, mapping))
 
     def _emit(self, event: str, text: str) -> None:
         comm, tid = (self.current.comm, self.current.tid) if self.current is not None else _KWORKER

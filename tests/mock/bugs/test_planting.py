@@ -12,12 +12,12 @@ import pytest
 from amdgpu_hw.errors import HarnessError
 from amdgpu_hw.gpu_model.gpus import gpu_names
 from amdgpu_hw.mock import planting
-from amdgpu_hw.mock.kernel.amdgpu.amdgpu_gem import va as amdgpu_gem_va
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_gem import va as gem_va
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm import (
-    types as amdgpu_vm_types,
+    types as vm_types,
 )
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm import (
-    update_ctx as amdgpu_vm_update_ctx,
+    update_ctx,
 )
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm import (
     vm as amdgpu_vm,
@@ -80,7 +80,7 @@ def test_no_table_keeps_a_function_that_a_bug_replaces(name: str) -> None:
 
 def test_a_function_is_replaced_wherever_it_was_imported_to(lifted: list[object]) -> None:
     """Importing a name makes a copy that an assignment to the defining module would not reach."""
-    sound = amdgpu_vm_update_ctx.amdgpu_vm_is_bo_always_valid
+    sound = update_ctx.amdgpu_vm_is_bo_always_valid
 
     @replaces(sound)
     def nobody(_original: object, _vm: object, _bo: object) -> bool:
@@ -88,10 +88,10 @@ def test_a_function_is_replaced_wherever_it_was_imported_to(lifted: list[object]
 
     lift = plant([bug(nobody)])
     lifted.append(lift)
-    for module in (amdgpu_vm_update_ctx, amdgpu_vm, amdgpu_gem_va):
+    for module in (update_ctx, amdgpu_vm, gem_va):
         assert vars(module)["amdgpu_vm_is_bo_always_valid"] is not sound, module
     lift()
-    for module in (amdgpu_vm_update_ctx, amdgpu_vm, amdgpu_gem_va):
+    for module in (update_ctx, amdgpu_vm, gem_va):
         assert vars(module)["amdgpu_vm_is_bo_always_valid"] is sound, module
 
 
@@ -114,24 +114,24 @@ def test_a_method_is_replaced_and_still_gets_its_object(lifted: list[object]) ->
 def test_of_two_bugs_in_one_function_the_second_gets_the_first(lifted: list[object]) -> None:
     """So that bugs add up in the order they were asked for."""
 
-    @replaces(amdgpu_vm_types.amdgpu_vm_generation)
+    @replaces(vm_types.amdgpu_vm_generation)
     def plus_one(original: object, adev: object, vm: object) -> int:
         assert callable(original)
         return int(original(adev, vm)) + 1
 
-    @replaces(amdgpu_vm_types.amdgpu_vm_generation)
+    @replaces(vm_types.amdgpu_vm_generation)
     def doubled(original: object, adev: object, vm: object) -> int:
         assert callable(original)
         return int(original(adev, vm)) * 2
 
     adev = types.SimpleNamespace(vram_lost_counter=0)
     lifted.append(plant([bug(plus_one), bug(doubled)]))
-    assert amdgpu_vm_types.amdgpu_vm_generation(adev, None) == 2  # type: ignore[arg-type]
+    assert vm_types.amdgpu_vm_generation(adev, None) == 2  # type: ignore[arg-type]
 
 
 def test_a_file_read_while_another_bug_is_planted_replaces_the_sound_function(lifted: list[object]) -> None:
     """A machine that is rebooted with another bug reads that one's file with the first still planted."""
-    sound = amdgpu_vm_types.amdgpu_vm_generation
+    sound = vm_types.amdgpu_vm_generation
 
     @replaces(sound)
     def first(original: object, adev: object, vm: object) -> int:
@@ -139,14 +139,14 @@ def test_a_file_read_while_another_bug_is_planted_replaces_the_sound_function(li
 
     lifted.append(plant([bug(first)]))
 
-    @replaces(amdgpu_vm_types.amdgpu_vm_generation)
+    @replaces(vm_types.amdgpu_vm_generation)
     def second(original: object, adev: object, vm: object) -> int:
         assert original is sound
         return 2
 
     lifted.pop()()  # type: ignore[operator]  # what plant() returned
     lifted.append(plant([bug(second)]))
-    assert amdgpu_vm_types.amdgpu_vm_generation(None, None) == 2  # type: ignore[arg-type]
+    assert vm_types.amdgpu_vm_generation(None, None) == 2  # type: ignore[arg-type]
 
 
 def test_an_unknown_bug_names_its_neighbours() -> None:
@@ -175,6 +175,6 @@ def test_bugs_without_a_row_differ_in_the_model() -> None:
     (replacement,) = load_bug("m16_always_valid_by_creation_flag").replacements
     foreign = types.SimpleNamespace(flags=drm.AMDGPU_GEM_CREATE_VM_ALWAYS_VALID, resv=DmaResv())
     vm, mapping = types.SimpleNamespace(root_resv=DmaResv()), types.SimpleNamespace(flags=0)
-    sound = amdgpu_vm_update_ctx.amdgpu_vm_unmap_may_be_explicit
+    sound = update_ctx.unmap_may_be_explicit
     assert not sound(vm, foreign, mapping)  # type: ignore[arg-type]  # the three attributes that it asks for
     assert replacement.function(sound, vm, foreign, mapping)

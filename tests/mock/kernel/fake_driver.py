@@ -9,7 +9,7 @@ from typing import Any
 from amdgpu_hw.mock.kernel.drm.drm_drv import DRM_AUTH, DRM_RENDER_ALLOW, DrmDevice, DrmDriver, DrmIoctlDesc
 from amdgpu_hw.mock.kernel.errno_ import KernelError
 from amdgpu_hw.mock.kernel.kernel import Kernel
-from amdgpu_hw.mock.kernel.vgem.vgem_drv import vgem_dumb_create, vgem_prime_import_sg_table
+from amdgpu_hw.mock.kernel.vgem.vgem_drv import create_dumb, import_sg_table
 from amdgpu_hw.uapi.layout import Struct, iowr
 
 RENDER = "/dev/dri/renderD130"
@@ -35,8 +35,8 @@ DRIVER = DrmDriver(
     ioctls={IOCTL_ECHO.nr: DrmIoctlDesc(IOCTL_ECHO, DRM_AUTH | DRM_RENDER_ALLOW, echo)},
     has_modeset=True,
     has_syncobj=True,
-    dumb_create=vgem_dumb_create,
-    gem_prime_import_sg_table=vgem_prime_import_sg_table,
+    dumb_create=create_dumb,
+    gem_prime_import_sg_table=import_sg_table,
 )
 
 

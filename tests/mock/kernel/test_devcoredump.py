@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import errno
 
-from amdgpu_hw.mock.kernel.devcoredump import DEVCD_TIMEOUT_NS, dev_coredumpm
+from amdgpu_hw.mock.kernel.devcoredump import DUMP_TIMEOUT_NS, dev_coredumpm
 from amdgpu_hw.mock.kernel.kernel import Kernel
 from amdgpu_hw.mock.variants import VARIANTS
 from tests.mock.kernel.amdgpu_client import COMPUTE, GFX, Client
@@ -72,7 +72,7 @@ def test_a_dump_is_thrown_away_after_five_minutes() -> None:
     assert dev_coredumpm(kernel, DEVICE, b"dump")
     assert not dev_coredumpm(kernel, DEVICE, b"another")
     assert dev_coredumpm(kernel, f"{DEVICE}/other", b"of another device")
-    kernel.timers.run_due(start + DEVCD_TIMEOUT_NS - 1)
+    kernel.timers.run_due(start + DUMP_TIMEOUT_NS - 1)
     assert kernel.coredumps.data_of(DEVICE) == b"dump"
-    kernel.timers.run_due(kernel.now() + DEVCD_TIMEOUT_NS)
+    kernel.timers.run_due(kernel.now() + DUMP_TIMEOUT_NS)
     assert kernel.coredumps.data_of(DEVICE) is None

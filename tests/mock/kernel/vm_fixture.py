@@ -9,7 +9,7 @@ from typing import Any
 from amdgpu_hw.gpu_model.gpus import load_identity
 from amdgpu_hw.gpu_model.page_table import EntryKind, Translation
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_drv.drv import probe
-from amdgpu_hw.mock.kernel.amdgpu.amdgpu_drv.params import AMDGPU_PARAMETERS
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_drv.params import MODULE_PARAMETERS
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_object.object import AmdgpuBo
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.types import AmdgpuBoVa, AmdgpuVm
 from amdgpu_hw.mock.kernel.dma_buf.dma_fence import DmaFence, dma_fence_context_alloc
@@ -242,7 +242,7 @@ class Held:
     def __init__(self, kernel: str = "series-fixed", **parameters: int) -> None:
         self.machine = Machine(kernel)
         for name, value in parameters.items():
-            AMDGPU_PARAMETERS[name].set(self.machine.adev, value)
+            MODULE_PARAMETERS[name].set(self.machine.adev, value)
         self.client = self.machine.client()
         self.av = self.client.bo(always_valid=True)
         self.ordinary = self.client.bo()

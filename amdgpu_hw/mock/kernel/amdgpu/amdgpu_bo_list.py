@@ -7,7 +7,7 @@ import errno
 import struct
 from typing import TYPE_CHECKING
 
-from amdgpu_hw.mock.kernel.amdgpu.amdgpu_hmm import amdgpu_ttm_tt_check_usermm
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_hmm import check_user_pages_owner
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_object.object import AmdgpuBo
 from amdgpu_hw.mock.kernel.drm.drm_gem import drm_gem_object_lookup
 from amdgpu_hw.mock.kernel.errno_ import KernelError
@@ -74,7 +74,7 @@ def amdgpu_bo_list_create(filp: DrmFile, caller: Caller, info: Iterable[tuple[in
         if not isinstance(bo, AmdgpuBo):
             raise KernelError(errno.ENOENT, f"no BO {handle}")
         if bo.user_pages is not None:
-            amdgpu_ttm_tt_check_usermm(bo, caller.pid)
+            check_user_pages_owner(bo, caller.pid)
             userptrs.append(bo)
         else:
             bos.append(bo)

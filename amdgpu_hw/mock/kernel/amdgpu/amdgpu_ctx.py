@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from amdgpu_hw.mock.kernel.amdgpu.amdgpu_ring import AMDGPU_SCHED_JOBS, amdgpu_ctx_num_entities
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_ring import SCHED_JOBS, amdgpu_ctx_num_entities
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm import vm as amdgpu_vm
 from amdgpu_hw.mock.kernel.dma_buf.dma_fence import DmaFence, dma_fence_wait
 from amdgpu_hw.mock.kernel.drm.drm_auth import drm_is_current_master
@@ -69,7 +69,7 @@ _SCHED_PRIORITY = {
     drm.AMDGPU_CTX_PRIORITY_VERY_HIGH: DRM_SCHED_PRIORITY_HIGH,
 }
 
-_FENCE_MASK = AMDGPU_SCHED_JOBS - 1
+_FENCE_MASK = SCHED_JOBS - 1
 _LATEST = (1 << 64) - 1
 """Sequence number that means the last submission."""
 
@@ -84,7 +84,7 @@ class AmdgpuCtxEntity:
         self.entity = entity
         self.sequence = 1
         """Number of the next submission."""
-        self.fences: list[DmaFence | None] = [None] * AMDGPU_SCHED_JOBS
+        self.fences: list[DmaFence | None] = [None] * SCHED_JOBS
         self.time_spend = 0
         """Time on the ring, in ns, of the submissions that are not in ``fences`` any more."""
 
@@ -242,7 +242,7 @@ def amdgpu_ctx_get_fence(centity: AmdgpuCtxEntity, sequence: int) -> DmaFence | 
         sequence = centity.sequence - 1
     if sequence >= centity.sequence:
         raise KernelError(errno.EINVAL, f"sequence {sequence} has not been submitted")
-    if sequence + AMDGPU_SCHED_JOBS < centity.sequence:
+    if sequence + SCHED_JOBS < centity.sequence:
         return None
     return centity.fences[sequence & _FENCE_MASK]
 

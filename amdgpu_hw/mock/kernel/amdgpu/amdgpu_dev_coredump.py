@@ -19,20 +19,20 @@ if TYPE_CHECKING:
     from amdgpu_hw.mock.kernel.amdgpu.amdgpu_job import AmdgpuJob
     from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.types import AmdgpuVm
 
-__all__ = ("amdgpu_coredump", "amdgpu_coredump_text")
+__all__ = ("amdgpu_coredump", "coredump_text")
 
 AMDGPU_COREDUMP_VERSION = "1"
 
 
 def amdgpu_coredump(adev: AmdgpuDevice, skip_vram_check: bool, vram_lost: bool, job: AmdgpuJob | None) -> None:
     """Make a dump available in /sys, unless an older one is still there."""
-    text = amdgpu_coredump_text(adev, skip_vram_check, vram_lost, job)
+    text = coredump_text(adev, skip_vram_check, vram_lost, job)
     dev_coredumpm(adev.kernel, adev.syspath, text.encode())
     adev.ddev.info("AMDGPU device coredump file has been created")
     adev.ddev.info(f"Check your /sys/class/drm/card{adev.ddev.primary_minor}/device/devcoredump/data")
 
 
-def amdgpu_coredump_text(adev: AmdgpuDevice, skip_vram_check: bool, vram_lost: bool, job: AmdgpuJob | None) -> str:
+def coredump_text(adev: AmdgpuDevice, skip_vram_check: bool, vram_lost: bool, job: AmdgpuJob | None) -> str:
     """Return the dump as it is read from the file."""
     sections = (_header(adev, job), _soc(adev), _firmware(adev), _hang(adev, job), _rings(adev))
     lines = [line for section in sections for line in section]

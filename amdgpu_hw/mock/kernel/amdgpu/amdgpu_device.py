@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING
 from amdgpu_hw.gpu_model.gpu import GpuModel
 from amdgpu_hw.gpu_model.ring import Ring
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_ctx import AMDGPU_GFX_PIPE_PRIO_HIGH, AMDGPU_GFX_PIPE_PRIO_NORMAL
-from amdgpu_hw.mock.kernel.amdgpu.amdgpu_gmc import RateLimit, amdgpu_gmc_process_fault
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_gmc import RateLimit, process_fault
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_ids import AMDGPU_GFXHUB, AMDGPU_MMHUB0, AmdgpuVmidMgr
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_job import AmdgpuSchedOps
-from amdgpu_hw.mock.kernel.amdgpu.amdgpu_kms.dev_info import amdgpu_dev_info
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_kms.dev_info import encode_dev_info
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_ring import (
-    AMDGPU_PAGE_QUEUE_HW_SUBMISSION,
-    AMDGPU_SCHED_HW_SUBMISSION,
+    PAGE_QUEUE_HW_SUBMISSION,
+    SCHED_HW_SUBMISSION,
     AmdgpuRing,
 )
-from amdgpu_hw.mock.kernel.amdgpu.amdgpu_ttm import AmdgpuTtm
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_ttm import AmdgpuMman
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.vm import AmdgpuVmManager
 from amdgpu_hw.mock.kernel.dma_buf.dma_fence import DmaFence, dma_fence_context_alloc, dma_fence_get_stub
 from amdgpu_hw.mock.kernel.errno_ import KernelError
@@ -115,7 +115,7 @@ class AmdgpuDevice:
         self.vm_manager = AmdgpuVmManager(identity)
         self.vms: dict[int, AmdgpuVm] = {}
         """Address spaces of open files, by the identity of their page table."""
-        self.mman = AmdgpuTtm(self)
+        self.mman = AmdgpuMman(self)
         self.info(
             f"initialized {identity.codename} {identity.pci.vendor:#06x}:{identity.pci.device:#06x} "
             f"({identity.marketing_name}), {len(self.rings)} rings, kernel {self.variant.name}"
@@ -139,7 +139,7 @@ class AmdgpuDevice:
         on = user_queue == 1 and self.identity.gc_version >= (11,) and self.variant.has_userq_ioctls
         self.userq_ip_mask = 1 << drm.AMDGPU_HW_IP_COMPUTE if on else 0
         """IPs that have user queues (`userq_funcs`)."""
-        self.dev_info = amdgpu_dev_info(self.identity, self.variant, self.userq_ip_mask)
+        self.dev_info = encode_dev_info(self.identity, self.variant, self.userq_ip_mask)
 
     def cancel_user_queues(self) -> None:
         """The whole GPU is going to be reset, or is gone (amdgpu_userq_pre_reset)."""
@@ -194,9 +194,7 @@ class AmdgpuDevice:
             name,
             self._hardware_ring(kind, index, name),
             vm_hub=AMDGPU_MMHUB0 if on_mmhub else AMDGPU_GFXHUB,
-            hw_submission=(
-                AMDGPU_PAGE_QUEUE_HW_SUBMISSION if is_page_queue and index == 0 else AMDGPU_SCHED_HW_SUBMISSION
-            ),
+            hw_submission=(PAGE_QUEUE_HW_SUBMISSION if is_page_queue and index == 0 else SCHED_HW_SUBMISSION),
             no_user_submission=is_page_queue,
         )
         variant = self.variant
@@ -237,7 +235,7 @@ class AmdgpuDevice:
     def _vm_fault(self, fault: VmFault) -> None:
         # What a user queue does is told as if by the compute ring whose pipe it may share.
         ring = self._ring_of.get(fault.ring) or self.ring_of_sched(self.scheds[drm.AMDGPU_HW_IP_COMPUTE, 0])
-        amdgpu_gmc_process_fault(self, ring, fault)
+        process_fault(self, ring, fault)
 
     def _illegal_packet(self, hw: Ring, text: str) -> None:
         """Treat the job at once as hung (gfx_v*_priv_reg_irq, drm_sched_fault)."""

@@ -99,4 +99,4 @@ def _invalidate_page_tables(bo: AmdgpuBo, vm: AmdgpuVm) -> None:
         if error.errno != errno.EBUSY:
             bo.adev.err(f"*ERROR* Failed to invalidate VM page tables (-{errno_name(error.errno)})")
     finally:
-        amdgpu_vm.amdgpu_vm_update_ctx_finish(ctx)
+        amdgpu_vm.amdgpu_vm_update_ctx_fini(ctx)

@@ -20,10 +20,10 @@ __all__ = (
     "AmdgpuFence",
     "AmdgpuFenceDriver",
     "amdgpu_fence_driver_force_completion",
-    "amdgpu_fence_driver_guilty_force_completion",
     "amdgpu_fence_driver_set_error",
     "amdgpu_fence_emit",
     "amdgpu_fence_process",
+    "amdgpu_ring_set_fence_errors_and_reemit",
 )
 
 
@@ -116,7 +116,7 @@ def amdgpu_fence_driver_force_completion(ring: AmdgpuRing) -> None:
     amdgpu_fence_process(ring.fence_drv, ring.fence_drv.sync_seq)
 
 
-def amdgpu_fence_driver_guilty_force_completion(ring: AmdgpuRing, guilty: AmdgpuFence) -> None:
+def amdgpu_ring_set_fence_errors_and_reemit(ring: AmdgpuRing, guilty: AmdgpuFence) -> None:
     """After the reset of one ring: blame the job that hung it, and cancel what its context queued behind it.
 
     Jobs of other contexts are put on the ring again, but [since 7.0] only once: with a second hang in front of them

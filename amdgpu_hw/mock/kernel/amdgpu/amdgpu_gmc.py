@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device import AmdgpuDevice
     from amdgpu_hw.mock.kernel.amdgpu.amdgpu_ring import AmdgpuRing
 
-__all__ = ("RateLimit", "amdgpu_gmc_process_fault")
+__all__ = ("RateLimit", "process_fault")
 
 # UTCL2 clients (gfxhub_client_ids): IBs are fetched by the CPF, the CPs access memory themselves, no shader does.
 _CPF = (4, "CPF")
@@ -61,7 +61,7 @@ class RateLimit:
         return False
 
 
-def amdgpu_gmc_process_fault(adev: AmdgpuDevice, ring: AmdgpuRing, fault: VmFault) -> None:
+def process_fault(adev: AmdgpuDevice, ring: AmdgpuRing, fault: VmFault) -> None:
     """Record a fault in its VM and log it like the driver of this generation."""
     if adev.identity.gc_version < (9,):
         gmc_v8_0_process_interrupt(adev, fault)

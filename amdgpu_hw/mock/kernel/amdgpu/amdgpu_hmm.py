@@ -21,16 +21,16 @@ if TYPE_CHECKING:
     from amdgpu_hw.mock.kernel.file import Caller
 
 __all__ = (
-    "AmdgpuUserPages",
+    "UserPages",
     "amdgpu_hmm_register",
-    "amdgpu_ttm_tt_check_usermm",
     "amdgpu_ttm_tt_get_user_pages",
+    "check_user_pages_owner",
 )
 
 _ULONG_MAX = (1 << 64) - 1
 
 
-class AmdgpuUserPages:
+class UserPages:
     """Pages of a client behind a BO, at the client's address ``addr``; a `Window` of the GPU's memory."""
 
     __slots__ = ("_mm", "_report", "_reported", "addr", "flags", "pid")
@@ -104,7 +104,7 @@ def amdgpu_ttm_tt_get_user_pages(bo: AmdgpuBo) -> None:
         bo.user_pages.fault_in(bo.size)
 
 
-def amdgpu_ttm_tt_check_usermm(bo: AmdgpuBo, pid: int) -> None:
+def check_user_pages_owner(bo: AmdgpuBo, pid: int) -> None:
     """Refuse a userptr BO to all processes but the one whose memory it is: EPERM."""
     if bo.user_pages is not None and bo.user_pages.pid != pid:
         raise KernelError(errno.EPERM, f"user pages of process {bo.user_pages.pid}")

@@ -10,13 +10,13 @@ from __future__ import annotations
 from amdgpu_hw.mock.kernel.dma_buf.dma_fence import DmaFence
 from amdgpu_hw.mock.kernel.wait import Blocking, Sleep, WaitQueue
 
-__all__ = ("AmdgpuIbPool",)
+__all__ = ("DelayedIbPool",)
 
 POOL_UNITS = 1024
 """1 MiB in pieces of 1 KiB, the least a job takes."""
 
 
-class AmdgpuIbPool:
+class DelayedIbPool:
     """A counter in units of 1 KiB.
 
     A caller looks at `exhausted` before it changes anything and then sleeps in `wait`; the kernel sleeps in the

@@ -15,7 +15,7 @@ from amdgpu_hw.mock.kernel.amdgpu.amdgpu_dev_coredump import amdgpu_coredump
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_fence import (
     AmdgpuFence,
     amdgpu_fence_driver_force_completion,
-    amdgpu_fence_driver_guilty_force_completion,
+    amdgpu_ring_set_fence_errors_and_reemit,
 )
 from amdgpu_hw.mock.kernel.scheduler.sched_main import DrmGpuSchedStat
 from amdgpu_hw.uapi import amdgpu_drm as drm
@@ -28,17 +28,17 @@ if TYPE_CHECKING:
     from amdgpu_hw.mock.kernel.dma_buf.dma_fence import DmaFence
 
 __all__ = (
-    "AmdgpuResetSource",
-    "AmdgpuResetType",
+    "ResetSource",
+    "ResetType",
     "amdgpu_device_gpu_recover",
     "amdgpu_job_timedout",
-    "amdgpu_reset_masks",
-    "amdgpu_ring_supported_reset",
     "amdgpu_vm_print_task_info",
+    "reset_masks",
+    "supported_resets",
 )
 
 
-class AmdgpuResetSource(IntEnum):
+class ResetSource(IntEnum):
     """`enum AMDGPU_RESET_SRCS`, as far as there are any here."""
 
     JOB = 1
@@ -46,7 +46,7 @@ class AmdgpuResetSource(IntEnum):
     """Somebody read amdgpu_gpu_recover in debugfs."""
 
 
-class AmdgpuResetType(Flag):
+class ResetType(Flag):
     """What can be reset (AMDGPU_RESET_TYPE_*)."""
 
     FULL = auto()
@@ -71,15 +71,15 @@ _SDMA_WITH_QUEUE_RESET = frozenset(
 )
 
 
-def amdgpu_ring_supported_reset(ring: AmdgpuRing) -> AmdgpuResetType:
+def supported_resets(ring: AmdgpuRing) -> ResetType:
     """Tell how a hung ring can be got going again (amdgpu_ring_is_reset_type_supported)."""
     adev = ring.adev
     variant, gc, sdma = adev.variant, adev.identity.gc_version, adev.identity.sdma_version
-    supported = AmdgpuResetType.FULL if adev.gpu_recovery else AmdgpuResetType(0)
+    supported = ResetType.FULL if adev.gpu_recovery else ResetType(0)
     is_shader_engine = ring.hw_ip in (drm.AMDGPU_HW_IP_GFX, drm.AMDGPU_HW_IP_COMPUTE)
     kills_waves = gc < (10,) or variant.soft_recovery_on_rdna
     if is_shader_engine and kills_waves and not adev.debug_disable_soft_recovery:
-        supported |= AmdgpuResetType.SOFT_RESET
+        supported |= ResetType.SOFT_RESET
     if ring.hw_ip == drm.AMDGPU_HW_IP_GFX:
         by_queue = gc >= variant.gfx_ring_reset_since
     elif ring.hw_ip == drm.AMDGPU_HW_IP_COMPUTE:
@@ -88,11 +88,11 @@ def amdgpu_ring_supported_reset(ring: AmdgpuRing) -> AmdgpuResetType:
         by_queue = variant.has_sdma_ring_reset and (sdma in _SDMA_WITH_QUEUE_RESET or sdma >= (7,))
     # It also takes firmware that is recent enough, which the GPU's description stands for.
     if by_queue and adev.identity.chip.ring_reset and not adev.debug_disable_gpu_ring_reset:
-        supported |= AmdgpuResetType.PER_QUEUE
+        supported |= ResetType.PER_QUEUE
     return supported
 
 
-def amdgpu_reset_masks(adev: AmdgpuDevice) -> dict[str, str]:
+def reset_masks(adev: AmdgpuDevice) -> dict[str, str]:
     """Return what the files ``*_reset_mask`` of the device say (amdgpu_show_reset_mask); none on older kernels."""
     if not adev.variant.has_reset_masks:
         return {}
@@ -101,17 +101,17 @@ def amdgpu_reset_masks(adev: AmdgpuDevice) -> dict[str, str]:
     for name, hw_ip in kinds.items():
         ring = next((ring for ring in adev.rings if ring.hw_ip == hw_ip), None)
         if ring is not None:
-            masks[f"{name}_reset_mask"] = _show_reset_mask(amdgpu_ring_supported_reset(ring))
+            masks[f"{name}_reset_mask"] = _show_reset_mask(supported_resets(ring))
     return masks
 
 
-def _show_reset_mask(supported: AmdgpuResetType) -> str:
+def _show_reset_mask(supported: ResetType) -> str:
     if not supported:
         return "unsupported\n"
     words = {
-        AmdgpuResetType.SOFT_RESET: "soft ",
-        AmdgpuResetType.PER_QUEUE: "queue ",
-        AmdgpuResetType.FULL: "full ",
+        ResetType.SOFT_RESET: "soft ",
+        ResetType.PER_QUEUE: "queue ",
+        ResetType.FULL: "full ",
     }
     return "".join(word for kind, word in words.items() if kind in supported) + "\n"
 
@@ -130,19 +130,19 @@ def amdgpu_job_timedout(ring: AmdgpuRing, job: AmdgpuJob) -> DrmGpuSchedStat:
     if adev.in_reset or not isinstance(parent, AmdgpuFence) or parent.signaled or _is_only_slow(adev, job):
         return DrmGpuSchedStat.NO_HANG
     _amdgpu_job_core_dump(adev, job)
-    supported = amdgpu_ring_supported_reset(ring)
-    if AmdgpuResetType.SOFT_RESET in supported and _amdgpu_ring_soft_recovery(ring, job.vmid, parent):
+    supported = supported_resets(ring)
+    if ResetType.SOFT_RESET in supported and _amdgpu_ring_soft_recovery(ring, job.vmid, parent):
         adev.err(f"ring {ring.name} timeout, but soft recovered")
         return DrmGpuSchedStat.RESET
     adev.err(f"ring {ring.name} timeout, signaled seq={ring.fence_drv.last_seq}, emitted seq={ring.fence_drv.sync_seq}")
     amdgpu_vm_print_task_info(adev, job.vm)
     if adev.variant.ring_reset_cancels_ring:
         job.s_fence.set_error(-errno.ETIME)
-    if AmdgpuResetType.PER_QUEUE in supported and _amdgpu_ring_reset(ring, job, parent):
+    if ResetType.PER_QUEUE in supported and _amdgpu_ring_reset(ring, job, parent):
         return DrmGpuSchedStat.RESET
     job.s_fence.set_error(-errno.ETIME)
-    if AmdgpuResetType.FULL in supported:
-        amdgpu_device_gpu_recover(adev, job, AmdgpuResetSource.JOB)
+    if ResetType.FULL in supported:
+        amdgpu_device_gpu_recover(adev, job, ResetSource.JOB)
     else:
         adev.info("GPU recovery disabled.")
         ring.sched.suspend_timeout()
@@ -206,7 +206,7 @@ def _amdgpu_ring_reset(ring: AmdgpuRing, job: AmdgpuJob, guilty: AmdgpuFence) ->
         amdgpu_fence_driver_force_completion(ring)
         ring.sched.start()
         return True
-    amdgpu_fence_driver_guilty_force_completion(ring, guilty)
+    amdgpu_ring_set_fence_errors_and_reemit(ring, guilty)
     adev.err(f"Ring {ring.name} reset succeeded")
     _wedged_event(adev, job.vm)
     return True
@@ -215,7 +215,7 @@ def _amdgpu_ring_reset(ring: AmdgpuRing, job: AmdgpuJob, guilty: AmdgpuFence) ->
 # -- reset of the GPU ---------------------------------------------------------------------------------------------
 
 
-def amdgpu_device_gpu_recover(adev: AmdgpuDevice, job: AmdgpuJob | None, source: AmdgpuResetSource) -> None:
+def amdgpu_device_gpu_recover(adev: AmdgpuDevice, job: AmdgpuJob | None, source: ResetSource) -> None:
     """Reset the whole GPU: every job on every ring is cancelled, ``job`` is to blame, and VRAM is lost.
 
     What was only queued runs afterwards, unless its address space needs page tables that are gone: those

@@ -20,19 +20,19 @@ if TYPE_CHECKING:
     from amdgpu_hw.mock.kernel.scheduler.sched_main import DrmGpuScheduler
 
 __all__ = (
-    "AMDGPU_SCHED_HW_SUBMISSION",
-    "AMDGPU_SCHED_JOBS",
+    "SCHED_HW_SUBMISSION",
+    "SCHED_JOBS",
     "AmdgpuRing",
     "amdgpu_ctx_num_entities",
     "amdgpu_ib_schedule",
     "amdgpu_ring_max_ibs",
 )
 
-AMDGPU_SCHED_JOBS = 32
+SCHED_JOBS = 32
 """Module parameter sched_jobs: unfinished submissions of one context entity."""
-AMDGPU_SCHED_HW_SUBMISSION = 2
+SCHED_HW_SUBMISSION = 2
 """Module parameter sched_hw_submission: jobs on a ring at a time."""
-AMDGPU_PAGE_QUEUE_HW_SUBMISSION = 256
+PAGE_QUEUE_HW_SUBMISSION = 256
 """The same for the first SDMA page queue (amdgpu_ring_init)."""
 
 amdgpu_ctx_num_entities = {
@@ -97,7 +97,7 @@ class AmdgpuRing:
         hw: Ring,
         *,
         vm_hub: int = AMDGPU_GFXHUB,
-        hw_submission: int = AMDGPU_SCHED_HW_SUBMISSION,
+        hw_submission: int = SCHED_HW_SUBMISSION,
         no_user_submission: bool = False,
     ) -> None:
         self.adev = adev

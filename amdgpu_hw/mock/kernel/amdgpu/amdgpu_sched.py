@@ -12,7 +12,7 @@ from amdgpu_hw.mock.kernel.amdgpu.amdgpu_ctx import (
     amdgpu_ctx_priority_override,
 )
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_kms.kms import AmdgpuFpriv
-from amdgpu_hw.mock.kernel.drm.drm_file import DrmFileHandle
+from amdgpu_hw.mock.kernel.drm.drm_file import NodeFile
 from amdgpu_hw.mock.kernel.errno_ import KernelError
 from amdgpu_hw.uapi import amdgpu_drm as drm
 
@@ -49,7 +49,7 @@ def _amdgpu_file_to_fpriv(caller: Caller, fd: int) -> AmdgpuFpriv:
         file = caller.fget(fd)
     except KernelError:
         raise KernelError(errno.EINVAL, f"descriptor {fd} is not open") from None
-    fpriv = file.filp.driver_priv if isinstance(file, DrmFileHandle) else None
+    fpriv = file.filp.driver_priv if isinstance(file, NodeFile) else None
     if not isinstance(fpriv, AmdgpuFpriv):
         raise KernelError(errno.EINVAL, f"descriptor {fd} is not an amdgpu file")
     return fpriv

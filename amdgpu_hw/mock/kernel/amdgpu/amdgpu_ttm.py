@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, cast
 
 from amdgpu_hw.gpu_model.timing import Operation
 from amdgpu_hw.mock.kernel.amdgpu import amdgpu_job
-from amdgpu_hw.mock.kernel.amdgpu.amdgpu_cs.mm_stats import AmdgpuMmStats
-from amdgpu_hw.mock.kernel.amdgpu.amdgpu_ib import AmdgpuIbPool
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_cs.mm_stats import MoveAllowance
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_ib import DelayedIbPool
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_sync import AMDGPU_FENCE_OWNER_UNDEFINED
 from amdgpu_hw.mock.kernel.dma_buf.dma_fence import DmaFence, dma_fence_get_stub
 from amdgpu_hw.mock.kernel.dma_buf.dma_resv import DMA_RESV_USAGE_BOOKKEEP
@@ -35,7 +35,7 @@ from amdgpu_hw.mock.kernel.ttm.ttm_resource import (
     TtmResourceManager,
     VramManager,
 )
-from amdgpu_hw.mock.kernel.ttm.types import TTM_NO_RESOURCE, TtmBoType, TtmBufferObject, TtmDevice, TtmOperationCtx
+from amdgpu_hw.mock.kernel.ttm.types import NO_RESOURCE, TtmBoType, TtmBufferObject, TtmDevice, TtmOperationCtx
 from amdgpu_hw.mock.kernel.wait import Blocking
 from amdgpu_hw.uapi import amdgpu_drm as drm
 
@@ -50,7 +50,7 @@ __all__ = (
     "AMDGPU_PL_OA",
     "AMDGPU_VM_RESERVED_VRAM",
     "GPU_ACCESSIBLE",
-    "AmdgpuTtm",
+    "AmdgpuMman",
     "amdgpu_fill_buffer",
     "amdgpu_ttm_clear_buffer",
     "amdgpu_ttm_evict_resources",
@@ -71,7 +71,7 @@ _MAX_FILL = 256 << 20
 """Bytes one fill job clears; longer jobs could time out (amdgpu_ttm_clear_buffer)."""
 
 
-class AmdgpuTtm(TtmDevice):
+class AmdgpuMman(TtmDevice):
     """`adev->mman`: the heaps of a device, and the entities that clear and move for every process of the machine.
 
     System memory that GPUs cannot reach is as large as twice all the rest: RAM and swap of a machine with such a GPU.
@@ -102,10 +102,10 @@ class AmdgpuTtm(TtmDevice):
         """One FIFO for all clears of the device: one that waits for a gate stalls everybody's (E2)."""
         self.move_entity = DrmSchedEntity(adev.vm_pte_scheds[:1], DRM_SCHED_PRIORITY_NORMAL)
         """The same for moves."""
-        self.ib_pool = AmdgpuIbPool()
+        self.ib_pool = DelayedIbPool()
         self.pages_known_clear = False
         """Knob of the console: the allocator only hands out VRAM known to be zero, so creation needs no clear job."""
-        self.mm_stats = AmdgpuMmStats(self.vram, adev.identity.chip.apu)
+        self.mm_stats = MoveAllowance(self.vram, adev.identity.chip.apu)
         self.unsettled = 0
         """Buffers that a submission would move."""
         self.num_vram_cpu_page_faults = 0
@@ -163,7 +163,7 @@ class AmdgpuTtm(TtmDevice):
         """Move a buffer (amdgpu_bo_move); sleeps where pages go out of the GPU's reach."""
         abo = cast("AmdgpuBo", bo)
         old = bo.resource.mem_type
-        if bo.resource is TTM_NO_RESOURCE or (old == TTM_PL_SYSTEM and new.mem_type == TTM_PL_TT):
+        if bo.resource is NO_RESOURCE or (old == TTM_PL_SYSTEM and new.mem_type == TTM_PL_TT):
             if bo.type is TtmBoType.SG and new.mem_type == TTM_PL_TT:
                 yield from self._map_attachment(abo, ctx)
             abo.move_notify(evict)

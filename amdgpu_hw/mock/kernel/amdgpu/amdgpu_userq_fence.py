@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_gem.gem import gem_object_lookup
 from amdgpu_hw.mock.kernel.dma_buf.dma_fence import DmaFence, dma_fence_context_alloc
 from amdgpu_hw.mock.kernel.dma_buf.dma_resv import DMA_RESV_USAGE_READ, DMA_RESV_USAGE_WRITE
-from amdgpu_hw.mock.kernel.drm.drm_exec import drm_exec_fini, drm_exec_lock
+from amdgpu_hw.mock.kernel.drm.drm_exec import drm_exec_fini, lock_all
 from amdgpu_hw.mock.kernel.drm.drm_syncobj.syncobj import drm_syncobj_find, drm_syncobj_replace_fence
 from amdgpu_hw.mock.kernel.errno_ import ENOTSUPP, KernelError
 from amdgpu_hw.mock.kernel.wait import Blocking
@@ -97,7 +97,7 @@ def amdgpu_userq_signal_ioctl(dev: DrmDevice, data: bytearray, filp: DrmFile, ca
     if queue is None:
         raise KernelError(errno.ENOENT, f"queue {queue_id}")
     fence = queue.new_fence()
-    locked = yield from drm_exec_lock([obj.resv for obj in (*read, *written)], interruptible=True)
+    locked = yield from lock_all([obj.resv for obj in (*read, *written)], interruptible=True)
     for usage, objects in ((DMA_RESV_USAGE_READ, read), (DMA_RESV_USAGE_WRITE, written)):
         for obj in objects:
             obj.resv.add_fence(fence, usage)

@@ -35,9 +35,9 @@ __all__ = (
     "NO_ENTRY",
     "PdesUpdate",
     "PtesUpdate",
-    "amdgpu_vm_get_vm_pte",
     "amdgpu_vm_pde_update",
     "amdgpu_vm_ptes_update",
+    "entry_of_mapping",
 )
 
 NO_ENTRY = Entry(EntryKind.NONE)
@@ -95,7 +95,7 @@ def _pte_flags(flags: int) -> int:
     )
 
 
-def amdgpu_vm_get_vm_pte(adev: AmdgpuDevice, bo: AmdgpuBo | None, mapping: AmdgpuBoVaMapping) -> Entry:
+def entry_of_mapping(adev: AmdgpuDevice, bo: AmdgpuBo | None, mapping: AmdgpuBoVaMapping) -> Entry:
     """Return the entry of a mapping's first page; those of the following pages go up with the address.
 
     A PRT entry is not valid and has no memory; where there is no bit for it, it is empty (gmc_v8_0_get_vm_pte).

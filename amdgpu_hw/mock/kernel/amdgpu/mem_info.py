@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device import AmdgpuDevice
 
-__all__ = ("amdgpu_mem_info_init",)
+__all__ = ("show_mem_info",)
 
 
-def amdgpu_mem_info_init(adev: AmdgpuDevice) -> None:
+def show_mem_info(adev: AmdgpuDevice) -> None:
     """Show the usage of VRAM, of the part of it that the CPU reaches, and of GTT, from now on."""
     sysfs, vram, gtt = adev.kernel.sysfs, adev.mman.vram, adev.mman.gtt
     store_vram = sysfs.live_attribute(adev.syspath, "mem_info_vram_used")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from amdgpu_hw.mock.kernel.dma_buf.dma_fence import dma_fence_get_stub
 from amdgpu_hw.mock.kernel.dma_buf.dma_fence_array import dma_fence_unwrap_for_each
 from amdgpu_hw.mock.kernel.dma_buf.dma_resv import DMA_RESV_USAGE_READ, DMA_RESV_USAGE_WRITE, DmaResv, dma_resv_usage_rw
-from amdgpu_hw.mock.kernel.dma_buf.sync_file import sync_file_get_fence, sync_file_install
+from amdgpu_hw.mock.kernel.dma_buf.sync_file import install_sync_file, sync_file_get_fence
 from amdgpu_hw.mock.kernel.errno_ import KernelError
 from amdgpu_hw.mock.kernel.file import Caller, File, FileStat
 from amdgpu_hw.mock.kernel.wait import Blocking
@@ -23,7 +23,7 @@ from amdgpu_hw.uapi import dma_buf as uapi
 if TYPE_CHECKING:
     from amdgpu_hw.mock.kernel.drm.drm_gem import DrmGemObject
 
-__all__ = ("DmaBuf", "DmaBufFile", "dma_buf_fd", "dma_buf_get")
+__all__ = ("BufferFile", "DmaBuf", "dma_buf_fd", "dma_buf_get")
 
 _PAGE_SIZE = 4096
 _SYNC_VALID_FLAGS = uapi.DMA_BUF_SYNC_RW | uapi.DMA_BUF_SYNC_END
@@ -44,7 +44,7 @@ class DmaBuf:
         self.exp_name = exp_name
         self.name = ""
         self.refcount = 1
-        self.file: DmaBufFile | None = None
+        self.file: BufferFile | None = None
         self.attachments: dict[DrmGemObject, Callable[[], None] | None] = {}
         """Objects of other devices around this memory; the function is told when it moves (`move_notify`)."""
         priv.get()
@@ -75,7 +75,7 @@ class DmaBuf:
         return self.priv.mmap(offset, length, prot, flags)
 
 
-class DmaBufFile(File):
+class BufferFile(File):
     """The open file of a dma-buf; holds a reference of it while it has descriptors."""
 
     def __init__(self, dmabuf: DmaBuf) -> None:
@@ -86,7 +86,7 @@ class DmaBufFile(File):
     def ioctl(self, caller: Caller, request: int, argp: int) -> int | Blocking[int]:
         """`dma_buf_ioctl`: SYNC, SET_NAME, EXPORT_SYNC_FILE, IMPORT_SYNC_FILE; ENOTTY for anything else."""
         if request == uapi.IOCTL_SYNC.request:
-            return _dma_buf_sync(self.dmabuf, caller, argp)
+            return _sync_cpu_access(self.dmabuf, caller, argp)
         if request == uapi.IOCTL_EXPORT_SYNC_FILE.request:
             return _dma_buf_export_sync_file(self.dmabuf, caller, argp)
         if request == uapi.IOCTL_IMPORT_SYNC_FILE.request:
@@ -120,19 +120,19 @@ class DmaBufFile(File):
 def dma_buf_fd(caller: Caller, dmabuf: DmaBuf, cloexec: bool) -> Blocking[int]:
     """A new descriptor for the buffer in the calling process (`dma_buf_fd`)."""
     if dmabuf.file is None:
-        dmabuf.file = DmaBufFile(dmabuf)
+        dmabuf.file = BufferFile(dmabuf)
     return (yield from caller.install_fd(dmabuf.file, cloexec))
 
 
 def dma_buf_get(caller: Caller, fd: int) -> DmaBuf:
     """The dma-buf behind a descriptor (borrowed): EBADF for a closed one, EINVAL when it is none."""
     file = caller.fget(fd)
-    if not isinstance(file, DmaBufFile):
+    if not isinstance(file, BufferFile):
         raise KernelError(errno.EINVAL, f"descriptor {fd} is not a dma-buf")
     return file.dmabuf
 
 
-def _dma_buf_sync(dmabuf: DmaBuf, caller: Caller, argp: int) -> int | Blocking[int]:
+def _sync_cpu_access(dmabuf: DmaBuf, caller: Caller, argp: int) -> int | Blocking[int]:
     (flags,) = uapi.SYNC.unpack(caller.copy_from_user(argp, uapi.SYNC.size))
     if flags & ~_SYNC_VALID_FLAGS or not flags & uapi.DMA_BUF_SYNC_RW:
         raise KernelError(errno.EINVAL, f"flags {flags:#x}")
@@ -153,7 +153,7 @@ def _dma_buf_export_sync_file(dmabuf: DmaBuf, caller: Caller, argp: int) -> Bloc
     fence = dmabuf.resv.get_singleton(dma_resv_usage_rw(bool(flags & uapi.DMA_BUF_SYNC_WRITE)))
     # A client that cannot take the answer must not be left with a descriptor it does not know of.
     caller.copy_to_user(argp, raw)
-    fd = yield from sync_file_install(caller, fence or dma_fence_get_stub())
+    fd = yield from install_sync_file(caller, fence or dma_fence_get_stub())
     caller.copy_to_user(argp, uapi.EXPORT_SYNC_FILE.pack(flags=flags, fd=fd))
     return 0
 

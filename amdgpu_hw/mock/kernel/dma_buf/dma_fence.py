@@ -23,8 +23,8 @@ __all__ = (
     "dma_fence_get_stub",
     "dma_fence_is_later",
     "dma_fence_wait",
-    "dma_fence_wait_all",
-    "dma_fence_wait_any",
+    "wait_for_all_fences",
+    "wait_for_any_fence",
 )
 
 FenceCallback: TypeAlias = Callable[["DmaFence"], None]
@@ -165,10 +165,10 @@ def dma_fence_wait(fence: DmaFence, interruptible: bool = True, deadline: int | 
 
     Raises ERESTARTSYS on a signal if ``interruptible``. A deadline in the past only polls.
     """
-    return dma_fence_wait_all((fence,), interruptible, deadline)
+    return wait_for_all_fences((fence,), interruptible, deadline)
 
 
-def dma_fence_wait_all(
+def wait_for_all_fences(
     fences: Sequence[DmaFence], interruptible: bool = True, deadline: int | None = None
 ) -> Blocking[bool]:
     """Sleep until every fence has signalled; as `dma_fence_wait`."""
@@ -179,7 +179,7 @@ def dma_fence_wait_all(
     return True
 
 
-def dma_fence_wait_any(
+def wait_for_any_fence(
     fences: Sequence[DmaFence], interruptible: bool = True, deadline: int | None = None
 ) -> Blocking[int | None]:
     """Sleep until one of the fences has signalled; its index, None when the deadline passed first."""

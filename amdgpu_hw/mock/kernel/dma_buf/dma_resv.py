@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from amdgpu_hw.mock.kernel.dma_buf.dma_fence import DmaFence, dma_fence_context_alloc, dma_fence_wait_all
+from amdgpu_hw.mock.kernel.dma_buf.dma_fence import DmaFence, dma_fence_context_alloc, wait_for_all_fences
 from amdgpu_hw.mock.kernel.dma_buf.dma_fence_array import DmaFenceArray
 from amdgpu_hw.mock.kernel.errno_ import ERESTARTSYS, KernelError
 from amdgpu_hw.mock.kernel.wait import Blocking, Sleep, WaitQueue, Wake
@@ -48,7 +48,7 @@ class DmaResv:
         self.locked = False
         """Whether somebody holds the lock (`dma_resv_is_locked`); changed by the methods below only."""
         self.ticket = 0
-        """Who holds it: the number of a `drm_exec_lock`, the older the lower; 0 for other holders."""
+        """Who holds it: the number of a `lock_all`, the older the lower; 0 for other holders."""
         self._waiters: WaitQueue | None = None
 
     # -- fences -----------------------------------------------------------------------------------------------
@@ -84,7 +84,7 @@ class DmaResv:
 
     def wait(self, usage: int, interruptible: bool = True, deadline: int | None = None) -> Blocking[bool]:
         """Sleep until the fences it has now are done (`dma_resv_wait_timeout`); False when ``deadline`` came first."""
-        return dma_fence_wait_all(tuple(self.iter(usage)), interruptible, deadline)
+        return wait_for_all_fences(tuple(self.iter(usage)), interruptible, deadline)
 
     def get_singleton(self, usage: int) -> DmaFence | None:
         """One fence for all pending ones, None when there is none (`dma_resv_get_singleton`)."""

@@ -12,14 +12,14 @@ import errno
 import stat
 
 from amdgpu_hw.mock.kernel.dma_buf.dma_fence import DmaFence, dma_fence_context_alloc
-from amdgpu_hw.mock.kernel.dma_buf.sync_file import sync_file_get_fence, sync_file_install
+from amdgpu_hw.mock.kernel.dma_buf.sync_file import install_sync_file, sync_file_get_fence
 from amdgpu_hw.mock.kernel.errno_ import KernelError
 from amdgpu_hw.mock.kernel.file import Caller, File, FileStat
 from amdgpu_hw.mock.kernel.kernel import Kernel
 from amdgpu_hw.mock.kernel.wait import Blocking
 from amdgpu_hw.uapi import sw_sync as uapi
 
-__all__ = ("SwSyncFile", "SyncPt", "probe")
+__all__ = ("SyncPt", "SyncTimeline", "probe")
 
 _U32 = 1 << 32
 
@@ -39,7 +39,7 @@ class SyncPt(DmaFence):
             self.deadline = deadline_ns
 
 
-class SwSyncFile(File):
+class SyncTimeline(File):
     """One timeline (`struct sync_timeline`), named after the process that opened it; counts from 0."""
 
     name = uapi.PATH
@@ -110,7 +110,7 @@ class SwSyncFile(File):
         value, name, _ = uapi.CREATE_FENCE.unpack(raw)
         # A client that cannot take the answer must not be left with a descriptor it does not know of.
         caller.copy_to_user(argp, raw)
-        fd = yield from sync_file_install(caller, self.sync_pt_create(value))
+        fd = yield from install_sync_file(caller, self.sync_pt_create(value))
         caller.copy_to_user(argp, uapi.CREATE_FENCE.pack(value=value, name=name, fence=fd))
         return 0
 
@@ -129,4 +129,4 @@ class SwSyncFile(File):
 
 def probe(kernel: Kernel) -> None:
     """Make the timeline file appear in debugfs."""
-    kernel.register_node(uapi.PATH, 0, 0, lambda caller, _flags: SwSyncFile(caller.comm))
+    kernel.register_node(uapi.PATH, 0, 0, lambda caller, _flags: SyncTimeline(caller.comm))

@@ -12,7 +12,7 @@ from amdgpu_hw.mock.kernel.file import Caller, File
 from amdgpu_hw.mock.kernel.wait import Blocking
 from amdgpu_hw.uapi import sync_file as uapi
 
-__all__ = ("SyncFile", "sync_file_get_fence", "sync_file_install")
+__all__ = ("SyncFile", "install_sync_file", "sync_file_get_fence")
 
 _NAME_LEN = 32
 
@@ -55,7 +55,7 @@ class SyncFile(File):
         self.set_readable()
 
 
-def sync_file_install(caller: Caller, fence: DmaFence, user_name: str = "") -> Blocking[int]:
+def install_sync_file(caller: Caller, fence: DmaFence, user_name: str = "") -> Blocking[int]:
     """A new descriptor (close-on-exec) for a fence in the calling process (`sync_file_create`, `fd_install`)."""
     return (yield from caller.install_fd(SyncFile(fence, user_name), True))
 
@@ -86,7 +86,7 @@ def _sync_file_ioctl_merge(sync_file: SyncFile, caller: Caller, argp: int) -> Bl
     # A client that cannot take the answer must not be left with a descriptor it does not know of.
     caller.copy_to_user(argp, raw)
     merged = dma_fence_unwrap_merge(sync_file.fence, other.fence)
-    fence_fd = yield from sync_file_install(caller, merged, user_name)
+    fence_fd = yield from install_sync_file(caller, merged, user_name)
     caller.copy_to_user(argp, uapi.MERGE_DATA.pack(name=name, fd2=fd2, fence=fence_fd))
     return 0
 

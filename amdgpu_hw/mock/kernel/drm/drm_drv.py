@@ -7,14 +7,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from amdgpu_hw.mock.kernel.drm.drm_file import DRM_MINOR_PRIMARY, DRM_MINOR_RENDER, DrmFileHandle, drm_open
+from amdgpu_hw.mock.kernel.drm.drm_file import DRM_MINOR_PRIMARY, DRM_MINOR_RENDER, NodeFile, drm_open
 from amdgpu_hw.mock.kernel.drm.drm_ioctl import (
     DRM_AUTH,
     DRM_MASTER,
     DRM_RENDER_ALLOW,
     DRM_ROOT_ONLY,
     DrmIoctlDesc,
-    DrmIoctlFunc,
+    IoctlFunction,
     IoctlPlan,
 )
 from amdgpu_hw.mock.kernel.idr import Idr
@@ -38,7 +38,7 @@ __all__ = (
     "DrmDevice",
     "DrmDriver",
     "DrmIoctlDesc",
-    "DrmIoctlFunc",
+    "IoctlFunction",
 )
 
 _MMAP_OFFSET_START = 0x1_0000_0000  # DRM_FILE_PAGE_OFFSET_START, in bytes
@@ -189,5 +189,5 @@ class DrmDevice:
         self.vma_offsets[offset] = obj
         return offset
 
-    def _open_function(self, minor_type: int) -> Callable[[Caller, int], DrmFileHandle]:
+    def _open_function(self, minor_type: int) -> Callable[[Caller, int], NodeFile]:
         return lambda caller, flags: drm_open(self, minor_type, caller, flags)

@@ -13,12 +13,12 @@ from itertools import count
 from amdgpu_hw.mock.kernel.dma_buf.dma_resv import DmaResv
 from amdgpu_hw.mock.kernel.wait import Blocking
 
-__all__ = ("drm_exec_fini", "drm_exec_lock")
+__all__ = ("drm_exec_fini", "lock_all")
 
 _tickets = count(1)
 
 
-def drm_exec_lock(resvs: Iterable[DmaResv], interruptible: bool) -> Blocking[tuple[DmaResv, ...]]:
+def lock_all(resvs: Iterable[DmaResv], interruptible: bool) -> Blocking[tuple[DmaResv, ...]]:
     """Take all locks, sleeping without any while one of them is taken; duplicates are ignored.
 
     Returns what was locked, for `drm_exec_fini`. Raises ERESTARTSYS on a signal if ``interruptible``.

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from amdgpu_hw.mock.kernel.drm.drm_auth import DrmMaster
     from amdgpu_hw.mock.kernel.drm.drm_drv import DrmDevice
 
-__all__ = ("DRM_MINOR_PRIMARY", "DRM_MINOR_RENDER", "DrmFile", "DrmFileHandle", "Idr", "drm_open", "drm_show_fdinfo")
+__all__ = ("DRM_MINOR_PRIMARY", "DRM_MINOR_RENDER", "DrmFile", "Idr", "NodeFile", "drm_open", "drm_show_fdinfo")
 
 DRM_MINOR_PRIMARY = 0
 DRM_MINOR_RENDER = 2
@@ -80,7 +80,7 @@ class DrmFile:
         self.driver_priv: Any = None
 
 
-class DrmFileHandle(File):
+class NodeFile(File):
     """The open file description of a node; ``filp`` is its `DrmFile`."""
 
     def __init__(self, filp: DrmFile) -> None:
@@ -122,7 +122,7 @@ class DrmFileHandle(File):
         return FileStat(stat.S_IFCHR | 0o660, DRM_MAJOR, minor, path=self.name)
 
 
-def drm_open(dev: DrmDevice, minor_type: int, caller: Caller, flags: int) -> DrmFileHandle:
+def drm_open(dev: DrmDevice, minor_type: int, caller: Caller, flags: int) -> NodeFile:
     """open() of a node: ENODEV after unplug, EBUSY with O_EXCL, else what the driver says."""
     if dev.unplugged:
         raise KernelError(errno.ENODEV, "unplugged")
@@ -135,7 +135,7 @@ def drm_open(dev: DrmDevice, minor_type: int, caller: Caller, flags: int) -> Drm
     if not filp.is_render:
         drm_master_open(filp)
     dev.filelist[filp] = None
-    return DrmFileHandle(filp)
+    return NodeFile(filp)
 
 
 def drm_show_fdinfo(filp: DrmFile) -> str:

@@ -157,7 +157,7 @@ def drm_gem_handle_create(filp: DrmFile, obj: DrmGemObject) -> int:
         except KernelError:
             obj.revoke(filp)
             filp.object_idr.remove(handle)
-            _drm_gem_object_handle_put(obj)
+            _drm_gem_object_handle_put_unlocked(obj)
             raise
     filp.object_idr.replace(handle, obj)
     return handle
@@ -173,16 +173,14 @@ def drm_gem_handle_delete(filp: DrmFile, handle: int) -> int | Blocking[int]:
     if obj is None:
         raise KernelError(errno.EINVAL, f"handle {handle}")
     idr.replace(handle, None)  # Nobody else finds it; the number stays taken until the driver is done.
-    blocking = _drm_gem_object_close(obj, filp)
+    blocking = _close_object(obj, filp)
     if blocking is None:
         _drm_gem_object_release_handle(filp, handle, obj)
         return 0
-    return _drm_gem_handle_delete_blocking(blocking, filp, handle, obj)
+    return _delete_handle_sleeping(blocking, filp, handle, obj)
 
 
-def _drm_gem_handle_delete_blocking(
-    blocking: Blocking[None], filp: DrmFile, handle: int, obj: DrmGemObject
-) -> Blocking[int]:
+def _delete_handle_sleeping(blocking: Blocking[None], filp: DrmFile, handle: int, obj: DrmGemObject) -> Blocking[int]:
     try:
         yield from blocking
     finally:
@@ -190,7 +188,7 @@ def _drm_gem_handle_delete_blocking(
     return 0
 
 
-def _drm_gem_object_close(obj: DrmGemObject, filp: DrmFile) -> Blocking[None] | None:
+def _close_object(obj: DrmGemObject, filp: DrmFile) -> Blocking[None] | None:
     hook = obj.dev.driver.gem_object_close
     return hook(obj, filp) if hook is not None else None
 
@@ -199,10 +197,10 @@ def _drm_gem_object_release_handle(filp: DrmFile, handle: int, obj: DrmGemObject
     filp.prime.remove_buf_handle(handle)
     obj.revoke(filp)
     filp.object_idr.remove(handle)
-    _drm_gem_object_handle_put(obj)
+    _drm_gem_object_handle_put_unlocked(obj)
 
 
-def _drm_gem_object_handle_put(obj: DrmGemObject) -> None:
+def _drm_gem_object_handle_put_unlocked(obj: DrmGemObject) -> None:
     obj.handle_count -= 1
     if obj.handle_count:
         return
@@ -219,7 +217,7 @@ def _drm_gem_object_handle_put(obj: DrmGemObject) -> None:
 def drm_gem_release(filp: DrmFile) -> Blocking[None]:
     """The file is closed: close all its handles."""
     for handle, obj in filp.object_idr.items():
-        blocking = _drm_gem_object_close(obj, filp)
+        blocking = _close_object(obj, filp)
         if blocking is not None:
             yield from blocking
         _drm_gem_object_release_handle(filp, handle, obj)

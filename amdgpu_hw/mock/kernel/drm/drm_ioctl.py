@@ -9,10 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from amdgpu_hw.mock.kernel.drm import drm_auth, drm_dumb_buffers, drm_gem, drm_prime
-from amdgpu_hw.mock.kernel.drm import mode_setting as drm_mode
+from amdgpu_hw.mock.kernel.drm import drm_auth, drm_dumb_buffers, drm_gem, drm_prime, mode_setting
 from amdgpu_hw.mock.kernel.drm.drm_syncobj import syncobj as drm_syncobj
-from amdgpu_hw.mock.kernel.drm.drm_syncobj import wait as drm_syncobj_wait
+from amdgpu_hw.mock.kernel.drm.drm_syncobj import wait as syncobj_wait
 from amdgpu_hw.mock.kernel.errno_ import KernelError
 from amdgpu_hw.mock.kernel.kernel import capable
 from amdgpu_hw.mock.kernel.wait import Blocking
@@ -31,7 +30,7 @@ __all__ = (
     "DRM_RENDER_ALLOW",
     "DRM_ROOT_ONLY",
     "DrmIoctlDesc",
-    "DrmIoctlFunc",
+    "IoctlFunction",
     "IoctlPlan",
     "drm_ioctl",
 )
@@ -45,7 +44,7 @@ DRM_ROOT_ONLY = 1 << 2
 DRM_RENDER_ALLOW = 1 << 5
 """Allowed on render nodes."""
 
-DrmIoctlFunc: TypeAlias = "Callable[[DrmDevice, bytearray, DrmFile, Caller], int | Blocking[int]]"
+IoctlFunction: TypeAlias = "Callable[[DrmDevice, bytearray, DrmFile, Caller], int | Blocking[int]]"
 """``func(dev, data, filp, caller)``. ``data`` is the argument, at least as long as the kernel's struct; outputs are
 written into it. Returns 0 (or a positive result) or raises `KernelError`; what is in ``data`` is copied back even then.
 A function that may sleep is a generator."""
@@ -65,7 +64,7 @@ class DrmIoctlDesc:
 
     ioctl: Ioctl
     flags: int
-    func: DrmIoctlFunc
+    func: IoctlFunction
 
 
 class IoctlPlan:
@@ -95,7 +94,7 @@ def drm_ioctl(filp: DrmFile, caller: Caller, request: int, argp: int) -> int | B
         raise KernelError(errno.ENODEV, "unplugged")
     plan = dev.ioctl_plans.get(request)
     if plan is None:
-        plan = _drm_ioctl_plan(dev, request)
+        plan = _plan_of(dev, request)
     data = bytearray(caller.copy_from_user(argp, plan.in_size)) if plan.in_size else bytearray()
     data += plan.padding
     if filp.pid != caller.pid and not filp.was_master:
@@ -112,13 +111,13 @@ def drm_ioctl(filp: DrmFile, caller: Caller, request: int, argp: int) -> int | B
         _copy_out(plan, data, caller, argp)
         raise
     if result.__class__ is not int:
-        return _drm_ioctl_blocking(result, plan, data, caller, argp)  # type: ignore[arg-type]
+        return _finish_sleeping(result, plan, data, caller, argp)  # type: ignore[arg-type]
     if plan.out_size:
         _copy_out(plan, data, caller, argp)
     return result
 
 
-def _drm_ioctl_blocking(
+def _finish_sleeping(
     handler: Blocking[int], plan: IoctlPlan, data: bytearray, caller: Caller, argp: int
 ) -> Blocking[int]:
     try:
@@ -136,14 +135,14 @@ def _copy_out(plan: IoctlPlan, data: bytearray, caller: Caller, argp: int) -> No
         caller.copy_argument_to_user(argp, data if size == len(data) else data[:size])
 
 
-def _drm_ioctl_plan(dev: DrmDevice, request: int) -> IoctlPlan:
+def _plan_of(dev: DrmDevice, request: int) -> IoctlPlan:
     if request >> 8 & 0xFF != uapi.DRM_IOCTL_BASE:
         raise KernelError(errno.ENOTTY, f"request {request:#010x} is not a DRM ioctl")
     nr = request & 0xFF
     if uapi.DRM_COMMAND_BASE <= nr < uapi.DRM_COMMAND_END:
         desc = dev.driver.ioctls.get(nr)
     else:
-        desc = _DRM_IOCTLS.get(nr)
+        desc = _CORE_IOCTLS.get(nr)
         if nr in _SINCE and not _SINCE[nr](dev.variant):
             desc = None
     if desc is None:
@@ -320,15 +319,15 @@ def drm_invalid_op(dev: DrmDevice, data: bytearray, filp: DrmFile, caller: Calle
     raise KernelError(errno.EINVAL, "removed from the kernel")
 
 
-def _table(*entries: tuple[Ioctl, DrmIoctlFunc, int]) -> dict[int, DrmIoctlDesc]:
+def _table(*entries: tuple[Ioctl, IoctlFunction, int]) -> dict[int, DrmIoctlDesc]:
     return {ioctl.nr: DrmIoctlDesc(ioctl, flags, func) for ioctl, func, flags in entries}
 
 
 _ROOT = DRM_AUTH | DRM_MASTER | DRM_ROOT_ONLY
 
-_DRM_IOCTLS = _table(
-    *((ioctl, drm_mode.drm_mode_ioctl, 0) for ioctl in drm_mode.IOCTLS),
-    *((ioctl, drm_mode.drm_mode_ioctl, DRM_MASTER) for ioctl in drm_mode.MASTER_IOCTLS),
+_CORE_IOCTLS = _table(
+    *((ioctl, mode_setting.refuse_mode_setting, 0) for ioctl in mode_setting.IOCTLS),
+    *((ioctl, mode_setting.refuse_mode_setting, DRM_MASTER) for ioctl in mode_setting.MASTER_IOCTLS),
     (io("DRM_IOCTL_SET_UNIQUE", "d", 0x10), drm_invalid_op, _ROOT),
     (io("DRM_IOCTL_BLOCK", "d", 0x12), drm_noop, _ROOT),
     (io("DRM_IOCTL_UNBLOCK", "d", 0x13), drm_noop, _ROOT),
@@ -364,13 +363,13 @@ _DRM_IOCTLS = _table(
     (uapi.IOCTL_SYNCOBJ_HANDLE_TO_FD, drm_syncobj.drm_syncobj_handle_to_fd_ioctl, DRM_RENDER_ALLOW),
     (uapi.IOCTL_SYNCOBJ_FD_TO_HANDLE, drm_syncobj.drm_syncobj_fd_to_handle_ioctl, DRM_RENDER_ALLOW),
     (uapi.IOCTL_SYNCOBJ_TRANSFER, drm_syncobj.drm_syncobj_transfer_ioctl, DRM_RENDER_ALLOW),
-    (uapi.IOCTL_SYNCOBJ_WAIT, drm_syncobj_wait.drm_syncobj_wait_ioctl, DRM_RENDER_ALLOW),
-    (uapi.IOCTL_SYNCOBJ_TIMELINE_WAIT, drm_syncobj_wait.drm_syncobj_timeline_wait_ioctl, DRM_RENDER_ALLOW),
-    (uapi.IOCTL_SYNCOBJ_EVENTFD, drm_syncobj_wait.drm_syncobj_eventfd_ioctl, DRM_RENDER_ALLOW),
-    (uapi.IOCTL_SYNCOBJ_RESET, drm_syncobj_wait.drm_syncobj_reset_ioctl, DRM_RENDER_ALLOW),
-    (uapi.IOCTL_SYNCOBJ_SIGNAL, drm_syncobj_wait.drm_syncobj_signal_ioctl, DRM_RENDER_ALLOW),
-    (uapi.IOCTL_SYNCOBJ_TIMELINE_SIGNAL, drm_syncobj_wait.drm_syncobj_timeline_signal_ioctl, DRM_RENDER_ALLOW),
-    (uapi.IOCTL_SYNCOBJ_QUERY, drm_syncobj_wait.drm_syncobj_query_ioctl, DRM_RENDER_ALLOW),
+    (uapi.IOCTL_SYNCOBJ_WAIT, syncobj_wait.drm_syncobj_wait_ioctl, DRM_RENDER_ALLOW),
+    (uapi.IOCTL_SYNCOBJ_TIMELINE_WAIT, syncobj_wait.drm_syncobj_timeline_wait_ioctl, DRM_RENDER_ALLOW),
+    (uapi.IOCTL_SYNCOBJ_EVENTFD, syncobj_wait.drm_syncobj_eventfd_ioctl, DRM_RENDER_ALLOW),
+    (uapi.IOCTL_SYNCOBJ_RESET, syncobj_wait.drm_syncobj_reset_ioctl, DRM_RENDER_ALLOW),
+    (uapi.IOCTL_SYNCOBJ_SIGNAL, syncobj_wait.drm_syncobj_signal_ioctl, DRM_RENDER_ALLOW),
+    (uapi.IOCTL_SYNCOBJ_TIMELINE_SIGNAL, syncobj_wait.drm_syncobj_timeline_signal_ioctl, DRM_RENDER_ALLOW),
+    (uapi.IOCTL_SYNCOBJ_QUERY, syncobj_wait.drm_syncobj_query_ioctl, DRM_RENDER_ALLOW),
 )
 
 # Ioctls that not every kernel variant has.

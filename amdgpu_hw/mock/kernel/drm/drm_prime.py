@@ -125,12 +125,12 @@ def drm_prime_fd_to_handle_ioctl(dev: DrmDevice, data: bytearray, filp: DrmFile,
     dma_buf = dma_buf_get(caller, fd)
     handle = filp.prime.lookup_buf_handle(dma_buf)
     if handle is None:
-        handle = _drm_gem_prime_import_handle(dev, filp, dma_buf)
+        handle = _import_new(dev, filp, dma_buf)
     uapi.PRIME_HANDLE.pack_into(data, 0, handle, flags, fd)
     return 0
 
 
-def _drm_gem_prime_import_handle(dev: DrmDevice, filp: DrmFile, dma_buf: DmaBuf) -> int:
+def _import_new(dev: DrmDevice, filp: DrmFile, dma_buf: DmaBuf) -> int:
     obj = (dev.driver.gem_prime_import or drm_gem_prime_import)(dev, dma_buf)
     try:
         if obj.dma_buf is None:

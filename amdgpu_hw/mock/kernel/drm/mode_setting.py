@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from amdgpu_hw.mock.kernel.drm.drm_file import DrmFile
     from amdgpu_hw.mock.kernel.file import Caller
 
-__all__ = ("IOCTLS", "MASTER_IOCTLS", "drm_mode_ioctl")
+__all__ = ("IOCTLS", "MASTER_IOCTLS", "refuse_mode_setting")
 
 _FOR_ALL = {
     0x3A: "WAIT_VBLANK",
@@ -67,7 +67,7 @@ MASTER_IOCTLS = tuple(io(f"DRM_IOCTL_{name}", "d", nr) for nr, name in _FOR_MAST
 """Display ioctls for the master only."""
 
 
-def drm_mode_ioctl(dev: DrmDevice, data: bytearray, filp: DrmFile, caller: Caller) -> int:
+def refuse_mode_setting(dev: DrmDevice, data: bytearray, filp: DrmFile, caller: Caller) -> int:
     """Any display ioctl: EOPNOTSUPP."""
     if dev.driver.has_modeset:
         dev.kernel.log.warn(f"{dev.driver.name}: mode setting is not modelled ({caller.comm} [{caller.pid}])")

@@ -11,7 +11,7 @@ import errno
 
 from amdgpu_hw.mock.kernel.dma_buf.dma_resv import DMA_RESV_USAGE_KERNEL
 from amdgpu_hw.mock.kernel.errno_ import KernelError
-from amdgpu_hw.mock.kernel.ttm.ttm_bo_util import ttm_bo_pipeline_gutting, ttm_bo_wait_ctx, ttm_bo_wait_fences
+from amdgpu_hw.mock.kernel.ttm.ttm_bo_util import ttm_bo_pipeline_gutting, ttm_bo_wait_ctx, wait_until_signaled
 from amdgpu_hw.mock.kernel.ttm.ttm_resource import (
     TTM_PL_FLAG_DESIRED,
     TTM_PL_FLAG_FALLBACK,
@@ -25,9 +25,9 @@ from amdgpu_hw.mock.kernel.ttm.types import TtmBufferObject, TtmDevice, TtmOpera
 from amdgpu_hw.mock.kernel.wait import Blocking
 
 __all__ = (
+    "try_alloc",
     "ttm_bo_evict",
     "ttm_bo_mem_space",
-    "ttm_bo_try_alloc",
     "ttm_bo_validate",
     "ttm_resource_manager_evict_all",
 )
@@ -36,7 +36,7 @@ __all__ = (
 # -- finding room -------------------------------------------------------------------------------------------------
 
 
-def ttm_bo_try_alloc(bo: TtmBufferObject, places: list[TtmPlace]) -> TtmResource | None:
+def try_alloc(bo: TtmBufferObject, places: list[TtmPlace]) -> TtmResource | None:
     """Find a resource without evicting anything: the first of `ttm_bo_alloc_resource`'s two rounds."""
     for place in places:
         manager = bo.bdev.managers.get(place.mem_type)
@@ -49,9 +49,7 @@ def ttm_bo_try_alloc(bo: TtmBufferObject, places: list[TtmPlace]) -> TtmResource
     return None
 
 
-def _ttm_bo_force_alloc(
-    bo: TtmBufferObject, places: list[TtmPlace], ctx: TtmOperationCtx
-) -> Blocking[TtmResource | None]:
+def _alloc_evicting(bo: TtmBufferObject, places: list[TtmPlace], ctx: TtmOperationCtx) -> Blocking[TtmResource | None]:
     """Find a resource, evicting others where it must: the second round."""
     for place in places:
         manager = bo.bdev.managers.get(place.mem_type)
@@ -68,9 +66,9 @@ def _ttm_bo_force_alloc(
 
 def ttm_bo_mem_space(bo: TtmBufferObject, places: list[TtmPlace], ctx: TtmOperationCtx) -> Blocking[TtmResource]:
     """Find a resource in one of the places; ENOSPC when there is none, also not by evicting others."""
-    resource = ttm_bo_try_alloc(bo, places)
+    resource = try_alloc(bo, places)
     if resource is None:
-        resource = yield from _ttm_bo_force_alloc(bo, places, ctx)
+        resource = yield from _alloc_evicting(bo, places, ctx)
     if resource is None:
         raise KernelError(errno.ENOSPC, f"no room for {bo.size:#x} bytes")
     return resource
@@ -102,7 +100,7 @@ def _ttm_bo_evict_alloc(
                 if locked:
                     bo.resv.unlock()
                 continue
-            if (yield from _ttm_bo_evict_locked(bo, ctx, locked)):
+            if (yield from _evict_locked(bo, ctx, locked)):
                 evicted += 1
                 resource = manager.alloc(evictor.size, place)
                 if resource is not None:
@@ -120,14 +118,14 @@ def _ttm_lru_walk_ticketlock(bo: TtmBufferObject, ctx: TtmOperationCtx) -> Block
     bo.resv.ticket = ctx.ticket
 
 
-def _ttm_bo_evict_locked(bo: TtmBufferObject, ctx: TtmOperationCtx, locked: bool) -> Blocking[bool]:
+def _evict_locked(bo: TtmBufferObject, ctx: TtmOperationCtx, locked: bool) -> Blocking[bool]:
     """Evict a buffer if it is locked and there is a place to go (ttm_bo_evict_cb); unlocks it. Whether it is gone."""
     if not locked and not (ctx.allow_res_evict and bo.resv is ctx.resv):
         return False
     try:
         if bo.deleted:
             # When the last fence signals, the buffer gives its memory back by itself.
-            yield from ttm_bo_wait_fences(bo, list(bo.pending), ctx)
+            yield from wait_until_signaled(bo, list(bo.pending), ctx)
         else:
             yield from ttm_bo_evict(bo, ctx)
     except KernelError as error:
@@ -178,9 +176,9 @@ def ttm_bo_validate(bo: TtmBufferObject, places: list[TtmPlace], ctx: TtmOperati
             raise KernelError(errno.EINVAL, "pinned")
         try:
             if force_space:
-                resource = yield from _ttm_bo_force_alloc(bo, places, ctx)
+                resource = yield from _alloc_evicting(bo, places, ctx)
             else:
-                resource = ttm_bo_try_alloc(bo, places)
+                resource = try_alloc(bo, places)
             if resource is not None:
                 yield from _ttm_bo_handle_move_mem(bo, resource, False, ctx)
                 return
@@ -195,4 +193,4 @@ def ttm_resource_manager_evict_all(bdev: TtmDevice, manager: TtmResourceManager)
     ctx = TtmOperationCtx(interruptible=False)
     for bo in manager.lru_walk():
         if bo.resource.mem_type == manager.mem_type and not bo.pin_count:
-            yield from _ttm_bo_evict_locked(bo, ctx, bo.resv.trylock())
+            yield from _evict_locked(bo, ctx, bo.resv.trylock())

@@ -7,7 +7,7 @@ import errno
 from collections.abc import Callable, Iterable
 from functools import partial
 
-from amdgpu_hw.mock.kernel.dma_buf.dma_fence import DmaFence, dma_fence_wait_all
+from amdgpu_hw.mock.kernel.dma_buf.dma_fence import DmaFence, wait_for_all_fences
 from amdgpu_hw.mock.kernel.dma_buf.dma_resv import DMA_RESV_USAGE_BOOKKEEP, DMA_RESV_USAGE_KERNEL
 from amdgpu_hw.mock.kernel.errno_ import KernelError
 from amdgpu_hw.mock.kernel.ttm.ttm_resource import (
@@ -18,20 +18,20 @@ from amdgpu_hw.mock.kernel.ttm.ttm_resource import (
     TtmPlace,
     TtmResource,
 )
-from amdgpu_hw.mock.kernel.ttm.types import TTM_NO_RESOURCE, TtmBufferObject, TtmOperationCtx
+from amdgpu_hw.mock.kernel.ttm.types import NO_RESOURCE, TtmBufferObject, TtmOperationCtx
 from amdgpu_hw.mock.kernel.wait import Blocking
 
 __all__ = (
+    "put_resource",
     "ttm_bo_assign_mem",
     "ttm_bo_move_accel_cleanup",
     "ttm_bo_move_null",
     "ttm_bo_move_to_lru_tail",
     "ttm_bo_pipeline_gutting",
-    "ttm_bo_put_resource",
     "ttm_bo_release",
     "ttm_bo_set_bulk_move",
     "ttm_bo_wait_ctx",
-    "ttm_bo_wait_fences",
+    "wait_until_signaled",
 )
 
 _WAIT_NS = 15_000_000_000
@@ -40,17 +40,17 @@ _WAIT_NS = 15_000_000_000
 # -- resources ----------------------------------------------------------------------------------------------------
 
 
-def ttm_bo_put_resource(bo: TtmBufferObject) -> None:
+def put_resource(bo: TtmBufferObject) -> None:
     """Give back what a buffer has."""
-    if bo.resource is not TTM_NO_RESOURCE:
-        _ttm_resource_free(bo, _ttm_bo_take_resource(bo))
+    if bo.resource is not NO_RESOURCE:
+        _ttm_resource_free(bo, take_resource(bo))
 
 
-def _ttm_bo_take_resource(bo: TtmBufferObject) -> TtmResource:
+def take_resource(bo: TtmBufferObject) -> TtmResource:
     """Part a buffer from its resource, which is not free yet."""
     resource = bo.resource
     bo.bdev.managers[resource.mem_type].lru_del(bo)
-    bo.resource = TTM_NO_RESOURCE
+    bo.resource = NO_RESOURCE
     return resource
 
 
@@ -78,7 +78,7 @@ def ttm_bo_assign_mem(bo: TtmBufferObject, resource: TtmResource) -> None:
 
 def ttm_bo_move_null(bo: TtmBufferObject, new: TtmResource) -> None:
     """Exchange resources where there is nothing to copy: the pages stay, or there were none."""
-    ttm_bo_put_resource(bo)
+    put_resource(bo)
     ttm_bo_assign_mem(bo, new)
 
 
@@ -107,22 +107,22 @@ def ttm_bo_set_bulk_move(bo: TtmBufferObject, bulk: TtmLruBulkMove | None) -> No
 
 def ttm_bo_wait_ctx(bo: TtmBufferObject, ctx: TtmOperationCtx) -> Blocking[None]:
     """Sleep until nothing uses a buffer; EBUSY after 15 s."""
-    yield from ttm_bo_wait_fences(bo, list(bo.resv.iter(DMA_RESV_USAGE_BOOKKEEP)), ctx)
+    yield from wait_until_signaled(bo, list(bo.resv.iter(DMA_RESV_USAGE_BOOKKEEP)), ctx)
 
 
-def ttm_bo_wait_fences(bo: TtmBufferObject, fences: list[DmaFence], ctx: TtmOperationCtx) -> Blocking[None]:
+def wait_until_signaled(bo: TtmBufferObject, fences: list[DmaFence], ctx: TtmOperationCtx) -> Blocking[None]:
     """Sleep until fences have signalled; EBUSY after 15 s."""
     if all(fence.signaled for fence in fences):
         return
     deadline = bo.bdev.now() + _WAIT_NS
-    if not (yield from dma_fence_wait_all(tuple(fences), ctx.interruptible, deadline)):
+    if not (yield from wait_for_all_fences(tuple(fences), ctx.interruptible, deadline)):
         raise KernelError(errno.EBUSY, "the buffer does not become idle")
 
 
 def ttm_bo_pipeline_gutting(bo: TtmBufferObject) -> None:
     """Take a buffer's memory away together with its content; what is in flight can still use it."""
     bo.bdev.throw_away(bo)
-    old = _ttm_bo_take_resource(bo)
+    old = take_resource(bo)
     _when_signaled(list(bo.resv.iter(DMA_RESV_USAGE_BOOKKEEP)), partial(_ttm_resource_free, bo, old))
     resource = bo.bdev.managers[TTM_PL_SYSTEM].alloc(bo.size, TtmPlace(TTM_PL_SYSTEM, TTM_PL_FLAG_TEMPORARY))
     assert resource is not None, "a temporary resource may overdraw its manager"
@@ -136,7 +136,7 @@ def ttm_bo_move_accel_cleanup(bo: TtmBufferObject, fence: DmaFence, evict: bool,
     held until then, as by the kernel's ghost object.
     """
     bo.resv.add_fence(fence, DMA_RESV_USAGE_KERNEL)
-    old = _ttm_bo_take_resource(bo)
+    old = take_resource(bo)
     manager = bo.bdev.managers[old.mem_type]
     if evict and old.mem_type != TTM_PL_TT:
         manager.move = fence
@@ -158,5 +158,5 @@ def ttm_bo_release(bo: TtmBufferObject, pending: list[DmaFence]) -> None:
 
 
 def _ttm_bo_delayed_delete(bo: TtmBufferObject) -> None:
-    ttm_bo_put_resource(bo)
+    put_resource(bo)
     bo.bdev.released(bo)

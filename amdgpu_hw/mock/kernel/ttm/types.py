@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from amdgpu_hw.mock.kernel.dma_buf.dma_resv import DmaResv
     from amdgpu_hw.mock.kernel.drm.drm_drv import DrmDevice
 
-__all__ = ("TTM_NO_RESOURCE", "TtmBoType", "TtmBufferObject", "TtmDevice", "TtmOperationCtx")
+__all__ = ("NO_RESOURCE", "TtmBoType", "TtmBufferObject", "TtmDevice", "TtmOperationCtx")
 
-TTM_NO_RESOURCE = TtmResource(-1, 0)
+NO_RESOURCE = TtmResource(-1, 0)
 """In the place of a NULL `bo->resource`."""
 
 
@@ -34,7 +34,7 @@ class TtmOperationCtx:
     """`struct ttm_operation_ctx`: how an operation may wait, and what it has moved.
 
     ``resv`` is a reservation object the caller has locked; with ``allow_res_evict`` its other buffers can be evicted.
-    ``ticket``: that of `drm_exec_lock`, with which the caller may sleep for the locks of others.
+    ``ticket``: that of `lock_all`, with which the caller may sleep for the locks of others.
     """
 
     __slots__ = ("allow_res_evict", "bytes_moved", "interruptible", "resv", "ticket")
@@ -109,7 +109,7 @@ class TtmBufferObject(DrmGemObject):
         self.type = kind
         self.priority = priority
         """Buffers of a lower one are evicted first."""
-        self.resource = TTM_NO_RESOURCE
+        self.resource = NO_RESOURCE
         self.bulk_move: TtmLruBulkMove | None = None
         self.lru: Lru | None = None
         """The list it stands in by itself; None while it is in none, or part of a group."""

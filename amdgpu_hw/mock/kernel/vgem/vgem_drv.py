@@ -30,12 +30,12 @@ if TYPE_CHECKING:
     from amdgpu_hw.mock.kernel.file import Caller
     from amdgpu_hw.mock.kernel.kernel import Kernel
 
-__all__ = ("VgemFence", "VgemObject", "probe")
+__all__ = ("MemfdObject", "VgemFence", "probe")
 
 _PAGE_SIZE = 4096
 
 
-class VgemObject(DrmGemObject):
+class MemfdObject(DrmGemObject):
     """A dumb buffer in a memfd of its own, or one around a foreign dma-buf's memory."""
 
     __slots__ = ("_fd",)
@@ -133,11 +133,11 @@ def vgem_postclose(dev: DrmDevice, filp: DrmFile) -> None:
         fence.signal()
 
 
-def vgem_dumb_create(filp: DrmFile, dev: DrmDevice, width: int, height: int, bpp: int) -> tuple[int, int, int]:
+def create_dumb(filp: DrmFile, dev: DrmDevice, width: int, height: int, bpp: int) -> tuple[int, int, int]:
     """A buffer of whole pages (`drm_gem_shmem_dumb_create`): handle, pitch, size."""
     pitch = -(-width * bpp // 8)
     size = -(-pitch * height // _PAGE_SIZE) * _PAGE_SIZE
-    obj = VgemObject(dev, size)
+    obj = MemfdObject(dev, size)
     try:
         handle = drm_gem_handle_create(filp, obj)
     finally:
@@ -145,12 +145,12 @@ def vgem_dumb_create(filp: DrmFile, dev: DrmDevice, width: int, height: int, bpp
     return handle, pitch, size
 
 
-def vgem_prime_import_sg_table(dev: DrmDevice, dma_buf: DmaBuf) -> VgemObject:
+def import_sg_table(dev: DrmDevice, dma_buf: DmaBuf) -> MemfdObject:
     """An object for the memory of another device's buffer."""
-    return VgemObject(dev, dma_buf.size, imported=True)
+    return MemfdObject(dev, dma_buf.size, imported=True)
 
 
-VGEM_DRIVER = DrmDriver(
+_DRIVER = DrmDriver(
     name="vgem",
     desc="Virtual GEM provider",
     version=(1, 0, 0),
@@ -163,11 +163,11 @@ VGEM_DRIVER = DrmDriver(
     },
     open=vgem_open,
     postclose=vgem_postclose,
-    dumb_create=vgem_dumb_create,
-    gem_prime_import_sg_table=vgem_prime_import_sg_table,
+    dumb_create=create_dumb,
+    gem_prime_import_sg_table=import_sg_table,
 )
 
 
 def probe(kernel: Kernel, index: int) -> DrmDevice:
     """Load vgem: its nodes are card ``index`` and renderD 128 + ``index``."""
-    return DrmDevice(kernel, VGEM_DRIVER, DRM_MINOR_RENDER_BASE + index, index, unique="vgem")
+    return DrmDevice(kernel, _DRIVER, DRM_MINOR_RENDER_BASE + index, index, unique="vgem")

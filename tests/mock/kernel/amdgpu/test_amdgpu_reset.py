@@ -9,7 +9,7 @@ import struct
 import pytest
 
 from amdgpu_hw.gpu_model.ring import Hang
-from amdgpu_hw.mock.kernel.amdgpu.amdgpu_reset import amdgpu_reset_masks
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_reset import reset_masks
 from amdgpu_hw.uapi import amdgpu_drm as drm
 from tests.mock.kernel.amdgpu_client import COMPUTE, GFX, IB_VA, SDMA, Client, boot_gpu
 from tests.mock.kernel.hang_fixture import (
@@ -199,7 +199,7 @@ def test_without_gpu_recovery_a_hung_job_stays() -> None:
 def test_reset_masks(gpu: str, variant: str, masks: dict[str, str]) -> None:
     """The files *_reset_mask say what can be reset, in the driver's words; before 6.13 there are none."""
     expected = {f"{name}_reset_mask": text for name, text in masks.items()}
-    assert amdgpu_reset_masks(boot_gpu(gpu, variant)) == expected
+    assert reset_masks(boot_gpu(gpu, variant)) == expected
 
 
 @pytest.mark.parametrize("gpu", ["polaris10", "vega10", "navi10", "navi21", "navi31", "navi48", "mi300x", "renoir"])

@@ -9,7 +9,7 @@ import struct
 import pytest
 
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device import AmdgpuDevice
-from amdgpu_hw.mock.kernel.amdgpu.amdgpu_reset import AmdgpuResetSource, amdgpu_device_gpu_recover
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_reset import ResetSource, amdgpu_device_gpu_recover
 from amdgpu_hw.uapi import amdgpu_drm as drm
 from amdgpu_hw.uapi import amdgpu_info as info
 from tests.mock.kernel.amdgpu_client import COMPUTE, GFX, SDMA, Client
@@ -27,7 +27,7 @@ IN_PROGRESS = drm.AMDGPU_CTX_QUERY2_FLAGS_RESET_IN_PROGRESS
 
 def reset_by_user(adev: AmdgpuDevice) -> None:
     """What reading amdgpu_gpu_recover does."""
-    amdgpu_device_gpu_recover(adev, None, AmdgpuResetSource.USER)
+    amdgpu_device_gpu_recover(adev, None, ResetSource.USER)
 
 
 def test_a_full_reset_loses_vram_and_contexts() -> None:

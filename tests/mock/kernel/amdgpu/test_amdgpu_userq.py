@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_drv.drv import remove
-from amdgpu_hw.mock.kernel.amdgpu.amdgpu_drv.params import AMDGPU_PARAMETERS, UnknownParameter
-from amdgpu_hw.mock.kernel.amdgpu.amdgpu_reset import AmdgpuResetSource, amdgpu_device_gpu_recover
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_drv.params import MODULE_PARAMETERS, UnknownParameter
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_reset import ResetSource, amdgpu_device_gpu_recover
 from amdgpu_hw.mock.kernel.dma_buf.dma_fence import DmaFence
 from amdgpu_hw.mock.kernel.errno_ import ENOTSUPP
 from amdgpu_hw.packets import Engine, Pm4, codec_for
@@ -119,7 +119,7 @@ class Queue:
 def machine_with(user_queue: int = 1, kernel: str = "series-fixed", gpu: str = "navi31") -> Machine:
     """A machine whose driver has that parameter."""
     machine = Machine(kernel, gpu)
-    AMDGPU_PARAMETERS["user_queue"].set(machine.adev, user_queue)
+    MODULE_PARAMETERS["user_queue"].set(machine.adev, user_queue)
     return machine
 
 
@@ -347,7 +347,7 @@ def test_what_ends_the_gpu_ends_its_queues(queue: Queue, end: str) -> None:
     fence = queue.signal()
     adev = queue.client.adev
     if end == "reset":
-        amdgpu_device_gpu_recover(adev, None, AmdgpuResetSource.USER)
+        amdgpu_device_gpu_recover(adev, None, ResetSource.USER)
     else:
         remove(adev)
     assert fence.get_status() == -errno.ECANCELED

@@ -9,7 +9,7 @@ from __future__ import annotations
 import pytest
 
 from amdgpu_hw.gpu_model.page_table import EntryKind
-from amdgpu_hw.mock.kernel.amdgpu.amdgpu_drv.params import AMDGPU_PARAMETERS
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_drv.params import MODULE_PARAMETERS
 from amdgpu_hw.uapi import drm as core
 from tests.mock.kernel.vm_fixture import (
     BASE,
@@ -60,7 +60,7 @@ def test_the_option_counts_for_files_opened_later() -> None:
     machine = Machine("series-fixed")
     before = machine.client()
     for mode, cpu in ((3, True), (1, True), (2, False), (0, False), (-1, False)):
-        AMDGPU_PARAMETERS["vm_update_mode"].set(machine.adev, mode)
+        MODULE_PARAMETERS["vm_update_mode"].set(machine.adev, mode)
         assert machine.client().vm.use_cpu_for_update is cpu, mode
     assert not before.vm.use_cpu_for_update
     before.do(MAP, X, before.bo())

@@ -14,7 +14,7 @@ from amdgpu_hw.mock.kernel.dma_buf.dma_fence import (
     dma_fence_context_alloc,
     dma_fence_get_stub,
     dma_fence_wait,
-    dma_fence_wait_any,
+    wait_for_any_fence,
 )
 from amdgpu_hw.mock.kernel.dma_buf.dma_fence_array import (
     DmaFenceArray,
@@ -79,7 +79,7 @@ def test_wait_times_out_and_can_be_interrupted() -> None:
 def test_wait_for_any_of_several() -> None:
     """The index of the fence that signalled."""
     fences = [fence(), fence(), fence()]
-    call = sleeper(lambda: dma_fence_wait_any(fences))
+    call = sleeper(lambda: wait_for_any_fence(fences))
     fences[1].signal()
     assert call.settle().value == 1
 

@@ -200,7 +200,7 @@ def test_old_struct_sizes(setup: Setup) -> None:
     client = setup.client
     error, after = client.raw(setup.fd, 0xC01064C1, drm.SYNCOBJ_HANDLE.pack(handle=handle)[:16])
     assert error == 0
-    assert isinstance(client.file(int.from_bytes(after[8:12], "little")), drm_syncobj.SyncobjFile)
+    assert isinstance(client.file(int.from_bytes(after[8:12], "little")), drm_syncobj.SharedSyncobj)
     args = setup.wait_args([handle], 0, 0, None)
     assert client.raw(setup.fd, 0xC02064C3, drm.SYNCOBJ_WAIT.pack(**args)[:32])[0] == 0
     args = setup.wait_args([handle], 0, 0, [0])

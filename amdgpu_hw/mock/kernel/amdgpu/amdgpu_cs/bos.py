@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING
 
-from amdgpu_hw.mock.kernel.amdgpu.amdgpu_hmm import amdgpu_ttm_tt_check_usermm, amdgpu_ttm_tt_get_user_pages
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_hmm import amdgpu_ttm_tt_get_user_pages, check_user_pages_owner
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_object.object import AmdgpuBo, amdgpu_bo_placement_from_domain
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm import vm as amdgpu_vm
 from amdgpu_hw.mock.kernel.errno_ import KernelError
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from amdgpu_hw.mock.kernel.amdgpu.amdgpu_bo_list import AmdgpuBoList
     from amdgpu_hw.mock.kernel.amdgpu.amdgpu_cs.parser import AmdgpuCsParser
 
-__all__ = ("amdgpu_cs_parser_bos", "amdgpu_cs_user_pages")
+__all__ = ("amdgpu_cs_parser_bos", "fault_in_user_pages")
 
 
-def amdgpu_cs_user_pages(bo_list: AmdgpuBoList) -> None:
+def fault_in_user_pages(bo_list: AmdgpuBoList) -> None:
     """Make sure, before anything is locked, that the pages of all userptr BOs are there: EFAULT, EPERM, ESRCH."""
     for bo in bo_list.userptrs:
         amdgpu_ttm_tt_get_user_pages(bo)
@@ -38,10 +38,10 @@ def amdgpu_cs_parser_bos(p: AmdgpuCsParser, bo_list: AmdgpuBoList) -> Blocking[N
     ENOMEM when they do not fit, EPERM for user pages of another process, ERESTARTSYS on a signal.
     """
     for bo in bo_list.userptrs:
-        amdgpu_ttm_tt_check_usermm(bo, p.caller.pid)
+        check_user_pages_owner(bo, p.caller.pid)
     adev, vm = p.adev, p.fpriv.vm
     adev.mman.mm_stats.last_cs = adev.kernel.now()
-    if not adev.mman.unsettled and not amdgpu_vm.amdgpu_vm_needs_validation(vm):
+    if not adev.mman.unsettled and not amdgpu_vm.needs_validation(vm):
         return
     mover = _Mover(p)
     try:

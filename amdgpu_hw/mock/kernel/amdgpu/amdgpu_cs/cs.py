@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_bo_list import AmdgpuBoList, amdgpu_bo_list_get
-from amdgpu_hw.mock.kernel.amdgpu.amdgpu_cs.bos import amdgpu_cs_parser_bos, amdgpu_cs_user_pages
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_cs.bos import amdgpu_cs_parser_bos, fault_in_user_pages
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_cs.parser import AmdgpuCsParser, amdgpu_cs_pass1, amdgpu_cs_pass2
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_ctx import amdgpu_ctx_add_fence, amdgpu_ctx_wait_prev_fence
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_ids import amdgpu_vmid_uses_reserved
@@ -20,7 +20,7 @@ from amdgpu_hw.mock.kernel.amdgpu.amdgpu_ring import AmdgpuRing
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_sync import AMDGPU_SYNC_EXPLICIT, AMDGPU_SYNC_NE_OWNER, amdgpu_sync_resv
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm import vm as amdgpu_vm
 from amdgpu_hw.mock.kernel.dma_buf.dma_resv import DMA_RESV_USAGE_READ, DMA_RESV_USAGE_WRITE, DmaResv
-from amdgpu_hw.mock.kernel.drm.drm_exec import drm_exec_fini, drm_exec_lock
+from amdgpu_hw.mock.kernel.drm.drm_exec import drm_exec_fini, lock_all
 from amdgpu_hw.mock.kernel.drm.drm_syncobj.syncobj import drm_syncobj_add_point, drm_syncobj_replace_fence
 from amdgpu_hw.mock.kernel.errno_ import KernelError
 from amdgpu_hw.mock.kernel.ttm.ttm_bo_util import ttm_bo_move_to_lru_tail
@@ -35,10 +35,10 @@ if TYPE_CHECKING:
 
 __all__ = (
     "amdgpu_cs_ioctl",
-    "amdgpu_cs_lock",
     "amdgpu_cs_submit",
     "amdgpu_cs_sync_rings",
     "amdgpu_cs_vm_handling",
+    "lock_submission",
 )
 
 
@@ -56,9 +56,9 @@ def amdgpu_cs_ioctl(dev: DrmDevice, data: bytearray, filp: DrmFile, caller: Call
         amdgpu_cs_pass1(p, num_chunks, chunks)
         _amdgpu_vm_set_task_info(fpriv, caller)
         yield from amdgpu_cs_pass2(p)
-        p.bo_list = _amdgpu_cs_bo_list(p, bo_list_handle)
-        amdgpu_cs_user_pages(p.bo_list)
-        locked = yield from amdgpu_cs_lock(p, p.bo_list)
+        p.bo_list = _bo_list_of(p, bo_list_handle)
+        fault_in_user_pages(p.bo_list)
+        locked = yield from lock_submission(p, p.bo_list)
         try:
             # The memory of the page-table jobs is allocated with everything locked, uninterruptibly (E15).
             if adev.mman.ib_pool.exhausted:
@@ -84,7 +84,7 @@ def _amdgpu_vm_set_task_info(fpriv: AmdgpuFpriv, caller: Caller) -> None:
         vm.process_name = caller.comm
 
 
-def _amdgpu_cs_bo_list(p: AmdgpuCsParser, handle: int) -> AmdgpuBoList:
+def _bo_list_of(p: AmdgpuCsParser, handle: int) -> AmdgpuBoList:
     """Return the list of the submission: inline, by handle, or none; both is EINVAL."""
     if handle:
         if p.bo_list is not None:
@@ -93,13 +93,13 @@ def _amdgpu_cs_bo_list(p: AmdgpuCsParser, handle: int) -> AmdgpuBoList:
     return p.bo_list if p.bo_list is not None else AmdgpuBoList([])
 
 
-def amdgpu_cs_lock(p: AmdgpuCsParser, bo_list: AmdgpuBoList) -> Blocking[Sequence[DmaResv]]:
+def lock_submission(p: AmdgpuCsParser, bo_list: AmdgpuBoList) -> Blocking[Sequence[DmaResv]]:
     """Lock the root directory, the listed BOs and that of the user fence (the first half of amdgpu_cs_parser_bos)."""
     resvs = [p.fpriv.vm.root_resv]
     resvs += [bo.resv for bo in bo_list.bos]
     if p.uf_bo is not None:
         resvs.append(p.uf_bo.resv)
-    return (yield from drm_exec_lock(resvs, interruptible=True))
+    return (yield from lock_all(resvs, interruptible=True))
 
 
 def amdgpu_cs_vm_handling(p: AmdgpuCsParser, bo_list: AmdgpuBoList, locked: Sequence[DmaResv]) -> None:
@@ -130,7 +130,7 @@ def amdgpu_cs_vm_handling(p: AmdgpuCsParser, bo_list: AmdgpuBoList, locked: Sequ
         amdgpu_vm.amdgpu_vm_update_pdes(vm)
         p.sync.fence(vm.last_update)
     finally:
-        amdgpu_vm.amdgpu_vm_update_ctx_finish(ctx)
+        amdgpu_vm.amdgpu_vm_update_ctx_fini(ctx)
     if adev.debug_vm:
         # So that buffers which a later submission does not list are missed.
         for bo in bo_list.bos:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from amdgpu_hw.mock.kernel.ttm.ttm_resource import VramManager
 
-__all__ = ("AmdgpuMmStats",)
+__all__ = ("MoveAllowance",)
 
 _LOG2_MAX_MBPS = 3
 """Module parameter moverate: 8 MB/s."""
@@ -20,7 +20,7 @@ _UPPER_BOUND_US = 200_000
 _ROOM = 128 << 20
 
 
-class AmdgpuMmStats:
+class MoveAllowance:
     """Allowances for moves, in the us that a move of so many bytes would take at the rate; debts are negative.
 
     The kernel lets them grow in every submission. Here one that moves nothing only notes its time (`last_cs`, in ns).

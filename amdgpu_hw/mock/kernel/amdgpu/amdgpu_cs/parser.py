@@ -255,9 +255,9 @@ def amdgpu_cs_pass2(p: AmdgpuCsParser) -> Blocking[None]:
             for handle, flags, point in _records("<IIQ", kdata):
                 yield from _amdgpu_syncobj_lookup_and_add(p, handle, point, flags)
         elif chunk_id == drm.AMDGPU_CHUNK_ID_SYNCOBJ_OUT:
-            _amdgpu_cs_p2_post_deps(p, ((handle, 0) for (handle,) in _records("<I", kdata)))
+            _collect_post_deps(p, ((handle, 0) for (handle,) in _records("<I", kdata)))
         elif chunk_id == drm.AMDGPU_CHUNK_ID_SYNCOBJ_TIMELINE_SIGNAL:
-            _amdgpu_cs_p2_post_deps(p, ((handle, point) for handle, _, point in _records("<IIQ", kdata)))
+            _collect_post_deps(p, ((handle, point) for handle, _, point in _records("<IIQ", kdata)))
         elif chunk_id == drm.AMDGPU_CHUNK_ID_CP_GFX_SHADOW:
             _amdgpu_cs_p2_shadow(kdata)
 
@@ -307,7 +307,7 @@ def _amdgpu_syncobj_lookup_and_add(p: AmdgpuCsParser, handle: int, point: int, f
     p.sync.fence(fence)
 
 
-def _amdgpu_cs_p2_post_deps(p: AmdgpuCsParser, records: Iterable[tuple[int, int]]) -> None:
+def _collect_post_deps(p: AmdgpuCsParser, records: Iterable[tuple[int, int]]) -> None:
     if p.post_deps is not None:
         raise KernelError(errno.EINVAL, "a second chunk of syncobjs to signal")
     p.post_deps = []

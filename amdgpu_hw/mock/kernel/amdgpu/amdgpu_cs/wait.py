@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_ctx import amdgpu_ctx_get, amdgpu_ctx_get_entity, amdgpu_ctx_get_fence
-from amdgpu_hw.mock.kernel.dma_buf.dma_fence import DmaFence, dma_fence_get_stub, dma_fence_wait, dma_fence_wait_any
-from amdgpu_hw.mock.kernel.dma_buf.sync_file import sync_file_install
+from amdgpu_hw.mock.kernel.dma_buf.dma_fence import DmaFence, dma_fence_get_stub, dma_fence_wait, wait_for_any_fence
+from amdgpu_hw.mock.kernel.dma_buf.sync_file import install_sync_file
 from amdgpu_hw.mock.kernel.drm.drm_syncobj.syncobj import drm_syncobj_create, drm_syncobj_get_fd, drm_syncobj_get_handle
 from amdgpu_hw.mock.kernel.errno_ import KernelError
 from amdgpu_hw.mock.kernel.wait import Blocking
@@ -56,10 +56,10 @@ def amdgpu_cs_wait_ioctl(dev: DrmDevice, data: bytearray, filp: DrmFile, caller:
             _raise_error_of(fence)
         data[: drm.WAIT_CS_IN.size] = bytes(drm.WAIT_CS_IN.size)
         return 0
-    return _amdgpu_cs_wait(data, fence, _deadline(timeout))
+    return _wait_for_submission(data, fence, _deadline(timeout))
 
 
-def _amdgpu_cs_wait(data: bytearray, fence: DmaFence, deadline: int | None) -> Blocking[int]:
+def _wait_for_submission(data: bytearray, fence: DmaFence, deadline: int | None) -> Blocking[int]:
     done = yield from dma_fence_wait(fence, True, deadline)
     if done:
         _raise_error_of(fence)
@@ -112,7 +112,7 @@ def _amdgpu_cs_wait_any_fence(
         fences.append(fence)
     if not fences:
         raise KernelError(errno.EINVAL, "no fence to wait for")  # dma_fence_wait_any_timeout
-    first = yield from dma_fence_wait_any(fences, True, deadline)
+    first = yield from wait_for_any_fence(fences, True, deadline)
     if first is None:
         return 0, _NO_INDEX, 0
     return 1, first, fences[first].error
@@ -125,7 +125,7 @@ def amdgpu_cs_fence_to_handle_ioctl(dev: DrmDevice, data: bytearray, filp: DrmFi
     if fence is None:
         fence = dma_fence_get_stub()
     if what == drm.AMDGPU_FENCE_TO_HANDLE_GET_SYNC_FILE_FD:
-        handle = yield from sync_file_install(caller, fence)
+        handle = yield from install_sync_file(caller, fence)
     elif what in (drm.AMDGPU_FENCE_TO_HANDLE_GET_SYNCOBJ, drm.AMDGPU_FENCE_TO_HANDLE_GET_SYNCOBJ_FD):
         syncobj = drm_syncobj_create(0, fence)
         try:

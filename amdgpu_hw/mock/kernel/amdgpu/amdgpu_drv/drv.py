@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_bo_list import amdgpu_bo_list_ioctl
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_cs import cs as amdgpu_cs
-from amdgpu_hw.mock.kernel.amdgpu.amdgpu_cs import wait as amdgpu_cs_wait
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_cs import wait as cs_wait
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_ctx import amdgpu_ctx_ioctl
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device import AmdgpuDevice
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_dma_buf import amdgpu_gem_prime_export, amdgpu_gem_prime_import
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_fdinfo import amdgpu_show_fdinfo
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_fence import amdgpu_fence_driver_force_completion
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_gem import gem as amdgpu_gem
-from amdgpu_hw.mock.kernel.amdgpu.amdgpu_gem import va as amdgpu_gem_va
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_gem import va as gem_va
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_gem.create import amdgpu_gem_create_ioctl
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_gem.dumb import amdgpu_mode_dumb_create
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_gem.userptr import amdgpu_gem_userptr_ioctl
@@ -30,7 +30,7 @@ from amdgpu_hw.mock.kernel.drm.drm_drv import (
     DrmDevice,
     DrmDriver,
     DrmIoctlDesc,
-    DrmIoctlFunc,
+    IoctlFunction,
 )
 from amdgpu_hw.mock.kernel.kobject import KOBJ_REMOVE
 from amdgpu_hw.uapi import amdgpu_drm as uapi
@@ -50,25 +50,25 @@ KMS_DRIVER_MAJOR = 3
 
 _CLIENT = DRM_AUTH | DRM_RENDER_ALLOW
 
-_IOCTLS: tuple[tuple[Ioctl, DrmIoctlFunc, int], ...] = (
+_IOCTLS: tuple[tuple[Ioctl, IoctlFunction, int], ...] = (
     (uapi.IOCTL_AMDGPU_GEM_CREATE, amdgpu_gem_create_ioctl, _CLIENT),
     (uapi.IOCTL_AMDGPU_CTX, amdgpu_ctx_ioctl, _CLIENT),
     (uapi.IOCTL_AMDGPU_VM, amdgpu_vm_ioctl, _CLIENT),
     (uapi.IOCTL_AMDGPU_SCHED, amdgpu_sched_ioctl, DRM_MASTER),
     (uapi.IOCTL_AMDGPU_BO_LIST, amdgpu_bo_list_ioctl, _CLIENT),
-    (uapi.IOCTL_AMDGPU_FENCE_TO_HANDLE, amdgpu_cs_wait.amdgpu_cs_fence_to_handle_ioctl, _CLIENT),
+    (uapi.IOCTL_AMDGPU_FENCE_TO_HANDLE, cs_wait.amdgpu_cs_fence_to_handle_ioctl, _CLIENT),
     (uapi.IOCTL_AMDGPU_GEM_MMAP, amdgpu_gem.amdgpu_gem_mmap_ioctl, _CLIENT),
     (uapi.IOCTL_AMDGPU_GEM_WAIT_IDLE, amdgpu_gem.amdgpu_gem_wait_idle_ioctl, _CLIENT),
     (uapi.IOCTL_AMDGPU_CS, amdgpu_cs.amdgpu_cs_ioctl, _CLIENT),
     (uapi.IOCTL_AMDGPU_INFO, amdgpu_kms.amdgpu_info_ioctl, _CLIENT),
-    (uapi.IOCTL_AMDGPU_WAIT_CS, amdgpu_cs_wait.amdgpu_cs_wait_ioctl, _CLIENT),
-    (uapi.IOCTL_AMDGPU_WAIT_FENCES, amdgpu_cs_wait.amdgpu_cs_wait_fences_ioctl, _CLIENT),
+    (uapi.IOCTL_AMDGPU_WAIT_CS, cs_wait.amdgpu_cs_wait_ioctl, _CLIENT),
+    (uapi.IOCTL_AMDGPU_WAIT_FENCES, cs_wait.amdgpu_cs_wait_fences_ioctl, _CLIENT),
     (uapi.IOCTL_AMDGPU_GEM_METADATA, amdgpu_gem.amdgpu_gem_metadata_ioctl, _CLIENT),
-    (uapi.IOCTL_AMDGPU_GEM_VA, amdgpu_gem_va.amdgpu_gem_va_ioctl, _CLIENT),
+    (uapi.IOCTL_AMDGPU_GEM_VA, gem_va.amdgpu_gem_va_ioctl, _CLIENT),
     (uapi.IOCTL_AMDGPU_GEM_OP, amdgpu_gem.amdgpu_gem_op_ioctl, _CLIENT),
     (uapi.IOCTL_AMDGPU_GEM_USERPTR, amdgpu_gem_userptr_ioctl, _CLIENT),
 )
-_USERQ_IOCTLS: tuple[tuple[Ioctl, DrmIoctlFunc], ...] = (
+_USERQ_IOCTLS: tuple[tuple[Ioctl, IoctlFunction], ...] = (
     (uapi.IOCTL_AMDGPU_USERQ, amdgpu_userq_ioctl),
     (uapi.IOCTL_AMDGPU_USERQ_SIGNAL, amdgpu_userq_signal_ioctl),
     (uapi.IOCTL_AMDGPU_USERQ_WAIT, amdgpu_userq_wait_ioctl),

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device import AmdgpuDevice
 
 __all__ = (
-    "AMDGPU_PARAMETERS",
+    "MODULE_PARAMETERS",
     "ModuleParameter",
     "UnknownParameter",
     "find_parameter",
@@ -66,7 +66,7 @@ def _set_user_queue(adev: AmdgpuDevice, value: int) -> None:
     adev.init_user_queues(value)
 
 
-AMDGPU_PARAMETERS = {
+MODULE_PARAMETERS = {
     "lockup_timeout": ModuleParameter(_set_lockup_timeout),
     "gpu_recovery": ModuleParameter(_set_gpu_recovery),
     "debug_mask": ModuleParameter(_set_debug_mask, lambda adev: adev.debug_mask),
@@ -77,9 +77,9 @@ AMDGPU_PARAMETERS = {
 
 def find_parameter(name: str) -> ModuleParameter:
     """Return the parameter called ``name``; raises `UnknownParameter`."""
-    if name not in AMDGPU_PARAMETERS:
-        raise UnknownParameter(f"there is no module parameter '{name}' here; there are: {', '.join(AMDGPU_PARAMETERS)}")
-    return AMDGPU_PARAMETERS[name]
+    if name not in MODULE_PARAMETERS:
+        raise UnknownParameter(f"there is no module parameter '{name}' here; there are: {', '.join(MODULE_PARAMETERS)}")
+    return MODULE_PARAMETERS[name]
 
 
 def parse_parameter(text: str) -> tuple[str, int]:

@@ -11,9 +11,9 @@ import errno
 from typing import TYPE_CHECKING
 
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device import AmdgpuDevice, drm_to_adev
-from amdgpu_hw.mock.kernel.amdgpu.amdgpu_object.create import amdgpu_bo_init, amdgpu_bo_place, amdgpu_bo_place_evicting
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_object.create import amdgpu_bo_init, place_bo, place_bo_evicting
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_object.object import AmdgpuBo
-from amdgpu_hw.mock.kernel.drm.drm_exec import drm_exec_fini, drm_exec_lock
+from amdgpu_hw.mock.kernel.drm.drm_exec import drm_exec_fini, lock_all
 from amdgpu_hw.mock.kernel.drm.drm_gem import drm_gem_handle_create
 from amdgpu_hw.mock.kernel.errno_ import ERESTARTSYS, KernelError
 from amdgpu_hw.mock.kernel.wait import Blocking
@@ -73,9 +73,9 @@ def amdgpu_gem_create_ioctl(dev: DrmDevice, data: bytearray, filp: DrmFile, call
         resv is not None and resv.locked
     ):
         bo = request.init(adev, resv)
-        if amdgpu_bo_place(bo):
-            return _amdgpu_gem_create_handle(bo, data, filp, caller)
-    return _amdgpu_gem_create_sleeping(adev, request, bo, data, filp, caller, resv)
+        if place_bo(bo):
+            return _create_handle(bo, data, filp, caller)
+    return _create_sleeping(adev, request, bo, data, filp, caller, resv)
 
 
 class _GemCreate:
@@ -109,7 +109,7 @@ class _GemCreate:
             raise error
 
 
-def _amdgpu_gem_create_sleeping(
+def _create_sleeping(
     adev: AmdgpuDevice,
     request: _GemCreate,
     bo: AmdgpuBo | None,
@@ -120,20 +120,20 @@ def _amdgpu_gem_create_sleeping(
 ) -> Blocking[int]:
     """Create a buffer that others have to make room for; ``bo`` has been tried without."""
     try:
-        locked = yield from drm_exec_lock(() if resv is None else (resv,), interruptible=True)
+        locked = yield from lock_all(() if resv is None else (resv,), interruptible=True)
         try:
             yield from adev.mman.ib_pool.wait()
             while True:
                 bo = bo or request.init(adev, resv)
                 try:
-                    yield from amdgpu_bo_place_evicting(bo)
+                    yield from place_bo_evicting(bo)
                 except KernelError as error:
                     request.fall_back(error)
                     bo.put()
                     bo = None
                 else:
                     placed, bo = bo, None
-                    return _amdgpu_gem_create_handle(placed, data, filp, caller)
+                    return _create_handle(placed, data, filp, caller)
         finally:
             drm_exec_fini(locked)
     finally:
@@ -141,7 +141,7 @@ def _amdgpu_gem_create_sleeping(
             bo.put()
 
 
-def _amdgpu_gem_create_handle(bo: AmdgpuBo, data: bytearray, filp: DrmFile, caller: Caller) -> int:
+def _create_handle(bo: AmdgpuBo, data: bytearray, filp: DrmFile, caller: Caller) -> int:
     bo.label.pid, bo.label.comm = caller.pid, caller.comm
     try:
         handle = drm_gem_handle_create(filp, bo)

@@ -7,17 +7,17 @@ import errno
 from typing import TYPE_CHECKING
 
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device import drm_to_adev
-from amdgpu_hw.mock.kernel.amdgpu.amdgpu_hmm import amdgpu_ttm_tt_check_usermm
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_hmm import check_user_pages_owner
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_object.object import AmdgpuBo, amdgpu_bo_fence
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm import vm as amdgpu_vm
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.types import AMDGPU_GPU_PAGE_SHIFT
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.update_ctx import (
     AmdgpuVmUpdateCtx,
-    amdgpu_vm_update_ctx_finish,
-    amdgpu_vm_update_ctx_leak,
+    amdgpu_vm_update_ctx_fini,
+    leak_update_ctx,
 )
 from amdgpu_hw.mock.kernel.dma_buf.dma_resv import DMA_RESV_USAGE_READ
-from amdgpu_hw.mock.kernel.drm.drm_exec import drm_exec_fini, drm_exec_lock
+from amdgpu_hw.mock.kernel.drm.drm_exec import drm_exec_fini, lock_all
 from amdgpu_hw.mock.kernel.drm.drm_gem import DrmGemObject
 from amdgpu_hw.mock.kernel.errno_ import KernelError, errno_name
 from amdgpu_hw.mock.kernel.wait import Blocking
@@ -90,7 +90,7 @@ def amdgpu_gem_object_open(obj: DrmGemObject, filp: DrmFile) -> None:
     The kernel locks the BO here; nothing sleeps while the model changes the attachment, so it need not.
     """
     assert isinstance(obj, AmdgpuBo), "an object of another driver"
-    amdgpu_ttm_tt_check_usermm(obj, filp.pid)
+    check_user_pages_owner(obj, filp.pid)
     vm = filp.driver_priv.vm
     if obj.flags & AMDGPU_GEM_CREATE_VM_ALWAYS_VALID and not obj.is_always_valid(vm):
         raise KernelError(errno.EPERM, "always-valid BO of another address space")
@@ -113,22 +113,22 @@ def amdgpu_gem_object_close(obj: DrmGemObject, filp: DrmFile) -> Blocking[None] 
     needs_jobs = obj.domain == AMDGPU_GEM_DOMAIN_VRAM or (bo_va is not None and bool(bo_va.valids))
     waits = vm.use_cpu_for_update or (needs_jobs and obj.adev.mman.ib_pool.exhausted)
     if waits or vm.root_resv.locked or obj.resv.locked:
-        return _amdgpu_gem_object_close_sleeping(obj, filp, needs_jobs)
-    _amdgpu_gem_object_close_locked(obj, filp)
+        return _detach_sleeping(obj, filp, needs_jobs)
+    _detach_locked(obj, filp)
     return None
 
 
-def _amdgpu_gem_object_close_sleeping(bo: AmdgpuBo, filp: DrmFile, needs_jobs: bool) -> Blocking[None]:
-    locked = yield from drm_exec_lock((bo.resv, filp.driver_priv.vm.root_resv), interruptible=False)
+def _detach_sleeping(bo: AmdgpuBo, filp: DrmFile, needs_jobs: bool) -> Blocking[None]:
+    locked = yield from lock_all((bo.resv, filp.driver_priv.vm.root_resv), interruptible=False)
     try:
         if needs_jobs:
             yield from bo.adev.mman.ib_pool.wait()
-        _amdgpu_gem_object_close_locked(bo, filp)
+        _detach_locked(bo, filp)
     finally:
         drm_exec_fini(locked)
 
 
-def _amdgpu_gem_object_close_locked(bo: AmdgpuBo, filp: DrmFile) -> None:
+def _detach_locked(bo: AmdgpuBo, filp: DrmFile) -> None:
     adev, vm = bo.adev, filp.driver_priv.vm
     bo_va = amdgpu_vm.amdgpu_vm_bo_find(vm, bo)
     if bo_va is None:
@@ -148,9 +148,9 @@ def _amdgpu_gem_object_close_locked(bo: AmdgpuBo, filp: DrmFile) -> None:
         adev.err(f"failed to clear page tables on GEM object close (-{errno_name(error.errno)})")
     finally:
         if adev.variant.finishes_context_on_close:
-            amdgpu_vm_update_ctx_finish(ctx)
+            amdgpu_vm_update_ctx_fini(ctx)
         else:
-            amdgpu_vm_update_ctx_leak(ctx)  # F2
+            leak_update_ctx(ctx)  # F2
 
 
 # -- GEM_MMAP -------------------------------------------------------------------------------------------------------
@@ -183,10 +183,10 @@ def amdgpu_gem_wait_idle_ioctl(dev: DrmDevice, data: bytearray, filp: DrmFile, c
     deadline = None if timeout >> 63 else timeout
     if idle or (deadline is not None and deadline <= dev.kernel.now()):
         return _gem_wait_idle_done(data, idle)
-    return _amdgpu_gem_wait_idle_sleeping(data, resv, deadline)
+    return _wait_idle_sleeping(data, resv, deadline)
 
 
-def _amdgpu_gem_wait_idle_sleeping(data: bytearray, resv: DmaResv, deadline: int | None) -> Blocking[int]:
+def _wait_idle_sleeping(data: bytearray, resv: DmaResv, deadline: int | None) -> Blocking[int]:
     idle = yield from resv.wait(DMA_RESV_USAGE_READ, True, deadline)
     return _gem_wait_idle_done(data, idle)
 

@@ -7,7 +7,7 @@ import errno
 from typing import TYPE_CHECKING
 
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device import drm_to_adev
-from amdgpu_hw.mock.kernel.amdgpu.amdgpu_hmm import AmdgpuUserPages, amdgpu_hmm_register, amdgpu_ttm_tt_get_user_pages
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_hmm import UserPages, amdgpu_hmm_register, amdgpu_ttm_tt_get_user_pages
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_object.create import amdgpu_bo_create
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_object.object import amdgpu_bo_placement_from_domain
 from amdgpu_hw.mock.kernel.drm.drm_gem import drm_gem_handle_create
@@ -63,7 +63,7 @@ def amdgpu_gem_userptr_ioctl(dev: DrmDevice, data: bytearray, filp: DrmFile, cal
     bo.preferred_domains = bo.allowed_domains = AMDGPU_GEM_DOMAIN_GTT
     bo.update_settled()
     try:
-        bo.user_pages = AmdgpuUserPages(caller, addr, flags, adev.err)
+        bo.user_pages = UserPages(caller, addr, flags, adev.err)
         amdgpu_hmm_register(addr, bo.size)
         if flags & AMDGPU_GEM_USERPTR_VALIDATE:
             amdgpu_ttm_tt_get_user_pages(bo)
@@ -71,11 +71,11 @@ def amdgpu_gem_userptr_ioctl(dev: DrmDevice, data: bytearray, filp: DrmFile, cal
         bo.put()
         raise
     if flags & AMDGPU_GEM_USERPTR_VALIDATE:
-        return _amdgpu_gem_userptr_validate(bo, data, filp)
-    return _amdgpu_gem_userptr_finish(bo, data, filp)
+        return _validate_pages(bo, data, filp)
+    return _create_handle(bo, data, filp)
 
 
-def _amdgpu_gem_userptr_validate(bo: AmdgpuBo, data: bytearray, filp: DrmFile) -> Blocking[int]:
+def _validate_pages(bo: AmdgpuBo, data: bytearray, filp: DrmFile) -> Blocking[int]:
     """Have the GPU reach the pages before anybody needs them; others may have to make room in GTT."""
     try:
         places = amdgpu_bo_placement_from_domain(bo, AMDGPU_GEM_DOMAIN_GTT)
@@ -83,10 +83,10 @@ def _amdgpu_gem_userptr_validate(bo: AmdgpuBo, data: bytearray, filp: DrmFile) -
     except BaseException:
         bo.put()
         raise
-    return _amdgpu_gem_userptr_finish(bo, data, filp)
+    return _create_handle(bo, data, filp)
 
 
-def _amdgpu_gem_userptr_finish(bo: AmdgpuBo, data: bytearray, filp: DrmFile) -> int:
+def _create_handle(bo: AmdgpuBo, data: bytearray, filp: DrmFile) -> int:
     try:
         handle = drm_gem_handle_create(filp, bo)
     finally:

@@ -13,18 +13,18 @@ from typing import TYPE_CHECKING
 
 from amdgpu_hw.gpu_model.page_table import VA_MASK
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_sync import AmdgpuSync
-from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm import mapping as amdgpu_vm_mapping
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm import mapping as vm_mapping
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm import vm as amdgpu_vm
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.types import AMDGPU_GPU_PAGE_SHIFT, AmdgpuBoVa
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.update_ctx import (
     AmdgpuVmUpdateCtx,
     amdgpu_vm_is_bo_always_valid,
-    amdgpu_vm_update_ctx_finish,
-    amdgpu_vm_update_ctx_leak,
+    amdgpu_vm_update_ctx_fini,
+    leak_update_ctx,
 )
 from amdgpu_hw.mock.kernel.dma_buf.dma_fence import DmaFence, dma_fence_get_stub, dma_fence_wait
 from amdgpu_hw.mock.kernel.dma_buf.dma_fence_array import dma_fence_unwrap_merge
-from amdgpu_hw.mock.kernel.drm.drm_exec import drm_exec_fini, drm_exec_lock
+from amdgpu_hw.mock.kernel.drm.drm_exec import drm_exec_fini, lock_all
 from amdgpu_hw.mock.kernel.drm.drm_syncobj.syncobj import (
     DrmSyncobj,
     drm_syncobj_add_point,
@@ -63,14 +63,14 @@ __all__ = (
     "GemVa",
     "amdgpu_gem_add_input_fence",
     "amdgpu_gem_update_timeline_node",
-    "amdgpu_gem_va_check",
-    "amdgpu_gem_va_delay",
-    "amdgpu_gem_va_flags_are_legal",
     "amdgpu_gem_va_ioctl",
-    "amdgpu_gem_va_operation",
-    "amdgpu_gem_va_out_fence",
     "amdgpu_gem_va_update_vm",
-    "amdgpu_gem_va_wants_explicit_sync",
+    "change_tree",
+    "check_request",
+    "choose_out_fence",
+    "flags_are_legal",
+    "leave_to_later_update",
+    "wants_explicit_sync",
 )
 
 AMDGPU_GMC_HOLE_START = 0x0000_8000_0000_0000
@@ -132,18 +132,18 @@ class GemVa:
 # -- checks -------------------------------------------------------------------------------------------------------
 
 
-def amdgpu_gem_va_flags_are_legal(variant: Variant, flags: int) -> bool:
+def flags_are_legal(variant: Variant, flags: int) -> bool:
     """Tell whether a flag word is a subset of the flags for BOs or of those for PRT."""
     extra = AMDGPU_VM_EXPLICIT_SYNC if variant.has_explicit_sync else 0
     return not flags & ~(_VALID_FLAGS | extra) or not flags & ~(_PRT_FLAGS | extra)
 
 
-def amdgpu_gem_va_wants_explicit_sync(variant: Variant, args: GemVa) -> bool:
+def wants_explicit_sync(variant: Variant, args: GemVa) -> bool:
     """Tell whether user space says itself when an unmap may happen."""
     return variant.has_explicit_sync and bool(args.flags & AMDGPU_VM_EXPLICIT_SYNC)
 
 
-def amdgpu_gem_va_check(adev: AmdgpuDevice, args: GemVa) -> None:
+def check_request(adev: AmdgpuDevice, args: GemVa) -> None:
     """Check what needs no lookup, and fold the address into the 48 bits of the page tables; else EINVAL."""
     variant = adev.variant
     va = args.va_address
@@ -158,7 +158,7 @@ def amdgpu_gem_va_check(adev: AmdgpuDevice, args: GemVa) -> None:
         end &= _U64_MASK
     if end > limit:
         raise KernelError(errno.EINVAL, f"va {va:#x} + {args.map_size:#x} is in the reserved area above {limit:#x}")
-    if not amdgpu_gem_va_flags_are_legal(variant, args.flags):
+    if not flags_are_legal(variant, args.flags):
         raise KernelError(errno.EINVAL, f"flags {args.flags:#x}")
     if not AMDGPU_VA_OP_MAP <= args.operation <= AMDGPU_VA_OP_REPLACE:
         raise KernelError(errno.EINVAL, f"operation {args.operation}")
@@ -184,11 +184,11 @@ def amdgpu_gem_va_ioctl(dev: DrmDevice, data: bytearray, filp: DrmFile, caller: 
     fpriv: AmdgpuFpriv = filp.driver_priv
     adev = fpriv.adev
     args = GemVa(data, adev.variant)
-    amdgpu_gem_va_check(adev, args)
+    check_request(adev, args)
     bo = _lookup_bo(filp, args)
     vm = fpriv.vm
     ctx = AmdgpuVmUpdateCtx(adev, vm)
-    ctx.explicit_sync_unmap = amdgpu_gem_va_wants_explicit_sync(adev.variant, args)
+    ctx.explicit_sync_unmap = wants_explicit_sync(adev.variant, args)
     if (
         args.num_syncobj_handles
         or vm.use_cpu_for_update
@@ -196,11 +196,11 @@ def amdgpu_gem_va_ioctl(dev: DrmDevice, data: bytearray, filp: DrmFile, caller: 
         or (bo is not None and bo.resv.locked)
         or adev.mman.ib_pool.exhausted
     ):
-        return _amdgpu_gem_va_sleeping(ctx, filp, caller, bo, args)
-    return _amdgpu_gem_va_locked(ctx, filp, bo, args)
+        return _operate_sleeping(ctx, filp, caller, bo, args)
+    return _operate_locked(ctx, filp, bo, args)
 
 
-def _amdgpu_gem_va_sleeping(
+def _operate_sleeping(
     ctx: AmdgpuVmUpdateCtx, filp: DrmFile, caller: Caller, bo: AmdgpuBo | None, args: GemVa
 ) -> Blocking[int]:
     if bo is not None:
@@ -209,11 +209,11 @@ def _amdgpu_gem_va_sleeping(
         if args.num_syncobj_handles:
             yield from amdgpu_gem_add_input_fence(ctx, filp, caller, args)
         resvs = [ctx.vm.root_resv] if bo is None else [bo.resv, ctx.vm.root_resv]
-        locked = yield from drm_exec_lock(resvs, interruptible=True)
+        locked = yield from lock_all(resvs, interruptible=True)
         try:
             if not args.flags & AMDGPU_VM_DELAY_UPDATE:
                 yield from ctx.adev.mman.ib_pool.wait()
-            return _amdgpu_gem_va_locked(ctx, filp, bo, args)
+            return _operate_locked(ctx, filp, bo, args)
         finally:
             drm_exec_fini(locked)
     finally:
@@ -245,11 +245,11 @@ def amdgpu_gem_add_input_fence(ctx: AmdgpuVmUpdateCtx, filp: DrmFile, caller: Ca
                 ctx.sync.fence(fence)
     except KernelError:
         if not variant.finishes_context_on_error:
-            amdgpu_vm_update_ctx_leak(ctx)  # F10
+            leak_update_ctx(ctx)  # F10
         raise
 
 
-def _amdgpu_gem_va_locked(ctx: AmdgpuVmUpdateCtx, filp: DrmFile, bo: AmdgpuBo | None, args: GemVa) -> int:
+def _operate_locked(ctx: AmdgpuVmUpdateCtx, filp: DrmFile, bo: AmdgpuBo | None, args: GemVa) -> int:
     """Do the operation; the BO and the root directory are locked."""
     bo_va: AmdgpuBoVa | None = None
     if bo is not None:
@@ -262,15 +262,15 @@ def _amdgpu_gem_va_locked(ctx: AmdgpuVmUpdateCtx, filp: DrmFile, bo: AmdgpuBo | 
     if args.vm_timeline_syncobj_out:
         syncobj = amdgpu_gem_update_timeline_node(filp, args.vm_timeline_syncobj_out)
     try:
-        amdgpu_gem_va_operation(ctx, bo_va, args)
+        change_tree(ctx, bo_va, args)
         if args.flags & AMDGPU_VM_DELAY_UPDATE or _delays_for_debugging(ctx.adev, args):
-            amdgpu_gem_va_delay(ctx, bo_va, args.operation)
+            leave_to_later_update(ctx, bo_va, args.operation)
             return 0
         fence = amdgpu_gem_va_update_vm(ctx, bo_va, args.operation)
         if syncobj is not None:
             _install_out_fence(syncobj, args.vm_timeline_point, fence)
     finally:
-        amdgpu_vm_update_ctx_finish(ctx)
+        amdgpu_vm_update_ctx_fini(ctx)
     return 0
 
 
@@ -279,24 +279,20 @@ def _delays_for_debugging(adev: AmdgpuDevice, args: GemVa) -> bool:
     return adev.debug_vm and (not args.vm_timeline_syncobj_out or adev.variant.out_fence is not OutFence.BASE)
 
 
-def amdgpu_gem_va_operation(ctx: AmdgpuVmUpdateCtx, bo_va: AmdgpuBoVa | None, args: GemVa) -> None:
+def change_tree(ctx: AmdgpuVmUpdateCtx, bo_va: AmdgpuBoVa | None, args: GemVa) -> None:
     """Change the mapping tree."""
     operation = args.operation
     if bo_va is None:
-        amdgpu_vm_mapping.amdgpu_vm_bo_clear_mappings(ctx, args.va_address, args.map_size)
+        vm_mapping.amdgpu_vm_bo_clear_mappings(ctx, args.va_address, args.map_size)
     elif operation == AMDGPU_VA_OP_MAP:
-        amdgpu_vm_mapping.amdgpu_vm_bo_map(
-            ctx.adev, bo_va, args.va_address, args.offset_in_bo, args.map_size, args.flags
-        )
+        vm_mapping.amdgpu_vm_bo_map(ctx.adev, bo_va, args.va_address, args.offset_in_bo, args.map_size, args.flags)
     elif operation == AMDGPU_VA_OP_UNMAP:
-        amdgpu_vm_mapping.amdgpu_vm_bo_unmap(ctx, bo_va, args.va_address)
+        vm_mapping.amdgpu_vm_bo_unmap(ctx, bo_va, args.va_address)
     else:
-        amdgpu_vm_mapping.amdgpu_vm_bo_replace_map(
-            ctx, bo_va, args.va_address, args.offset_in_bo, args.map_size, args.flags
-        )
+        vm_mapping.amdgpu_vm_bo_replace_map(ctx, bo_va, args.va_address, args.offset_in_bo, args.map_size, args.flags)
 
 
-def amdgpu_gem_va_delay(ctx: AmdgpuVmUpdateCtx, bo_va: AmdgpuBoVa | None, operation: int) -> None:
+def leave_to_later_update(ctx: AmdgpuVmUpdateCtx, bo_va: AmdgpuBoVa | None, operation: int) -> None:
     """Leave the page tables to a later operation, and the input fences on a kernel that does not lose them (F4)."""
     if not ctx.adev.variant.merges_unused_inputs or not ctx.sync:
         return
@@ -336,7 +332,7 @@ def amdgpu_gem_va_update_vm(ctx: AmdgpuVmUpdateCtx, bo_va: AmdgpuBoVa | None, op
             failed = True
             if error.errno != ERESTARTSYS:
                 ctx.adev.err(f"*ERROR* Couldn't update BO_VA (-{errno_name(error.errno)})")
-    fence = amdgpu_gem_va_out_fence(ctx, bo_va, operation, cleared, ready, failed)
+    fence = choose_out_fence(ctx, bo_va, operation, cleared, ready, failed)
     if variant.merges_unused_inputs and not ctx.inputs_carried and ctx.sync:
         fence = dma_fence_unwrap_merge(fence, *ctx.sync)
     return fence
@@ -363,7 +359,7 @@ def _update_remnants(ctx: AmdgpuVmUpdateCtx) -> None:
                 bo.resv.unlock()
 
 
-def amdgpu_gem_va_out_fence(
+def choose_out_fence(
     ctx: AmdgpuVmUpdateCtx,
     bo_va: AmdgpuBoVa | None,
     operation: int,

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from amdgpu_hw.gpu_model.gpus.identity import GpuIdentity
     from amdgpu_hw.mock.variants import Variant
 
-__all__ = ("amdgpu_dev_info",)
+__all__ = ("encode_dev_info",)
 
 AMDGPU_GPU_PAGE_SIZE = 4096
 AMDGPU_GMC_HOLE_START = 0x0000_8000_0000_0000
@@ -23,7 +23,7 @@ _GANG_SUBMIT_MINOR = 62
 """IDS_FLAGS_GANG_SUBMIT came with this driver version."""
 
 
-def amdgpu_dev_info(identity: GpuIdentity, variant: Variant, userq_ip_mask: int = 0) -> bytes:
+def encode_dev_info(identity: GpuIdentity, variant: Variant, userq_ip_mask: int = 0) -> bytes:
     """Fill in struct drm_amdgpu_info_device, 448 bytes; clocks in kHz, sizes in bytes but caches in KiB.
 
     ``userq_ip_mask``: IPs that have user queues.

@@ -75,7 +75,7 @@ def amdgpu_driver_postclose_kms(dev: DrmDevice, filp: DrmFile) -> Blocking[None]
     try:
         ctx = amdgpu_vm.AmdgpuVmUpdateCtx(adev, vm)
         amdgpu_vm.amdgpu_vm_bo_del(ctx, fpriv.prt_va)
-        amdgpu_vm.amdgpu_vm_update_ctx_finish(ctx)
+        amdgpu_vm.amdgpu_vm_update_ctx_fini(ctx)
     finally:
         vm.root_resv.unlock()
     amdgpu_ctx_mgr_fini(fpriv.ctx_mgr)

@@ -13,11 +13,11 @@ from amdgpu_hw.mock.kernel.amdgpu.amdgpu_object.object import (
     AmdgpuBo,
     amdgpu_bo_placement_from_domain,
 )
-from amdgpu_hw.mock.kernel.amdgpu.amdgpu_ttm import AmdgpuTtm, amdgpu_ttm_clear_buffer
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_ttm import AmdgpuMman, amdgpu_ttm_clear_buffer
 from amdgpu_hw.mock.kernel.dma_buf.dma_resv import DMA_RESV_USAGE_BOOKKEEP, DMA_RESV_USAGE_KERNEL, DmaResv
 from amdgpu_hw.mock.kernel.errno_ import KernelError
 from amdgpu_hw.mock.kernel.fault_injection import AllocSite
-from amdgpu_hw.mock.kernel.ttm.ttm_bo import ttm_bo_try_alloc, ttm_bo_validate
+from amdgpu_hw.mock.kernel.ttm.ttm_bo import try_alloc, ttm_bo_validate
 from amdgpu_hw.mock.kernel.ttm.ttm_bo_util import ttm_bo_assign_mem
 from amdgpu_hw.mock.kernel.ttm.ttm_resource import TTM_PL_VRAM, TtmPlace
 from amdgpu_hw.mock.kernel.ttm.types import TtmBoType, TtmOperationCtx
@@ -30,15 +30,15 @@ if TYPE_CHECKING:
 __all__ = (
     "amdgpu_bo_create",
     "amdgpu_bo_init",
-    "amdgpu_bo_place",
-    "amdgpu_bo_place_evicting",
     "amdgpu_bo_validate_size",
+    "place_bo",
+    "place_bo_evicting",
 )
 
 _ON_CHIP = drm.AMDGPU_GEM_DOMAIN_GDS | drm.AMDGPU_GEM_DOMAIN_GWS | drm.AMDGPU_GEM_DOMAIN_OA
 
 
-def amdgpu_bo_validate_size(mman: AmdgpuTtm, size: int, domain: int) -> bool:
+def amdgpu_bo_validate_size(mman: AmdgpuMman, size: int, domain: int) -> bool:
     """Whether a buffer of ``size`` bytes could ever fit; GTT decides where it is an alternative."""
     if domain & drm.AMDGPU_GEM_DOMAIN_GTT:
         return size < mman.gtt_size
@@ -60,7 +60,7 @@ def amdgpu_bo_create(
 ) -> AmdgpuBo:
     """Create a buffer without evicting others: ENOMEM when there is no room. Arguments as of `amdgpu_bo_init`."""
     bo = amdgpu_bo_init(adev, size, byte_align, domain, flags, resv, kind=kind, own_pages=own_pages)
-    if not amdgpu_bo_place(bo):
+    if not place_bo(bo):
         bo.put()
         raise KernelError(errno.ENOMEM, f"no room for {size:#x} bytes in domain {domain:#x}")
     return bo
@@ -110,24 +110,24 @@ def _places(bo: AmdgpuBo) -> list[TtmPlace]:
     return amdgpu_bo_placement_from_domain(bo, drm.AMDGPU_GEM_DOMAIN_CPU if on_chip else bo.preferred_domains)
 
 
-def amdgpu_bo_place(bo: AmdgpuBo) -> bool:
+def place_bo(bo: AmdgpuBo) -> bool:
     """Find a place for a new buffer without evicting others; False when there is none."""
-    resource = ttm_bo_try_alloc(bo, _places(bo))
+    resource = try_alloc(bo, _places(bo))
     if resource is None:
         return False
     ttm_bo_assign_mem(bo, resource)
-    _amdgpu_bo_init_memory(bo, bo.size)
+    _init_memory(bo, bo.size)
     return True
 
 
-def amdgpu_bo_place_evicting(bo: AmdgpuBo) -> Blocking[None]:
-    """As `amdgpu_bo_place`, evicting others where it must; ENOMEM when that is not enough."""
+def place_bo_evicting(bo: AmdgpuBo) -> Blocking[None]:
+    """As `place_bo`, evicting others where it must; ENOMEM when that is not enough."""
     ctx = TtmOperationCtx(resv=bo.resv, allow_res_evict=True)
     yield from ttm_bo_validate(bo, _places(bo), ctx)
-    _amdgpu_bo_init_memory(bo, ctx.bytes_moved)
+    _init_memory(bo, ctx.bytes_moved)
 
 
-def _amdgpu_bo_init_memory(bo: AmdgpuBo, moved: int) -> None:
+def _init_memory(bo: AmdgpuBo, moved: int) -> None:
     """Finish a buffer that has found a place, for which ``moved`` bytes were moved; VRAM is cleared by a job."""
     mman = bo.adev.mman
     mman.mm_stats.report_moved(moved, moved if bo.cpu_visible and not mman.vram_full_visible else 0)

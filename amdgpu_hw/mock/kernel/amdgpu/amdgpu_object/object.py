@@ -26,7 +26,7 @@ from amdgpu_hw.mock.kernel.dma_buf.dma_resv import (
 )
 from amdgpu_hw.mock.kernel.errno_ import KernelError
 from amdgpu_hw.mock.kernel.kasan import BufferLabel
-from amdgpu_hw.mock.kernel.ttm.ttm_bo import ttm_bo_try_alloc
+from amdgpu_hw.mock.kernel.ttm.ttm_bo import try_alloc
 from amdgpu_hw.mock.kernel.ttm.ttm_bo_util import ttm_bo_release
 from amdgpu_hw.mock.kernel.ttm.ttm_resource import (
     ANYWHERE,
@@ -39,12 +39,12 @@ from amdgpu_hw.mock.kernel.ttm.ttm_resource import (
     TtmPlace,
     ttm_resource_compatible,
 )
-from amdgpu_hw.mock.kernel.ttm.types import TTM_NO_RESOURCE, TtmBoType, TtmBufferObject
+from amdgpu_hw.mock.kernel.ttm.types import NO_RESOURCE, TtmBoType, TtmBufferObject
 from amdgpu_hw.uapi import amdgpu_drm as drm
 
 if TYPE_CHECKING:
     from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device import AmdgpuDevice
-    from amdgpu_hw.mock.kernel.amdgpu.amdgpu_hmm import AmdgpuUserPages
+    from amdgpu_hw.mock.kernel.amdgpu.amdgpu_hmm import UserPages
     from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.types import AmdgpuBoVa, AmdgpuVm
     from amdgpu_hw.mock.kernel.dma_buf.dma_buf import DmaBuf
     from amdgpu_hw.mock.kernel.dma_buf.dma_fence import DmaFence
@@ -127,7 +127,7 @@ class AmdgpuBo(TtmBufferObject):
         self.flags = flags
         self.host = -1
         """Where its bytes are in `HostMemory`; -1 when it has none there."""
-        self.user_pages: AmdgpuUserPages | None = None
+        self.user_pages: UserPages | None = None
         """The client's pages behind a userptr BO."""
         self.settled = True
         """Whether a submission has no reason to move it: it is where it is wanted."""
@@ -282,7 +282,7 @@ def amdgpu_bo_placement_from_domain(bo: AmdgpuBo, domain: int) -> list[TtmPlace]
     wants_cpu = bool(bo.flags & drm.AMDGPU_GEM_CREATE_CPU_ACCESS_REQUIRED)
     # Where GTT is only the alternative, VRAM is filled up first; on a processor both are the same memory.
     gtt_is_fallback = (
-        bo.resource is not TTM_NO_RESOURCE
+        bo.resource is not NO_RESOURCE
         and bool(domain & bo.preferred_domains & drm.AMDGPU_GEM_DOMAIN_VRAM)
         and not bo.adev.identity.chip.apu
     )
@@ -319,7 +319,7 @@ def amdgpu_bo_fault_reserve_notify(bo: AmdgpuBo) -> None:
         return
     mman.num_vram_cpu_page_faults += 1
     places = [TtmPlace(TTM_PL_VRAM, TTM_PL_FLAG_DESIRED, VISIBLE), TtmPlace(TTM_PL_TT)]
-    resource = ttm_bo_try_alloc(bo, places)
+    resource = try_alloc(bo, places)
     if resource is not None:
         mman.copy(bo, False, resource)
 

@@ -38,11 +38,11 @@ __all__ = (
     "amdgpu_vm_bo_moved",
     "amdgpu_vm_bo_replace_map",
     "amdgpu_vm_bo_unmap",
-    "amdgpu_vm_check_conflict",
-    "amdgpu_vm_find_mapping",
-    "amdgpu_vm_mapping_flags",
-    "amdgpu_vm_split_mapping",
     "amdgpu_vm_verify_parameters",
+    "check_conflict",
+    "find_mapping",
+    "kept_flags",
+    "split_mapping",
 )
 
 _PAGE_MASK = AMDGPU_GPU_PAGE_SIZE - 1
@@ -62,7 +62,7 @@ def amdgpu_vm_verify_parameters(adev: AmdgpuDevice, bo: AmdgpuBo | None, saddr: 
         raise KernelError(errno.EINVAL, f"va {saddr:#x} + {size:#x} beyond the address space")
 
 
-def amdgpu_vm_mapping_flags(adev: AmdgpuDevice, flags: int) -> int:
+def kept_flags(adev: AmdgpuDevice, flags: int) -> int:
     """Return the flags a mapping keeps: all of the request's, or only those that describe pages (F11)."""
     return flags if adev.variant.stores_request_bits else flags & ~_REQUEST_BITS
 
@@ -85,7 +85,7 @@ def _amdgpu_vm_bo_insert_map(bo_va: AmdgpuBoVa, mapping: AmdgpuBoVaMapping) -> N
         amdgpu_vm_bo_moved(bo_va)
 
 
-def amdgpu_vm_check_conflict(adev: AmdgpuDevice, vm: AmdgpuVm, first: int, last: int) -> None:
+def check_conflict(adev: AmdgpuDevice, vm: AmdgpuVm, first: int, last: int) -> None:
     """Refuse (EINVAL) pages that a mapping of any BO already covers."""
     found = vm.va.iter_first(first, last)
     if found is not None:
@@ -98,10 +98,10 @@ def amdgpu_vm_bo_map(adev: AmdgpuDevice, bo_va: AmdgpuBoVa, saddr: int, offset: 
     amdgpu_vm_verify_parameters(adev, bo_va.bo, saddr, offset, size)
     first = saddr >> AMDGPU_GPU_PAGE_SHIFT
     last = first + ((size - 1) >> AMDGPU_GPU_PAGE_SHIFT)
-    amdgpu_vm_check_conflict(adev, bo_va.vm, first, last)
+    check_conflict(adev, bo_va.vm, first, last)
     if adev.kernel.faults.alloc_armed:
         adev.kernel.faults.alloc(AllocSite.MAPPING)
-    flags = amdgpu_vm_mapping_flags(adev, flags)
+    flags = kept_flags(adev, flags)
     _amdgpu_vm_bo_insert_map(bo_va, AmdgpuBoVaMapping(first, last, offset, flags, bo_va))
 
 
@@ -116,11 +116,11 @@ def amdgpu_vm_bo_replace_map(
     amdgpu_vm_bo_clear_mappings(ctx, saddr, size)
     first = saddr >> AMDGPU_GPU_PAGE_SHIFT
     last = first + ((size - 1) >> AMDGPU_GPU_PAGE_SHIFT)
-    flags = amdgpu_vm_mapping_flags(adev, flags)
+    flags = kept_flags(adev, flags)
     _amdgpu_vm_bo_insert_map(bo_va, AmdgpuBoVaMapping(first, last, offset, flags, bo_va))
 
 
-def amdgpu_vm_find_mapping(bo_va: AmdgpuBoVa, first: int) -> AmdgpuBoVaMapping | None:
+def find_mapping(bo_va: AmdgpuBoVa, first: int) -> AmdgpuBoVaMapping | None:
     """Return this BO's mapping that starts exactly at page ``first``.
 
     The kernel walks both lists; as mappings never overlap, the tree has the same answer.
@@ -131,7 +131,7 @@ def amdgpu_vm_find_mapping(bo_va: AmdgpuBoVa, first: int) -> AmdgpuBoVaMapping |
 
 def amdgpu_vm_bo_unmap(ctx: AmdgpuVmUpdateCtx, bo_va: AmdgpuBoVa, saddr: int) -> None:
     """Remove the whole mapping that starts in the page of ``saddr``; ENOENT when this BO has none there."""
-    mapping = amdgpu_vm_find_mapping(bo_va, saddr >> AMDGPU_GPU_PAGE_SHIFT)
+    mapping = find_mapping(bo_va, saddr >> AMDGPU_GPU_PAGE_SHIFT)
     if mapping is None:
         raise KernelError(errno.ENOENT, f"no mapping of this BO starts at {saddr:#x}")
     ctx.vm.va.remove(mapping)
@@ -147,7 +147,7 @@ def amdgpu_vm_bo_unmap(ctx: AmdgpuVmUpdateCtx, bo_va: AmdgpuBoVa, saddr: int) ->
         amdgpu_vm_free_mapping(ctx.adev, mapping, bo_va.last_pt_update)
 
 
-def amdgpu_vm_split_mapping(ctx: AmdgpuVmUpdateCtx, mapping: AmdgpuBoVaMapping, first: int, last: int) -> None:
+def split_mapping(ctx: AmdgpuVmUpdateCtx, mapping: AmdgpuBoVaMapping, first: int, last: int) -> None:
     """Keep what of a mapping lies outside pages ``first``..``last`` as new mappings on its BO's invalids."""
     bo_va = mapping.bo_va
     assert bo_va is not None, "a mapping in the tree belongs to a BO"
@@ -179,7 +179,7 @@ def amdgpu_vm_bo_clear_mappings(ctx: AmdgpuVmUpdateCtx, saddr: int, size: int) -
         else:
             del bo_va.invalids[mapping]
         if mapping.start < first or mapping.last > last:
-            amdgpu_vm_split_mapping(ctx, mapping, first, last)
+            split_mapping(ctx, mapping, first, last)
             mapping.start = max(mapping.start, first)
             mapping.last = min(mapping.last, last)
         mapping.bo_va = None

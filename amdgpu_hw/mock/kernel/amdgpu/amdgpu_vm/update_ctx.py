@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 __all__ = (
     "AmdgpuVmUpdateCtx",
     "amdgpu_vm_is_bo_always_valid",
-    "amdgpu_vm_unmap_may_be_explicit",
     "amdgpu_vm_update_ctx_add_freed_mapping",
     "amdgpu_vm_update_ctx_ensure_unmap_synced",
-    "amdgpu_vm_update_ctx_finish",
-    "amdgpu_vm_update_ctx_leak",
-    "amdgpu_vm_update_ctx_sync",
-    "amdgpu_vm_update_ctx_unmap_mode",
+    "amdgpu_vm_update_ctx_fini",
+    "leak_update_ctx",
+    "sync_of_update",
+    "unmap_may_be_explicit",
+    "unmap_mode",
 )
 
 
@@ -67,7 +67,7 @@ def amdgpu_vm_is_bo_always_valid(vm: AmdgpuVm, bo: AmdgpuBo | None) -> bool:
     return bo is not None and bo.resv is vm.root_resv
 
 
-def amdgpu_vm_unmap_may_be_explicit(vm: AmdgpuVm, bo: AmdgpuBo | None, mapping: AmdgpuBoVaMapping) -> bool:
+def unmap_may_be_explicit(vm: AmdgpuVm, bo: AmdgpuBo | None, mapping: AmdgpuBoVaMapping) -> bool:
     """Tell whether removing a mapping can never free memory that a job in flight still reaches (patch 2).
 
     An always-valid BO is freed only after all jobs of the VM, and a PRT page has no memory at all.
@@ -79,17 +79,17 @@ def amdgpu_vm_update_ctx_add_freed_mapping(
     ctx: AmdgpuVmUpdateCtx, bo: AmdgpuBo | None, mapping: AmdgpuBoVaMapping
 ) -> None:
     """Put a removed mapping on the freed list; one that must not be unmapped explicitly decides for all."""
-    if ctx.explicit_sync_unmap and not amdgpu_vm_unmap_may_be_explicit(ctx.vm, bo, mapping):
+    if ctx.explicit_sync_unmap and not unmap_may_be_explicit(ctx.vm, bo, mapping):
         ctx.explicit_sync_unmap = False
     ctx.freed.append(mapping)
 
 
-def amdgpu_vm_update_ctx_unmap_mode(ctx: AmdgpuVmUpdateCtx) -> SyncMode:
+def unmap_mode(ctx: AmdgpuVmUpdateCtx) -> SyncMode:
     """Return how an unmap waits: for every submission of the VM, or only for what moves memory."""
     return AMDGPU_SYNC_EXPLICIT if ctx.explicit_sync_unmap else AMDGPU_SYNC_EQ_OWNER
 
 
-def amdgpu_vm_update_ctx_sync(ctx: AmdgpuVmUpdateCtx) -> AmdgpuSync:
+def sync_of_update(ctx: AmdgpuVmUpdateCtx) -> AmdgpuSync:
     """Return the set of fences for one update.
 
     Patch 1 uses one for the whole operation, so that what an earlier update waits for also holds up later ones
@@ -107,18 +107,18 @@ def amdgpu_vm_update_ctx_ensure_unmap_synced(ctx: AmdgpuVmUpdateCtx, sync: Amdgp
     if ctx.unmap_synced and sync is ctx.sync:
         return
     vm = ctx.vm
-    amdgpu_sync.amdgpu_sync_resv(ctx.adev, sync, vm.root_resv, amdgpu_vm_update_ctx_unmap_mode(ctx), vm)
+    amdgpu_sync.amdgpu_sync_resv(ctx.adev, sync, vm.root_resv, unmap_mode(ctx), vm)
     ctx.unmap_synced = True
 
 
-def amdgpu_vm_update_ctx_finish(ctx: AmdgpuVmUpdateCtx) -> None:
+def amdgpu_vm_update_ctx_fini(ctx: AmdgpuVmUpdateCtx) -> None:
     """End an operation: what it has not zeroed is left for the next submission."""
     if ctx.adev.variant.freed_per_update and ctx.freed:
         ctx.vm.delayed_freed += ctx.freed
         ctx.freed = []
 
 
-def amdgpu_vm_update_ctx_leak(ctx: AmdgpuVmUpdateCtx) -> None:
+def leak_update_ctx(ctx: AmdgpuVmUpdateCtx) -> None:
     """Drop a context without finishing it, as the posted series does in places (F2, F10).
 
     The fences in its container and the mappings on its list stay allocated until the module is unloaded.

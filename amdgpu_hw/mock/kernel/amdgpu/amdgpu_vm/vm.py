@@ -20,8 +20,7 @@ from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.types import AmdgpuBoVa, AmdgpuVm, a
 # isort: split
 # amdgpu_job, which the updates below are made of, takes amdgpu_vm_generation from this module: it has to be here.
 from amdgpu_hw.gpu_model.page_table import Entry, PageTable, geometry_for
-from amdgpu_hw.mock.kernel.amdgpu import amdgpu_sync, amdgpu_vm_cpu, amdgpu_vm_pt
-from amdgpu_hw.mock.kernel.amdgpu import amdgpu_vm_sdma as amdgpu_vm_update
+from amdgpu_hw.mock.kernel.amdgpu import amdgpu_sync, amdgpu_vm_cpu, amdgpu_vm_pt, amdgpu_vm_sdma
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_sync import AMDGPU_SYNC_EQ_OWNER, AMDGPU_SYNC_EXPLICIT, AmdgpuSync
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.prt import amdgpu_vm_free_mapping, amdgpu_vm_prt_fini
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.update_ctx import (
@@ -29,8 +28,8 @@ from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.update_ctx import (
     amdgpu_vm_is_bo_always_valid,
     amdgpu_vm_update_ctx_add_freed_mapping,
     amdgpu_vm_update_ctx_ensure_unmap_synced,
-    amdgpu_vm_update_ctx_finish,
-    amdgpu_vm_update_ctx_sync,
+    amdgpu_vm_update_ctx_fini,
+    sync_of_update,
 )
 from amdgpu_hw.mock.kernel.dma_buf.dma_fence import DmaFence, dma_fence_wait
 from amdgpu_hw.mock.kernel.dma_buf.dma_resv import DMA_RESV_USAGE_BOOKKEEP, DmaResv
@@ -62,13 +61,13 @@ __all__ = (
     "amdgpu_vm_handle_moved",
     "amdgpu_vm_init",
     "amdgpu_vm_is_bo_always_valid",
-    "amdgpu_vm_needs_validation",
     "amdgpu_vm_ready",
-    "amdgpu_vm_update_ctx_finish",
+    "amdgpu_vm_update_ctx_fini",
     "amdgpu_vm_update_pdes",
     "amdgpu_vm_update_range",
     "amdgpu_vm_validate",
     "amdgpu_vm_wait_idle",
+    "needs_validation",
 )
 
 
@@ -150,7 +149,7 @@ def amdgpu_vm_ready(vm: AmdgpuVm) -> bool:
     return not (vm.evicted and vm.adev.variant.always_valid_can_unready)
 
 
-def amdgpu_vm_needs_validation(vm: AmdgpuVm) -> bool:
+def needs_validation(vm: AmdgpuVm) -> bool:
     """Whether `amdgpu_vm_validate` has anything to do."""
     return bool(vm.evicted) or vm.evicting or vm.generation != amdgpu_vm_generation(vm.adev, vm)
 
@@ -274,10 +273,10 @@ def amdgpu_vm_update_range(
         write = amdgpu_vm_pt.amdgpu_vm_ptes_update(vm, first, last, entry)
         amdgpu_vm_cpu.amdgpu_vm_cpu_update(vm, write, flush_tlb)
         return None
-    job = amdgpu_vm_update.amdgpu_vm_sdma_prepare(vm, sync)
+    job = amdgpu_vm_sdma.amdgpu_vm_sdma_prepare(vm, sync)
     write = amdgpu_vm_pt.amdgpu_vm_ptes_update(vm, first, last, entry)
-    fence = amdgpu_vm_update.amdgpu_vm_sdma_commit(vm, job, write, flush_tlb)
-    return amdgpu_vm_update.amdgpu_vm_tlb_flush(vm, fence) if flush_tlb else fence
+    fence = amdgpu_vm_sdma.amdgpu_vm_sdma_commit(vm, job, write, flush_tlb)
+    return amdgpu_vm_sdma.amdgpu_vm_tlb_flush(vm, fence) if flush_tlb else fence
 
 
 def amdgpu_vm_update_pdes(vm: AmdgpuVm) -> None:
@@ -295,8 +294,8 @@ def amdgpu_vm_update_pdes(vm: AmdgpuVm) -> None:
         vm.relocated = False
         return
     vm.relocated = False
-    job = amdgpu_vm_update.amdgpu_vm_sdma_prepare(vm, None)
-    vm.last_update = amdgpu_vm_update.amdgpu_vm_sdma_commit(vm, job, write, flush_tlb=False)
+    job = amdgpu_vm_sdma.amdgpu_vm_sdma_prepare(vm, None)
+    vm.last_update = amdgpu_vm_sdma.amdgpu_vm_sdma_commit(vm, job, write, flush_tlb=False)
 
 
 def amdgpu_vm_clear_freed(ctx: AmdgpuVmUpdateCtx) -> DmaFence | None:
@@ -310,7 +309,7 @@ def amdgpu_vm_clear_freed(ctx: AmdgpuVmUpdateCtx) -> DmaFence | None:
         if variant.shares_sync_container and not variant.skips_empty_clear:
             amdgpu_vm_update_ctx_ensure_unmap_synced(ctx, ctx.sync)  # F9: patch 1 without patch 2
         return None
-    sync = amdgpu_vm_update_ctx_sync(ctx)
+    sync = sync_of_update(ctx)
     amdgpu_vm_update_ctx_ensure_unmap_synced(ctx, sync)
     fence = None
     while ctx.freed:
@@ -340,7 +339,7 @@ def amdgpu_vm_delayed_free(ctx: AmdgpuVmUpdateCtx) -> DmaFence | None:
     try:
         return amdgpu_vm_clear_freed(backlog)
     finally:
-        amdgpu_vm_update_ctx_finish(backlog)
+        amdgpu_vm_update_ctx_fini(backlog)
 
 
 def amdgpu_vm_bo_update(ctx: AmdgpuVmUpdateCtx, bo_va: AmdgpuBoVa, clear: bool) -> None:
@@ -360,9 +359,9 @@ def amdgpu_vm_bo_update(ctx: AmdgpuVmUpdateCtx, bo_va: AmdgpuBoVa, clear: bool) 
     always_valid = amdgpu_vm_is_bo_always_valid(vm, bo)
 
     if bo_va.invalids:
-        sync = amdgpu_vm_bo_update_sync(ctx, bo_va, clear)
+        sync = sync_of_bo_update(ctx, bo_va, clear)
         for mapping in reversed(bo_va.invalids):
-            entry = amdgpu_vm_pt.NO_ENTRY if clear else amdgpu_vm_pt.amdgpu_vm_get_vm_pte(vm.adev, bo, mapping)
+            entry = amdgpu_vm_pt.NO_ENTRY if clear else amdgpu_vm_pt.entry_of_mapping(vm.adev, bo, mapping)
             fence = amdgpu_vm_update_range(vm, sync, mapping.start, mapping.last, entry, flush_tlb)
             ctx.inputs_carried = True
             if fence is None:
@@ -382,10 +381,10 @@ def amdgpu_vm_bo_update(ctx: AmdgpuVmUpdateCtx, bo_va: AmdgpuBoVa, clear: bool) 
         _amdgpu_vm_bo_evicted(bo_va)  # so that the next submission tries again
 
 
-def amdgpu_vm_bo_update_sync(ctx: AmdgpuVmUpdateCtx, bo_va: AmdgpuBoVa, clear: bool) -> AmdgpuSync:
+def sync_of_bo_update(ctx: AmdgpuVmUpdateCtx, bo_va: AmdgpuBoVa, clear: bool) -> AmdgpuSync:
     """Return what the jobs of `amdgpu_vm_bo_update` wait for (KERNEL.md 4.3)."""
     adev, vm, bo = ctx.adev, bo_va.vm, bo_va.bo
-    sync = amdgpu_vm_update_ctx_sync(ctx)
+    sync = sync_of_update(ctx)
     if bo_va.delayed_inputs is not None:
         bo_va.delayed_inputs.clone(sync)
         bo_va.delayed_inputs = None

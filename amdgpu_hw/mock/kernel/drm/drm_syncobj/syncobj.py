@@ -20,7 +20,7 @@ from amdgpu_hw.mock.kernel.dma_buf.dma_fence_chain import (
     dma_fence_chain_find_seqno,
     dma_fence_chain_for_each,
 )
-from amdgpu_hw.mock.kernel.dma_buf.sync_file import sync_file_get_fence, sync_file_install
+from amdgpu_hw.mock.kernel.dma_buf.sync_file import install_sync_file, sync_file_get_fence
 from amdgpu_hw.mock.kernel.errno_ import ERESTARTSYS, KernelError
 from amdgpu_hw.mock.kernel.fault_injection import AllocSite
 from amdgpu_hw.mock.kernel.file import File
@@ -34,9 +34,10 @@ if TYPE_CHECKING:
 
 __all__ = (
     "DrmSyncobj",
-    "SyncobjFile",
-    "SyncobjListener",
+    "PointListener",
+    "SharedSyncobj",
     "SyncobjWaitEntry",
+    "check_syncobj_feature",
     "drm_syncobj_add_point",
     "drm_syncobj_assign_null_handle",
     "drm_syncobj_create",
@@ -51,7 +52,6 @@ __all__ = (
     "drm_syncobj_release",
     "drm_syncobj_replace_fence",
     "drm_syncobj_transfer_ioctl",
-    "syncobj_check_feature",
 )
 
 DRM_SYNCOBJ_WAIT_FOR_SUBMIT_TIMEOUT = 5_000_000_000
@@ -60,7 +60,7 @@ DRM_SYNCOBJ_WAIT_FOR_SUBMIT_TIMEOUT = 5_000_000_000
 _COLLECT_NODES = 32
 
 
-class SyncobjListener(Protocol):
+class PointListener(Protocol):
     """Wants to know when a syncobj gets a fence: a waiter, or an eventfd."""
 
     def fence_added(self, syncobj: DrmSyncobj) -> bool:
@@ -81,7 +81,7 @@ class DrmSyncobj:
     def __init__(self) -> None:
         self.fence: DmaFence | None = None
         self.refcount = 1
-        self.listeners: list[SyncobjListener] | None = None
+        self.listeners: list[PointListener] | None = None
 
     def get(self) -> DrmSyncobj:
         """Take a reference."""
@@ -97,13 +97,13 @@ class DrmSyncobj:
             for listener in listeners or ():
                 listener.cancel()
 
-    def add_listener(self, listener: SyncobjListener) -> None:
+    def add_listener(self, listener: PointListener) -> None:
         """Tell ``listener`` about each new fence until it has what it waits for."""
         if self.listeners is None:
             self.listeners = []
         self.listeners.append(listener)
 
-    def remove_listener(self, listener: SyncobjListener) -> None:
+    def remove_listener(self, listener: PointListener) -> None:
         """Take back `add_listener`; harmless when it is over."""
         if self.listeners is not None and listener in self.listeners:
             self.listeners.remove(listener)
@@ -124,7 +124,7 @@ class DrmSyncobj:
             return None
 
 
-class SyncobjFile(File):
+class SharedSyncobj(File):
     """A descriptor of a syncobj, to pass it to another file or process."""
 
     name = "anon_inode:syncobj_file"
@@ -165,7 +165,7 @@ class SyncobjWaitEntry:
         """The handle was destroyed while somebody waits: it goes on waiting, as in the kernel."""
 
 
-def syncobj_check_feature(dev: DrmDevice) -> None:
+def check_syncobj_feature(dev: DrmDevice) -> None:
     """EOPNOTSUPP when the driver has no syncobjs."""
     if not dev.driver.has_syncobj:
         raise KernelError(errno.EOPNOTSUPP, f"{dev.driver.name} has no syncobjs")
@@ -196,7 +196,7 @@ def drm_syncobj_get_handle(filp: DrmFile, syncobj: DrmSyncobj) -> int:
 
 def drm_syncobj_get_fd(caller: Caller, syncobj: DrmSyncobj) -> Blocking[int]:
     """A new descriptor (close-on-exec) of a syncobj in the calling process."""
-    return (yield from caller.install_fd(SyncobjFile(syncobj), True))
+    return (yield from caller.install_fd(SharedSyncobj(syncobj), True))
 
 
 def drm_syncobj_replace_fence(syncobj: DrmSyncobj, fence: DmaFence | None) -> None:
@@ -276,7 +276,7 @@ def drm_syncobj_release(filp: DrmFile) -> None:
 
 def drm_syncobj_create_ioctl(dev: DrmDevice, data: bytearray, filp: DrmFile, caller: Caller) -> int:
     """SYNCOBJ_CREATE: EINVAL for other flags than SIGNALED."""
-    syncobj_check_feature(dev)
+    check_syncobj_feature(dev)
     _, flags = uapi.SYNCOBJ_CREATE.unpack_from(data)
     if flags & ~uapi.DRM_SYNCOBJ_CREATE_SIGNALED:
         raise KernelError(errno.EINVAL, f"flags {flags:#x}")
@@ -288,7 +288,7 @@ def drm_syncobj_create_ioctl(dev: DrmDevice, data: bytearray, filp: DrmFile, cal
 
 def drm_syncobj_destroy_ioctl(dev: DrmDevice, data: bytearray, filp: DrmFile, caller: Caller) -> int:
     """SYNCOBJ_DESTROY: EINVAL for padding that is not 0 and for an unknown handle."""
-    syncobj_check_feature(dev)
+    check_syncobj_feature(dev)
     handle, pad = uapi.SYNCOBJ_DESTROY.unpack_from(data)
     if pad:
         raise KernelError(errno.EINVAL, f"pad {pad:#x}")
@@ -304,9 +304,9 @@ _TIMELINE = uapi.DRM_SYNCOBJ_HANDLE_TO_FD_FLAGS_TIMELINE
 # FD_TO_HANDLE's flags have the same bits: IMPORT_SYNC_FILE and TIMELINE.
 
 
-def _syncobj_handle_args(dev: DrmDevice, data: bytearray) -> tuple[int, int, int, int]:
+def _descriptor_args(dev: DrmDevice, data: bytearray) -> tuple[int, int, int, int]:
     """Handle, flags, descriptor and point of both descriptor ioctls, checked; see KERNEL.md E12 for the point."""
-    syncobj_check_feature(dev)
+    check_syncobj_feature(dev)
     handle, flags, fd, pad, point = uapi.SYNCOBJ_HANDLE.unpack_from(data)
     has_point = dev.variant.has_syncobj_fd_point
     if pad:
@@ -329,10 +329,10 @@ def _set_field(data: bytearray, handle: int, flags: int, fd: int) -> None:
 
 def drm_syncobj_handle_to_fd_ioctl(dev: DrmDevice, data: bytearray, filp: DrmFile, caller: Caller) -> Blocking[int]:
     """SYNCOBJ_HANDLE_TO_FD: the syncobj itself (EINVAL if unknown), or its fence as a sync_file (ENOENT; EINVAL)."""
-    handle, flags, fd, point = _syncobj_handle_args(dev, data)
+    handle, flags, fd, point = _descriptor_args(dev, data)
     if flags & _SYNC_FILE:
         fence = yield from drm_syncobj_find_fence(filp, handle, point, 0)
-        fd = yield from sync_file_install(caller, fence)
+        fd = yield from install_sync_file(caller, fence)
     else:
         syncobj = drm_syncobj_find(filp, handle)
         if syncobj is None:
@@ -344,7 +344,7 @@ def drm_syncobj_handle_to_fd_ioctl(dev: DrmDevice, data: bytearray, filp: DrmFil
 
 def drm_syncobj_fd_to_handle_ioctl(dev: DrmDevice, data: bytearray, filp: DrmFile, caller: Caller) -> int:
     """SYNCOBJ_FD_TO_HANDLE: a new handle for a syncobj, or a sync_file's fence into a syncobj (EINVAL, then ENOENT)."""
-    handle, flags, fd, point = _syncobj_handle_args(dev, data)
+    handle, flags, fd, point = _descriptor_args(dev, data)
     if flags & _SYNC_FILE:
         _drm_syncobj_import_sync_file_fence(filp, caller, fd, handle, point)
         return 0
@@ -352,7 +352,7 @@ def drm_syncobj_fd_to_handle_ioctl(dev: DrmDevice, data: bytearray, filp: DrmFil
         file = caller.fget(fd)
     except KernelError as error:
         raise KernelError(errno.EINVAL, f"descriptor {fd} is closed") from error
-    if not isinstance(file, SyncobjFile):
+    if not isinstance(file, SharedSyncobj):
         raise KernelError(errno.EINVAL, f"descriptor {fd} is not a syncobj")
     _set_field(data, drm_syncobj_get_handle(filp, file.syncobj), flags, fd)
     return 0
@@ -377,7 +377,7 @@ def drm_syncobj_transfer_ioctl(dev: DrmDevice, data: bytearray, filp: DrmFile, c
     EINVAL for padding, ENOENT for an unknown destination, then as `drm_syncobj_find_fence`. A point gets the plain
     fences out of any container, as a chain must not contain another.
     """
-    syncobj_check_feature(dev)
+    check_syncobj_feature(dev)
     src_handle, dst_handle, src_point, dst_point, flags, pad = uapi.SYNCOBJ_TRANSFER.unpack_from(data)
     if pad:
         raise KernelError(errno.EINVAL, f"pad {pad:#x}")

@@ -16,11 +16,11 @@ from amdgpu_hw.mock.kernel.dma_buf.dma_fence_chain import dma_fence_chain_for_ea
 from amdgpu_hw.mock.kernel.drm.drm_syncobj.syncobj import (
     DrmSyncobj,
     SyncobjWaitEntry,
+    check_syncobj_feature,
     drm_syncobj_add_point,
     drm_syncobj_assign_null_handle,
     drm_syncobj_find,
     drm_syncobj_replace_fence,
-    syncobj_check_feature,
 )
 from amdgpu_hw.mock.kernel.errno_ import ERESTARTSYS, KernelError
 from amdgpu_hw.mock.kernel.wait import Blocking, Sleep, WaitQueue, Wake
@@ -172,7 +172,7 @@ def _wait_and_merge(wait: _Wait, deadline: int, first: int) -> Blocking[int]:
 
 def drm_syncobj_wait_ioctl(dev: DrmDevice, data: bytearray, filp: DrmFile, caller: Caller) -> int | Blocking[int]:
     """SYNCOBJ_WAIT: EINVAL for unknown flags, 0 for no handles at all, EFAULT, ENOENT, then the wait."""
-    syncobj_check_feature(dev)
+    check_syncobj_feature(dev)
     handles, timeout, count, flags, _, _, deadline = uapi.SYNCOBJ_WAIT.unpack_from(data)
     if flags & ~(_ALL | _FOR_SUBMIT | _DEADLINE):
         raise KernelError(errno.EINVAL, f"flags {flags:#x}")
@@ -187,7 +187,7 @@ def drm_syncobj_timeline_wait_ioctl(
     dev: DrmDevice, data: bytearray, filp: DrmFile, caller: Caller
 ) -> int | Blocking[int]:
     """SYNCOBJ_TIMELINE_WAIT: as SYNCOBJ_WAIT, with a point for each handle and WAIT_AVAILABLE."""
-    syncobj_check_feature(dev)
+    check_syncobj_feature(dev)
     handles, user_points, timeout, count, flags, _, _, deadline = uapi.SYNCOBJ_TIMELINE_WAIT.unpack_from(data)
     if flags & ~(_ALL | _FOR_SUBMIT | _AVAILABLE | _DEADLINE):
         raise KernelError(errno.EINVAL, f"flags {flags:#x}")
@@ -214,9 +214,9 @@ def _report_first_later(wait: Blocking[int], data: bytearray, offset: int) -> Bl
 # -- RESET, SIGNAL, TIMELINE_SIGNAL, QUERY ------------------------------------------------------------------------
 
 
-def _syncobj_array(dev: DrmDevice, data: bytearray, filp: DrmFile, caller: Caller) -> list[DrmSyncobj]:
+def _syncobjs_of_array(dev: DrmDevice, data: bytearray, filp: DrmFile, caller: Caller) -> list[DrmSyncobj]:
     """The argument of RESET and SIGNAL: EINVAL for padding and for no handles, EFAULT, ENOENT."""
-    syncobj_check_feature(dev)
+    check_syncobj_feature(dev)
     handles, count, pad = uapi.SYNCOBJ_ARRAY.unpack_from(data)
     if pad:
         raise KernelError(errno.EINVAL, f"pad {pad:#x}")
@@ -227,21 +227,21 @@ def _syncobj_array(dev: DrmDevice, data: bytearray, filp: DrmFile, caller: Calle
 
 def drm_syncobj_reset_ioctl(dev: DrmDevice, data: bytearray, filp: DrmFile, caller: Caller) -> int:
     """SYNCOBJ_RESET: take the fences out."""
-    for syncobj in _syncobj_array(dev, data, filp, caller):
+    for syncobj in _syncobjs_of_array(dev, data, filp, caller):
         drm_syncobj_replace_fence(syncobj, None)
     return 0
 
 
 def drm_syncobj_signal_ioctl(dev: DrmDevice, data: bytearray, filp: DrmFile, caller: Caller) -> int:
     """SYNCOBJ_SIGNAL: put signalled fences in."""
-    for syncobj in _syncobj_array(dev, data, filp, caller):
+    for syncobj in _syncobjs_of_array(dev, data, filp, caller):
         drm_syncobj_assign_null_handle(syncobj)
     return 0
 
 
 def drm_syncobj_timeline_signal_ioctl(dev: DrmDevice, data: bytearray, filp: DrmFile, caller: Caller) -> int:
     """SYNCOBJ_TIMELINE_SIGNAL: add a signalled point to each; no points at all means 0 for each."""
-    syncobj_check_feature(dev)
+    check_syncobj_feature(dev)
     handles, user_points, count, flags = uapi.SYNCOBJ_TIMELINE_ARRAY.unpack_from(data)
     if flags:
         raise KernelError(errno.EINVAL, f"flags {flags:#x}")
@@ -256,7 +256,7 @@ def drm_syncobj_timeline_signal_ioctl(dev: DrmDevice, data: bytearray, filp: Drm
 
 def drm_syncobj_query_ioctl(dev: DrmDevice, data: bytearray, filp: DrmFile, caller: Caller) -> int:
     """SYNCOBJ_QUERY: the point that everything up to has signalled, or the last one submitted (LAST_SUBMITTED)."""
-    syncobj_check_feature(dev)
+    check_syncobj_feature(dev)
     handles, user_points, count, flags = uapi.SYNCOBJ_TIMELINE_ARRAY.unpack_from(data)
     if flags & ~uapi.DRM_SYNCOBJ_QUERY_FLAGS_LAST_SUBMITTED:
         raise KernelError(errno.EINVAL, f"flags {flags:#x}")
@@ -320,7 +320,7 @@ class _EventfdEntry:
 
 def drm_syncobj_eventfd_ioctl(dev: DrmDevice, data: bytearray, filp: DrmFile, caller: Caller) -> int:
     """SYNCOBJ_EVENTFD: EINVAL for flags and padding, ENOENT, EBADF for a closed descriptor, EINVAL for no eventfd."""
-    syncobj_check_feature(dev)
+    check_syncobj_feature(dev)
     handle, flags, point, fd, pad = uapi.SYNCOBJ_EVENTFD.unpack_from(data)
     if flags & ~_AVAILABLE:
         raise KernelError(errno.EINVAL, f"flags {flags:#x}")
