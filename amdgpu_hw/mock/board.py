@@ -9,7 +9,7 @@ from pathlib import Path
 
 from amdgpu_hw.gpu_model.gpus import GpuIdentity
 from amdgpu_hw.mock.kernel import moduleparam, slab
-from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device import AmdgpuDevice
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device.device import AmdgpuDevice
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_drv import drv as amdgpu_drv
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_drv.params import MODULE_PARAMETERS, find_parameter
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_reset import reset_masks

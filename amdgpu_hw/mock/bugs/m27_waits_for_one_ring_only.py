@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from amdgpu_hw.mock.kernel.amdgpu import amdgpu_sync
-from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device import AmdgpuDevice
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device.device import AmdgpuDevice
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_sync import AMDGPU_SYNC_EQ_OWNER, SyncMode
 from amdgpu_hw.mock.kernel.dma_buf.dma_fence import DmaFence
 from amdgpu_hw.mock.kernel.scheduler.sched_fence import to_drm_sched_fence

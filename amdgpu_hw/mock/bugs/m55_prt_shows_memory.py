@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from amdgpu_hw.gpu_model.page_table import AMDGPU_PTE_READABLE, AMDGPU_PTE_WRITEABLE, Entry, EntryKind
 from amdgpu_hw.mock.kernel.amdgpu import amdgpu_vm_pt
-from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device import AmdgpuDevice
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device.device import AmdgpuDevice
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_object.object import AmdgpuBo
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.types import AmdgpuBoVaMapping
 from amdgpu_hw.mock.planting import Bug, Original, replaces

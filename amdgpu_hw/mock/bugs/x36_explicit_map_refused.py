@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import errno
 
-from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device import AmdgpuDevice
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device.device import AmdgpuDevice
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_gem.va import GemVa, check_request
 from amdgpu_hw.mock.kernel.errno_ import KernelError
 from amdgpu_hw.mock.planting import Bug, Original, replaces

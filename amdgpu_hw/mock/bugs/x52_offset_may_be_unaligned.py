@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device import AmdgpuDevice
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device.device import AmdgpuDevice
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_object.object import AmdgpuBo
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.mapping import amdgpu_vm_verify_parameters
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.types import AMDGPU_GPU_PAGE_SIZE

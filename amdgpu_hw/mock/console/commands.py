@@ -25,9 +25,10 @@ from amdgpu_hw.mock.console.types import (
     RingState,
     Status,
 )
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device.recover import amdgpu_device_gpu_recover
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_drv import drv as amdgpu_drv
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_drv.params import UnknownParameter, parse_parameters
-from amdgpu_hw.mock.kernel.amdgpu.amdgpu_reset import ResetSource, amdgpu_device_gpu_recover
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_reset import ResetSource
 from amdgpu_hw.mock.kernel.audit import audit
 from amdgpu_hw.mock.kernel.fault_injection import AllocSite, FenceFault
 from amdgpu_hw.mock.planting import UnknownBug, load_bug
@@ -35,7 +36,7 @@ from amdgpu_hw.mock.variants import VARIANTS
 
 if TYPE_CHECKING:
     from amdgpu_hw.mock.board import Board
-    from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device import AmdgpuDevice
+    from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device.device import AmdgpuDevice
     from amdgpu_hw.mock.kernel.amdgpu.amdgpu_ring import AmdgpuRing
 
 __all__ = ("CommandError", "Commands")

@@ -34,7 +34,7 @@ from amdgpu_hw.uapi import amdgpu_drm as drm
 if TYPE_CHECKING:
     from amdgpu_hw.mock.board import Board
     from amdgpu_hw.mock.kernel.amdgpu.amdgpu_ctx import AmdgpuCtxEntity
-    from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device import AmdgpuDevice
+    from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device.device import AmdgpuDevice
     from amdgpu_hw.mock.kernel.amdgpu.amdgpu_ring import AmdgpuRing
     from amdgpu_hw.mock.kernel.file import File
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from amdgpu_hw.gpu_model.page_table import VmFault
-    from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device import AmdgpuDevice
+    from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device.device import AmdgpuDevice
     from amdgpu_hw.mock.kernel.kernel import Kernel
 
 __all__ = ("BufferLabel", "Kasan", "KasanReport", "RetiredMemory", "kasan_report")

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from amdgpu_hw.gpu_model.gpus import load_identity
-from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device import AmdgpuDevice
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device.device import AmdgpuDevice
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_drv.drv import probe
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_kms.kms import AmdgpuFpriv
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_object.object import AmdgpuBo

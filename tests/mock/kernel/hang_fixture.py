@@ -8,7 +8,7 @@ import errno
 from collections.abc import Callable, Mapping
 
 from amdgpu_hw.gpu_model.gpus import load_identity
-from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device import AmdgpuDevice
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device.device import AmdgpuDevice
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_drv.drv import probe
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_ring import AmdgpuRing
 from amdgpu_hw.mock.kernel.kernel import Kernel

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from amdgpu_hw.mock.kernel.amdgpu.amdgpu_ring import SCHED_JOBS, amdgpu_ctx_num_entities
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_ring import SCHED_JOBS
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm import vm as amdgpu_vm
 from amdgpu_hw.mock.kernel.dma_buf.dma_fence import DmaFence, dma_fence_wait
 from amdgpu_hw.mock.kernel.drm.drm_auth import drm_is_current_master
@@ -28,7 +28,7 @@ from amdgpu_hw.mock.kernel.wait import Blocking
 from amdgpu_hw.uapi import amdgpu_drm as drm
 
 if TYPE_CHECKING:
-    from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device import AmdgpuDevice
+    from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device.device import AmdgpuDevice
     from amdgpu_hw.mock.kernel.amdgpu.amdgpu_kms.kms import AmdgpuFpriv
     from amdgpu_hw.mock.kernel.drm.drm_drv import DrmDevice
     from amdgpu_hw.mock.kernel.drm.drm_file import DrmFile
@@ -48,6 +48,7 @@ __all__ = (
     "amdgpu_ctx_mgr_entity_flush",
     "amdgpu_ctx_mgr_fini",
     "amdgpu_ctx_mgr_usage",
+    "amdgpu_ctx_num_entities",
     "amdgpu_ctx_priority_is_valid",
     "amdgpu_ctx_priority_override",
     "amdgpu_ctx_put",
@@ -60,6 +61,20 @@ AMDGPU_VM_MAX_NUM_CTX = 4096
 AMDGPU_GFX_PIPE_PRIO_NORMAL = 1
 AMDGPU_GFX_PIPE_PRIO_HIGH = 2
 """`enum amdgpu_gfx_pipe_priority`: GFX and compute rings are grouped by it; other rings have one group."""
+
+amdgpu_ctx_num_entities = {
+    drm.AMDGPU_HW_IP_GFX: 1,
+    drm.AMDGPU_HW_IP_COMPUTE: 4,
+    drm.AMDGPU_HW_IP_DMA: 2,
+    drm.AMDGPU_HW_IP_UVD: 1,
+    drm.AMDGPU_HW_IP_VCE: 1,
+    drm.AMDGPU_HW_IP_UVD_ENC: 1,
+    drm.AMDGPU_HW_IP_VCN_DEC: 1,
+    drm.AMDGPU_HW_IP_VCN_ENC: 1,
+    drm.AMDGPU_HW_IP_VCN_JPEG: 1,
+    drm.AMDGPU_HW_IP_VPE: 1,
+}
+"""Rings a context can name, by IP."""
 
 _SCHED_PRIORITY = {
     drm.AMDGPU_CTX_PRIORITY_VERY_LOW: DRM_SCHED_PRIORITY_LOW,

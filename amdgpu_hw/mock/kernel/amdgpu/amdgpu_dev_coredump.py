@@ -15,7 +15,7 @@ from amdgpu_hw.mock.kernel.devcoredump import dev_coredumpm
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device import AmdgpuDevice
+    from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device.device import AmdgpuDevice
     from amdgpu_hw.mock.kernel.amdgpu.amdgpu_job import AmdgpuJob
     from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.types import AmdgpuVm
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_ctx import amdgpu_ctx_mgr_usage
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_object.object import AmdgpuBo
-from amdgpu_hw.mock.kernel.ttm.ttm_resource import TTM_PL_TT, TTM_PL_VRAM
+from amdgpu_hw.mock.kernel.ttm.ttm_resource.resource import TTM_PL_TT, TTM_PL_VRAM
 from amdgpu_hw.uapi import amdgpu_drm as drm
 
 if TYPE_CHECKING:

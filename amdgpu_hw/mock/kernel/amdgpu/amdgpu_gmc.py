@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 
 from amdgpu_hw.gpu_model.faults import Client
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_ids import AMDGPU_GFXHUB
-from amdgpu_hw.mock.kernel.amdgpu.amdgpu_reset import amdgpu_vm_print_task_info
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.task_info import amdgpu_vm_print_task_info
 from amdgpu_hw.mock.kernel.amdgpu.gmc_v8_0 import gmc_v8_0_process_interrupt
 from amdgpu_hw.uapi.amdgpu_drm import AMDGPU_HW_IP_COMPUTE, AMDGPU_HW_IP_GFX
 from amdgpu_hw.uapi.amdgpu_info import AMDGPU_VMHUB_TYPE_GFX, AMDGPU_VMHUB_TYPE_MM0
 
 if TYPE_CHECKING:
     from amdgpu_hw.gpu_model.page_table import VmFault
-    from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device import AmdgpuDevice
+    from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device.device import AmdgpuDevice
     from amdgpu_hw.mock.kernel.amdgpu.amdgpu_ring import AmdgpuRing
 
 __all__ = ("RateLimit", "process_fault")

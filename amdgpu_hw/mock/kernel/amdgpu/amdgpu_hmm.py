@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Pages of a client that the GPU reaches: amdgpu_hmm.c, and what amdgpu_ttm.c does for userptr BOs.
+"""Pages of a client that the GPU reaches (amdgpu_hmm.c).
 
 The GPU reads and writes the client's memory itself, wherever it is at that moment, so nothing has to be pinned and no
 page can be stale. What is missing is the notifier: on a real kernel munmap() waits for the jobs that use the pages;
@@ -20,12 +20,7 @@ if TYPE_CHECKING:
     from amdgpu_hw.mock.kernel.amdgpu.amdgpu_object.object import AmdgpuBo
     from amdgpu_hw.mock.kernel.file import Caller
 
-__all__ = (
-    "UserPages",
-    "amdgpu_hmm_register",
-    "amdgpu_ttm_tt_get_user_pages",
-    "check_user_pages_owner",
-)
+__all__ = ("UserPages", "amdgpu_hmm_register", "check_user_pages_owner")
 
 _ULONG_MAX = (1 << 64) - 1
 
@@ -96,12 +91,6 @@ def amdgpu_hmm_register(addr: int, size: int) -> None:
     """Refuse a range that no notifier can watch: EOVERFLOW when it wraps around (mmu_interval_notifier_insert)."""
     if addr + size - 1 > _ULONG_MAX:
         raise KernelError(errno.EOVERFLOW, f"{size:#x} bytes at {addr:#x} wrap around")
-
-
-def amdgpu_ttm_tt_get_user_pages(bo: AmdgpuBo) -> None:
-    """Make sure that the client has the pages of a userptr BO; does nothing for other BOs."""
-    if bo.user_pages is not None:
-        bo.user_pages.fault_in(bo.size)
 
 
 def check_user_pages_owner(bo: AmdgpuBo, pid: int) -> None:

@@ -1,16 +1,28 @@
 # SPDX-License-Identifier: MIT
-"""Memory for the command buffers the kernel itself builds: amdgpu_ib.c, the "delayed" pool.
+"""Command buffers on their way to a ring, and the memory of those that the kernel itself builds (amdgpu_ib.c).
 
-One small pool per device serves the page-table jobs of every process, clears and moves. A job holds its part until
-it has *finished*, so jobs that wait for a gate can use it up for everybody (KERNEL.md E15).
+Of the kernel's pools only the "delayed" one is modelled. It is small, one for each device, and serves the page-table
+jobs of every process, clears and moves. A job holds its part until it has *finished*, so jobs that wait for a gate can
+use it up for everybody (KERNEL.md E15).
 """
 
 from __future__ import annotations
 
-from amdgpu_hw.mock.kernel.dma_buf.dma_fence import DmaFence
-from amdgpu_hw.mock.kernel.wait import Blocking, Sleep, WaitQueue
+import errno
+from typing import TYPE_CHECKING
 
-__all__ = ("DelayedIbPool",)
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_fence import amdgpu_fence_emit
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_ring import SDMA_IB_ALIGNMENT, amdgpu_ring_emit_ib
+from amdgpu_hw.mock.kernel.dma_buf.dma_fence import DmaFence
+from amdgpu_hw.mock.kernel.errno_ import KernelError
+from amdgpu_hw.mock.kernel.wait import Blocking, Sleep, WaitQueue
+from amdgpu_hw.uapi import amdgpu_drm as drm
+
+if TYPE_CHECKING:
+    from amdgpu_hw.mock.kernel.amdgpu.amdgpu_job import AmdgpuJob
+    from amdgpu_hw.mock.kernel.amdgpu.amdgpu_ring import AmdgpuRing
+
+__all__ = ("DelayedIbPool", "amdgpu_ib_schedule")
 
 POOL_UNITS = 1024
 """1 MiB in pieces of 1 KiB, the least a job takes."""
@@ -49,3 +61,22 @@ class DelayedIbPool:
     def _give_back(self, _fence: DmaFence) -> None:
         self.used -= 1
         self._waiters.wake_all()
+
+
+def amdgpu_ib_schedule(ring: AmdgpuRing, job: AmdgpuJob) -> DmaFence:
+    """Write a job to the ring; returns its hardware fence.
+
+    The kernel brackets the IBs with cache flushes and, where the job depends on another one of the same ring, a
+    pipeline sync. The model's rings finish one job before they begin the next, so these would do nothing.
+    """
+    adev = ring.adev
+    if adev.ddev.unplugged:
+        adev.err(f"couldn't schedule ib on ring <{ring.name}>")
+        raise KernelError(errno.EINVAL, "the ring is gone")
+    for index, ib in enumerate(job.ibs):
+        if ib.va & SDMA_IB_ALIGNMENT - 1 or ib.flags & drm.AMDGPU_IB_FLAG_CE:
+            job.ibs[index] = amdgpu_ring_emit_ib(ring, ib)
+    fence = amdgpu_fence_emit(ring, job)
+    fence.work = work = job.hardware_work(fence.done)
+    ring.hw.submit(work)
+    return fence

@@ -12,24 +12,18 @@ from typing import TYPE_CHECKING
 
 from amdgpu_hw.mock.kernel.dma_buf.dma_fence import DmaFence
 from amdgpu_hw.mock.kernel.errno_ import KernelError
-from amdgpu_hw.uapi import amdgpu_drm as drm
 
 if TYPE_CHECKING:
-    from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device import AmdgpuDevice
+    from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device.device import AmdgpuDevice
     from amdgpu_hw.mock.kernel.amdgpu.amdgpu_job import AmdgpuJob
-    from amdgpu_hw.mock.kernel.amdgpu.amdgpu_kms.kms import AmdgpuFpriv
     from amdgpu_hw.mock.kernel.amdgpu.amdgpu_ring import AmdgpuRing
     from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.types import AmdgpuVm
-    from amdgpu_hw.mock.kernel.drm.drm_drv import DrmDevice
-    from amdgpu_hw.mock.kernel.drm.drm_file import DrmFile
-    from amdgpu_hw.mock.kernel.file import Caller
 
 __all__ = (
     "AMDGPU_GFXHUB",
     "AMDGPU_MMHUB0",
     "AmdgpuVmid",
     "AmdgpuVmidMgr",
-    "amdgpu_vm_ioctl",
     "amdgpu_vmid_alloc_reserved",
     "amdgpu_vmid_free_reserved",
     "amdgpu_vmid_grab",
@@ -128,18 +122,3 @@ def amdgpu_vmid_free_reserved(adev: AmdgpuDevice, vm: AmdgpuVm, vm_hub: int) -> 
     vmid = manager.reserved.pop(vm, None)
     if vmid is not None:
         manager.ids_lru.insert(0, vmid)
-
-
-def amdgpu_vm_ioctl(dev: DrmDevice, data: bytearray, filp: DrmFile, caller: Caller) -> int:
-    """DRM_IOCTL_AMDGPU_VM: reserve a VMID of the graphics hub for the file, or give it back."""
-    op, flags = drm.VM_IN.unpack_from(data)
-    if flags:
-        raise KernelError(errno.EINVAL, f"flags {flags:#x}")
-    fpriv: AmdgpuFpriv = filp.driver_priv
-    if op == drm.AMDGPU_VM_OP_RESERVE_VMID:
-        amdgpu_vmid_alloc_reserved(fpriv.adev, fpriv.vm, AMDGPU_GFXHUB)
-    elif op == drm.AMDGPU_VM_OP_UNRESERVE_VMID:
-        amdgpu_vmid_free_reserved(fpriv.adev, fpriv.vm, AMDGPU_GFXHUB)
-    else:
-        raise KernelError(errno.EINVAL, f"op {op}")
-    return 0

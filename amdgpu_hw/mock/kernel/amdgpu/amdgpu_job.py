@@ -9,22 +9,34 @@ from typing import TYPE_CHECKING
 
 from amdgpu_hw.gpu_model.timing import Operation
 from amdgpu_hw.gpu_model.work import CallWork, Ib, IbWork
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_dev_coredump import amdgpu_coredump
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device.gang import amdgpu_device_switch_gang
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device.recover import amdgpu_device_gpu_recover
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_fence import AmdgpuFence
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_ib import amdgpu_ib_schedule
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_ids import amdgpu_vmid_grab
-from amdgpu_hw.mock.kernel.amdgpu.amdgpu_reset import amdgpu_job_timedout
-from amdgpu_hw.mock.kernel.amdgpu.amdgpu_ring import amdgpu_ib_schedule
-from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm import vm as amdgpu_vm
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_reset import ResetSource, ResetType, supported_resets
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_ring import amdgpu_ring_reset, amdgpu_ring_soft_recovery
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.task_info import amdgpu_vm_print_task_info
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.types import amdgpu_vm_generation
 from amdgpu_hw.mock.kernel.errno_ import KernelError
 from amdgpu_hw.mock.kernel.fault_injection import AllocSite
 from amdgpu_hw.mock.kernel.scheduler.sched_main import DrmGpuSchedStat, DrmSchedBackendOps, DrmSchedJob
 
 if TYPE_CHECKING:
-    from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device import AmdgpuDevice
+    from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device.device import AmdgpuDevice
     from amdgpu_hw.mock.kernel.amdgpu.amdgpu_ring import AmdgpuRing
     from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.types import AmdgpuVm
     from amdgpu_hw.mock.kernel.dma_buf.dma_fence import DmaFence
     from amdgpu_hw.mock.kernel.scheduler.sched_main import DrmSchedEntity
 
-__all__ = ("AmdgpuJob", "AmdgpuSchedOps", "amdgpu_job_alloc", "amdgpu_job_submit")
+__all__ = ("AmdgpuJob", "AmdgpuSchedOps", "amdgpu_job_alloc", "amdgpu_job_submit", "amdgpu_job_timedout")
+
+
+_LAG_PART = 4
+"""A ring that is behind its modelled time by this part of the timeout is short of the host's CPU time."""
+_FORGIVEN_MAX = 4
+"""So many more timeouts a job gets then."""
 
 
 class AmdgpuJob(DrmSchedJob):
@@ -56,7 +68,7 @@ class AmdgpuJob(DrmSchedJob):
         super().__init__(entity, owner)
         self.adev = adev
         self.vm = vm
-        self.generation = amdgpu_vm.amdgpu_vm_generation(adev, vm)
+        self.generation = amdgpu_vm_generation(adev, vm)
         self.ibs: list[Ib] = []
         self.call: Callable[[], None] | None = None
         self.operation = Operation.OTHER
@@ -115,18 +127,59 @@ def amdgpu_job_submit(job: AmdgpuJob) -> DmaFence:
     return job.push()
 
 
-def amdgpu_device_switch_gang(adev: AmdgpuDevice, gang: DmaFence) -> DmaFence | None:
-    """Let only one gang at a time onto the rings: returns the fence of the one that has to start first.
+# -- a job has timed out ------------------------------------------------------------------------------------------
 
-    Two gangs that each got one ring and wait for the other's would never end.
+
+def amdgpu_job_timedout(ring: AmdgpuRing, job: AmdgpuJob) -> DrmGpuSchedStat:
+    """Get the ring going again, with the least that helps."""
+    adev = ring.adev
+    if adev.ddev.unplugged:
+        adev.info(f"amdgpu_job_timedout - device unplugged skipping recovery on scheduler:{ring.name}")
+        return DrmGpuSchedStat.ENODEV
+    parent = job.s_fence.parent
+    # Timers run before other work here. The kernel finds such a job off the list, or done in the soft recovery.
+    if adev.in_reset or not isinstance(parent, AmdgpuFence) or parent.signaled or _is_only_slow(adev, job):
+        return DrmGpuSchedStat.NO_HANG
+    _amdgpu_job_core_dump(adev, job)
+    supported = supported_resets(ring)
+    if ResetType.SOFT_RESET in supported and amdgpu_ring_soft_recovery(ring, job.vmid, parent):
+        adev.err(f"ring {ring.name} timeout, but soft recovered")
+        return DrmGpuSchedStat.RESET
+    adev.err(f"ring {ring.name} timeout, signaled seq={ring.fence_drv.last_seq}, emitted seq={ring.fence_drv.sync_seq}")
+    amdgpu_vm_print_task_info(adev, job.vm)
+    if adev.variant.ring_reset_cancels_ring:
+        job.s_fence.set_error(-errno.ETIME)
+    if ResetType.PER_QUEUE in supported and amdgpu_ring_reset(ring, job, parent):
+        return DrmGpuSchedStat.RESET
+    job.s_fence.set_error(-errno.ETIME)
+    if ResetType.FULL in supported:
+        amdgpu_device_gpu_recover(adev, job, ResetSource.JOB)
+    else:
+        adev.info("GPU recovery disabled.")
+        ring.sched.suspend_timeout()
+    return DrmGpuSchedStat.RESET
+
+
+def _is_only_slow(adev: AmdgpuDevice, job: AmdgpuJob) -> bool:
+    """Tell whether a job is late because the mock executes packets more slowly than hardware, on this ring or another.
+
+    There is no such thing in the kernel. A few times over, for an endless loop of packets looks the same.
     """
-    current = adev.gang_submit
-    if current is gang:
-        return None
-    if not current.signaled:
-        return current
-    adev.gang_submit = gang
-    return None
+    lag = max(ring.hw.lag() for ring in adev.rings)
+    if job.forgiven >= _FORGIVEN_MAX or lag * _LAG_PART < (job.sched.timeout or 0) or not lag:
+        return False
+    job.forgiven += 1
+    adev.info(f"ring {job.sched.name}: the mock is {lag / 1e9:.2f} s behind, so its job gets more time")
+    return True
+
+
+def _amdgpu_job_core_dump(adev: AmdgpuDevice, job: AmdgpuJob) -> None:
+    adev.info("Dumping IP State")
+    adev.info("Dumping IP State Completed")
+    amdgpu_coredump(adev, True, False, job)
+
+
+# -- what the scheduler calls -------------------------------------------------------------------------------------
 
 
 class AmdgpuSchedOps(DrmSchedBackendOps):
@@ -158,7 +211,7 @@ class AmdgpuSchedOps(DrmSchedBackendOps):
         if not isinstance(job, AmdgpuJob):
             raise AssertionError("not an amdgpu job")
         # Nothing runs in a VM whose page tables were lost, and a gang never runs twice.
-        if job.generation != amdgpu_vm.amdgpu_vm_generation(job.adev, job.vm) or (
+        if job.generation != amdgpu_vm_generation(job.adev, job.vm) or (
             job.job_run_counter and job.gang_submit is not None
         ):
             job.s_fence.set_error(-errno.ECANCELED)

@@ -1,12 +1,17 @@
 # SPDX-License-Identifier: MIT
-"""Rings: what the driver keeps for each queue of the hardware (amdgpu_ring.c, amdgpu_ib.c)."""
+"""Rings: what the driver keeps for each queue of the hardware (amdgpu_ring.c)."""
 
 from __future__ import annotations
 
 import errno
 from typing import TYPE_CHECKING
 
-from amdgpu_hw.mock.kernel.amdgpu.amdgpu_fence import AmdgpuFenceDriver, amdgpu_fence_emit
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device.recover import wedged_event
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_fence import (
+    AmdgpuFenceDriver,
+    amdgpu_fence_driver_force_completion,
+    amdgpu_ring_set_fence_errors_and_reemit,
+)
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_ids import AMDGPU_GFXHUB
 from amdgpu_hw.mock.kernel.dma_buf.dma_fence import DmaFence, dma_fence_get_stub
 from amdgpu_hw.mock.kernel.errno_ import KernelError
@@ -15,17 +20,20 @@ from amdgpu_hw.uapi import amdgpu_drm as drm
 if TYPE_CHECKING:
     from amdgpu_hw.gpu_model.ring import Ring
     from amdgpu_hw.gpu_model.work import Ib
-    from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device import AmdgpuDevice
+    from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device.device import AmdgpuDevice
+    from amdgpu_hw.mock.kernel.amdgpu.amdgpu_fence import AmdgpuFence
     from amdgpu_hw.mock.kernel.amdgpu.amdgpu_job import AmdgpuJob
     from amdgpu_hw.mock.kernel.scheduler.sched_main import DrmGpuScheduler
 
 __all__ = (
     "SCHED_HW_SUBMISSION",
     "SCHED_JOBS",
+    "SDMA_IB_ALIGNMENT",
     "AmdgpuRing",
-    "amdgpu_ctx_num_entities",
-    "amdgpu_ib_schedule",
+    "amdgpu_ring_emit_ib",
     "amdgpu_ring_max_ibs",
+    "amdgpu_ring_reset",
+    "amdgpu_ring_soft_recovery",
 )
 
 SCHED_JOBS = 32
@@ -35,21 +43,8 @@ SCHED_HW_SUBMISSION = 2
 PAGE_QUEUE_HW_SUBMISSION = 256
 """The same for the first SDMA page queue (amdgpu_ring_init)."""
 
-amdgpu_ctx_num_entities = {
-    drm.AMDGPU_HW_IP_GFX: 1,
-    drm.AMDGPU_HW_IP_COMPUTE: 4,
-    drm.AMDGPU_HW_IP_DMA: 2,
-    drm.AMDGPU_HW_IP_UVD: 1,
-    drm.AMDGPU_HW_IP_VCE: 1,
-    drm.AMDGPU_HW_IP_UVD_ENC: 1,
-    drm.AMDGPU_HW_IP_VCN_DEC: 1,
-    drm.AMDGPU_HW_IP_VCN_ENC: 1,
-    drm.AMDGPU_HW_IP_VCN_JPEG: 1,
-    drm.AMDGPU_HW_IP_VPE: 1,
-}
-"""Rings a context can name, by IP."""
 
-_SDMA_IB_ALIGNMENT = 32
+SDMA_IB_ALIGNMENT = 32
 """In bytes; the lower bits of an address are not in the packet (sdma_v*_ring_emit_ib)."""
 _GFX_WITH_ALIGNED_IBS = 9
 _GFX_WITHOUT_CE = 11
@@ -116,7 +111,7 @@ class AmdgpuRing:
         return f"<ring {self.name}>"
 
 
-def _amdgpu_ring_emit_ib(ring: AmdgpuRing, ib: Ib) -> Ib:
+def amdgpu_ring_emit_ib(ring: AmdgpuRing, ib: Ib) -> Ib:
     """Return an IB as the ring's packet names it; no ioctl checks the address or that there is a constant engine.
 
     Where the kernel has a BUG_ON(), its worker for the ring dies and the machine with it. Here the job fails.
@@ -124,7 +119,7 @@ def _amdgpu_ring_emit_ib(ring: AmdgpuRing, ib: Ib) -> Ib:
     adev = ring.adev
     gfx = adev.identity.gc_version[0]
     if ring.hw_ip == drm.AMDGPU_HW_IP_DMA:
-        return ib._replace(va=ib.va & -_SDMA_IB_ALIGNMENT)
+        return ib._replace(va=ib.va & -SDMA_IB_ALIGNMENT)
     # Later kernels refuse such an IB in the ioctl, and run it as any other when told to let it through.
     no_ce = gfx >= _GFX_WITHOUT_CE and not adev.variant.blocks_ce_ibs
     if ib.flags & drm.AMDGPU_IB_FLAG_CE and ring.hw_ip == drm.AMDGPU_HW_IP_GFX and no_ce:
@@ -136,20 +131,39 @@ def _amdgpu_ring_emit_ib(ring: AmdgpuRing, ib: Ib) -> Ib:
     return ib._replace(va=ib.va & ~3)
 
 
-def amdgpu_ib_schedule(ring: AmdgpuRing, job: AmdgpuJob) -> DmaFence:
-    """Write a job to the ring; returns its hardware fence.
+def amdgpu_ring_soft_recovery(ring: AmdgpuRing, vmid: int, fence: DmaFence) -> bool:
+    """Try to kill the waves of a job, so that it ends with ENODATA (amdgpu_ring_soft_recovery).
 
-    The kernel brackets the IBs with cache flushes and, where the job depends on another one of the same ring, a
-    pipeline sync. The model's rings finish one job before they begin the next, so these would do nothing.
+    Packets that only wait are not waves. The fence then keeps the error for now; a reset sets another one.
+    """
+    fence.set_error(-errno.ENODATA)
+    if not ring.hw.kill_waves(vmid):
+        return False
+    ring.adev.gpu_reset_counter += 1
+    return True
+
+
+def amdgpu_ring_reset(ring: AmdgpuRing, job: AmdgpuJob, guilty: AmdgpuFence) -> bool:
+    """Reset one ring: the guilty job ends with ETIME, what its context queued behind it with ECANCELED.
+
+    Jobs of other contexts stay on the ring and run; before 6.17 everything on the ring was cancelled. False when the
+    reset fails.
     """
     adev = ring.adev
-    if adev.ddev.unplugged:
-        adev.err(f"couldn't schedule ib on ring <{ring.name}>")
-        raise KernelError(errno.EINVAL, "the ring is gone")
-    for index, ib in enumerate(job.ibs):
-        if ib.va & _SDMA_IB_ALIGNMENT - 1 or ib.flags & drm.AMDGPU_IB_FLAG_CE:
-            job.ibs[index] = _amdgpu_ring_emit_ib(ring, ib)
-    fence = amdgpu_fence_emit(ring, job)
-    fence.work = work = job.hardware_work(fence.done)
-    ring.hw.submit(work)
-    return fence
+    cancels_ring = adev.variant.ring_reset_cancels_ring
+    if not cancels_ring:
+        adev.err(f"Starting {ring.name} ring reset")
+    if adev.kernel.faults.ring_reset_fails():
+        if not cancels_ring:
+            adev.err(f"Ring {ring.name} reset failed")
+        return False
+    adev.gpu_reset_counter += 1
+    if cancels_ring:
+        ring.sched.stop(job)
+        amdgpu_fence_driver_force_completion(ring)
+        ring.sched.start()
+        return True
+    amdgpu_ring_set_fence_errors_and_reemit(ring, guilty)
+    adev.err(f"Ring {ring.name} reset succeeded")
+    wedged_event(adev, job.vm)
+    return True

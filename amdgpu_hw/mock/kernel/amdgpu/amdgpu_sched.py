@@ -11,8 +11,7 @@ from amdgpu_hw.mock.kernel.amdgpu.amdgpu_ctx import (
     amdgpu_ctx_priority_is_valid,
     amdgpu_ctx_priority_override,
 )
-from amdgpu_hw.mock.kernel.amdgpu.amdgpu_kms.kms import AmdgpuFpriv
-from amdgpu_hw.mock.kernel.drm.drm_file import NodeFile
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_drv.file import amdgpu_file_to_fpriv
 from amdgpu_hw.mock.kernel.errno_ import KernelError
 from amdgpu_hw.uapi import amdgpu_drm as drm
 
@@ -34,22 +33,10 @@ def amdgpu_sched_ioctl(dev: DrmDevice, data: bytearray, filp: DrmFile, caller: C
         raise KernelError(errno.EINVAL, f"Invalid sched op specified: {op}")
     if not amdgpu_ctx_priority_is_valid(priority):
         raise KernelError(errno.EINVAL, f"Invalid context priority {priority}")
-    fpriv = _amdgpu_file_to_fpriv(caller, fd)
+    fpriv = amdgpu_file_to_fpriv(caller, fd)
     if op == drm.AMDGPU_SCHED_OP_CONTEXT_PRIORITY_OVERRIDE:
         amdgpu_ctx_priority_override(amdgpu_ctx_get(fpriv, ctx_id), priority)
     else:
         for _, ctx in fpriv.ctx_mgr.contexts.items():
             amdgpu_ctx_priority_override(ctx, priority)
     return 0
-
-
-def _amdgpu_file_to_fpriv(caller: Caller, fd: int) -> AmdgpuFpriv:
-    """Return what belongs to another open file of amdgpu."""
-    try:
-        file = caller.fget(fd)
-    except KernelError:
-        raise KernelError(errno.EINVAL, f"descriptor {fd} is not open") from None
-    fpriv = file.filp.driver_priv if isinstance(file, NodeFile) else None
-    if not isinstance(fpriv, AmdgpuFpriv):
-        raise KernelError(errno.EINVAL, f"descriptor {fd} is not an amdgpu file")
-    return fpriv

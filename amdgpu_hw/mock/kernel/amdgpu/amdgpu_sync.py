@@ -14,7 +14,7 @@ from amdgpu_hw.mock.kernel.scheduler.sched_main import to_drm_sched_fence
 from amdgpu_hw.mock.kernel.wait import Blocking
 
 if TYPE_CHECKING:
-    from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device import AmdgpuDevice
+    from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device.device import AmdgpuDevice
     from amdgpu_hw.mock.kernel.scheduler.sched_main import DrmSchedJob
 
 __all__ = (

@@ -21,9 +21,11 @@ from amdgpu_hw.mock.kernel.dma_buf.dma_fence import DmaFence, dma_fence_get_stub
 from amdgpu_hw.mock.kernel.dma_buf.dma_resv import DMA_RESV_USAGE_BOOKKEEP
 from amdgpu_hw.mock.kernel.kasan import RetiredMemory
 from amdgpu_hw.mock.kernel.scheduler.sched_main import DRM_SCHED_PRIORITY_NORMAL, DrmSchedEntity
-from amdgpu_hw.mock.kernel.ttm.ttm_bo import ttm_bo_validate, ttm_resource_manager_evict_all
-from amdgpu_hw.mock.kernel.ttm.ttm_bo_util import ttm_bo_move_accel_cleanup, ttm_bo_move_null, ttm_bo_wait_ctx
-from amdgpu_hw.mock.kernel.ttm.ttm_resource import (
+from amdgpu_hw.mock.kernel.ttm.ttm_bo.bo import ttm_bo_move_null, ttm_bo_wait_ctx
+from amdgpu_hw.mock.kernel.ttm.ttm_bo.validate import ttm_bo_validate
+from amdgpu_hw.mock.kernel.ttm.ttm_bo_util import ttm_bo_move_accel_cleanup
+from amdgpu_hw.mock.kernel.ttm.ttm_resource.evict import ttm_resource_manager_evict_all
+from amdgpu_hw.mock.kernel.ttm.ttm_resource.resource import (
     HIDDEN,
     TTM_PL_FLAG_DESIRED,
     TTM_PL_FLAG_TEMPORARY,
@@ -40,7 +42,7 @@ from amdgpu_hw.mock.kernel.wait import Blocking
 from amdgpu_hw.uapi import amdgpu_drm as drm
 
 if TYPE_CHECKING:
-    from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device import AmdgpuDevice
+    from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device.device import AmdgpuDevice
     from amdgpu_hw.mock.kernel.amdgpu.amdgpu_object.object import AmdgpuBo
 
 __all__ = (
@@ -54,6 +56,7 @@ __all__ = (
     "amdgpu_fill_buffer",
     "amdgpu_ttm_clear_buffer",
     "amdgpu_ttm_evict_resources",
+    "amdgpu_ttm_tt_get_user_pages",
 )
 
 AMDGPU_PL_GDS, AMDGPU_PL_GWS, AMDGPU_PL_OA, AMDGPU_PL_DOORBELL = range(3, 7)
@@ -304,3 +307,9 @@ def amdgpu_ttm_evict_resources(adev: AmdgpuDevice, mem_type: int) -> Blocking[No
     if mem_type == TTM_PL_VRAM:
         for vm in adev.vms.values():
             vm.evict_page_tables()
+
+
+def amdgpu_ttm_tt_get_user_pages(bo: AmdgpuBo) -> None:
+    """Make sure that the client has the pages of a userptr BO; does nothing for other BOs."""
+    if bo.user_pages is not None:
+        bo.user_pages.fault_in(bo.size)

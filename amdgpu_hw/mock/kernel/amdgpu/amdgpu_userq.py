@@ -33,7 +33,7 @@ from amdgpu_hw.mock.kernel.wait import Blocking
 from amdgpu_hw.uapi import amdgpu_drm as drm
 
 if TYPE_CHECKING:
-    from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device import AmdgpuDevice
+    from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device.device import AmdgpuDevice
     from amdgpu_hw.mock.kernel.amdgpu.amdgpu_kms.kms import AmdgpuFpriv
     from amdgpu_hw.mock.kernel.drm.drm_drv import DrmDevice
     from amdgpu_hw.mock.kernel.drm.drm_file import DrmFile

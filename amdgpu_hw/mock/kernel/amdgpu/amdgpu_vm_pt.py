@@ -27,18 +27,11 @@ from amdgpu_hw.uapi.amdgpu_drm import (
 
 if TYPE_CHECKING:
     from amdgpu_hw.gpu_model.page_table import PageTable
-    from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device import AmdgpuDevice
+    from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device.device import AmdgpuDevice
     from amdgpu_hw.mock.kernel.amdgpu.amdgpu_object.object import AmdgpuBo
     from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.types import AmdgpuBoVaMapping, AmdgpuVm
 
-__all__ = (
-    "NO_ENTRY",
-    "PdesUpdate",
-    "PtesUpdate",
-    "amdgpu_vm_pde_update",
-    "amdgpu_vm_ptes_update",
-    "entry_of_mapping",
-)
+__all__ = ("NO_ENTRY", "PdesUpdate", "PtesUpdate", "amdgpu_vm_pde_update", "amdgpu_vm_ptes_update", "entry_of_mapping")
 
 NO_ENTRY = Entry(EntryKind.NONE)
 """Neither valid nor PRT: an access faults."""

@@ -6,14 +6,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from amdgpu_hw.gpu_model.faults import Client
-from amdgpu_hw.mock.kernel.amdgpu.amdgpu_reset import amdgpu_vm_print_task_info
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.task_info import amdgpu_vm_print_task_info
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.types import AMDGPU_GPU_PAGE_SHIFT
 from amdgpu_hw.packets import Engine
 from amdgpu_hw.uapi.amdgpu_info import AMDGPU_VMHUB_TYPE_GFX
 
 if TYPE_CHECKING:
     from amdgpu_hw.gpu_model.page_table import VmFault
-    from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device import AmdgpuDevice
+    from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device.device import AmdgpuDevice
 
 __all__ = ("gmc_v8_0_process_interrupt", "gmc_v8_0_set_prt")
 

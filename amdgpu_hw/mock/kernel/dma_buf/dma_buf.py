@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from amdgpu_hw.mock.kernel.dma_buf.dma_fence import dma_fence_get_stub
-from amdgpu_hw.mock.kernel.dma_buf.dma_fence_array import dma_fence_unwrap_for_each
+from amdgpu_hw.mock.kernel.dma_buf.dma_fence_unwrap import dma_fence_unwrap_for_each
 from amdgpu_hw.mock.kernel.dma_buf.dma_resv import DMA_RESV_USAGE_READ, DMA_RESV_USAGE_WRITE, DmaResv, dma_resv_usage_rw
 from amdgpu_hw.mock.kernel.dma_buf.sync_file import install_sync_file, sync_file_get_fence
 from amdgpu_hw.mock.kernel.errno_ import KernelError

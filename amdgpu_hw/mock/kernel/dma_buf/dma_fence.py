@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Fences: something that will be done exactly once (drivers/dma-buf/dma-fence.c, dma-fence-unwrap.c).
+"""Fences: something that will be done exactly once (drivers/dma-buf/dma-fence.c).
 
 The mock kernel has one thread, so nothing here takes a lock. `DmaFence.signal` calls the callbacks directly; a
 callback may signal other fences and queue work, but never runs a job: everything that moves jobs goes through the

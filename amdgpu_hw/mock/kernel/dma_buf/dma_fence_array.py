@@ -1,20 +1,14 @@
 # SPDX-License-Identifier: MIT
-"""Fences that stand for several others (drivers/dma-buf/dma-fence-array.c, dma-fence-unwrap.c)."""
+"""Fences that stand for several others (drivers/dma-buf/dma-fence-array.c)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
-from amdgpu_hw.mock.kernel.dma_buf.dma_fence import (
-    DmaFence,
-    FenceCallback,
-    dma_fence_allocate_private_stub,
-    dma_fence_context_alloc,
-)
-from amdgpu_hw.mock.kernel.dma_buf.dma_fence_chain import dma_fence_chain_contained, dma_fence_chain_for_each
+from amdgpu_hw.mock.kernel.dma_buf.dma_fence import DmaFence, FenceCallback
 from amdgpu_hw.mock.kernel.wait import WaitQueue
 
-__all__ = ("DmaFenceArray", "dma_fence_unwrap_for_each", "dma_fence_unwrap_merge")
+__all__ = ("DmaFenceArray",)
 
 
 class DmaFenceArray(DmaFence):
@@ -79,36 +73,3 @@ class DmaFenceArray(DmaFence):
         # signal() asks `signaled` first, which must not find the array finished a second time.
         self._armed = True
         self.signal(next((fence.error for fence in self.fences if fence.error), 0))
-
-
-def dma_fence_unwrap_for_each(head: DmaFence | None) -> Iterator[DmaFence]:
-    """The plain fences in a chain, an array, or a chain of arrays; a plain fence is its own only element."""
-    for link in dma_fence_chain_for_each(head):
-        contained = dma_fence_chain_contained(link)
-        if isinstance(contained, DmaFenceArray):
-            yield from contained.fences
-        else:
-            yield contained
-
-
-def dma_fence_unwrap_merge(*fences: DmaFence | None) -> DmaFence:
-    """One fence for all: unwraps every container, drops what has signalled, keeps the latest of each context.
-
-    Nothing pending gives a signalled stub with the latest timestamp seen, one pending fence is returned itself,
-    more become a `DmaFenceArray` ordered by context (`__dma_fence_unwrap_merge`).
-    """
-    latest: dict[int, DmaFence] = {}
-    timestamp = 0
-    for head in fences:
-        for fence in dma_fence_unwrap_for_each(head):
-            if fence.signaled:
-                timestamp = max(timestamp, fence.timestamp)
-                continue
-            known = latest.get(fence.context)
-            if known is None or fence.seqno > known.seqno:
-                latest[fence.context] = fence
-    if not latest:
-        return dma_fence_allocate_private_stub(timestamp)
-    if len(latest) == 1:
-        return next(iter(latest.values()))
-    return DmaFenceArray([latest[context] for context in sorted(latest)], dma_fence_context_alloc(1), 1)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import errno
 
 from amdgpu_hw.mock.kernel.dma_buf.dma_fence import DmaFence
-from amdgpu_hw.mock.kernel.dma_buf.dma_fence_array import dma_fence_unwrap_for_each, dma_fence_unwrap_merge
+from amdgpu_hw.mock.kernel.dma_buf.dma_fence_unwrap import dma_fence_unwrap_for_each, dma_fence_unwrap_merge
 from amdgpu_hw.mock.kernel.errno_ import KernelError
 from amdgpu_hw.mock.kernel.file import Caller, File
 from amdgpu_hw.mock.kernel.wait import Blocking

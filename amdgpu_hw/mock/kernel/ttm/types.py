@@ -8,7 +8,13 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from amdgpu_hw.mock.kernel.drm.drm_gem import DrmGemObject
-from amdgpu_hw.mock.kernel.ttm.ttm_resource import Lru, TtmLruBulkMove, TtmPlace, TtmResource, TtmResourceManager
+from amdgpu_hw.mock.kernel.ttm.ttm_resource.resource import (
+    Lru,
+    TtmLruBulkMove,
+    TtmPlace,
+    TtmResource,
+    TtmResourceManager,
+)
 from amdgpu_hw.mock.kernel.wait import Blocking
 
 if TYPE_CHECKING:

@@ -8,12 +8,12 @@ import errno
 import pytest
 
 from amdgpu_hw.gpu_model.page_table import EntryKind
-from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device import AmdgpuDevice
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device.device import AmdgpuDevice
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_ttm import amdgpu_ttm_evict_resources
 from amdgpu_hw.mock.kernel.dma_buf.dma_fence import DmaFence
 from amdgpu_hw.mock.kernel.drm import drm_exec
-from amdgpu_hw.mock.kernel.ttm.ttm_bo import ttm_bo_validate
-from amdgpu_hw.mock.kernel.ttm.ttm_resource import TTM_PL_TT, TTM_PL_VRAM, TtmPlace
+from amdgpu_hw.mock.kernel.ttm.ttm_bo.validate import ttm_bo_validate
+from amdgpu_hw.mock.kernel.ttm.ttm_resource.resource import TTM_PL_TT, TTM_PL_VRAM, TtmPlace
 from amdgpu_hw.mock.kernel.ttm.types import TtmOperationCtx
 from amdgpu_hw.mock.kernel.wait import Blocking, Task
 from amdgpu_hw.uapi import amdgpu_drm as drm

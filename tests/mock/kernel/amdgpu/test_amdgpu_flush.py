@@ -7,7 +7,7 @@ import errno
 
 import pytest
 
-from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device import AmdgpuDevice
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device.device import AmdgpuDevice
 from amdgpu_hw.mock.kernel.audit import audit
 from tests.mock.kernel.amdgpu_client import COMPUTE, GFX, Client, boot_gpu
 from tests.mock.kernel.fake_caller import Call

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from amdgpu_hw.gpu_model.work import IbWork, Work
-from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device import AmdgpuDevice
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device.device import AmdgpuDevice
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_ids import AMDGPU_GFXHUB
 from amdgpu_hw.uapi import amdgpu_drm as drm
 from tests.mock.kernel.amdgpu_client import COMPUTE, SDMA, Client, boot_gpu

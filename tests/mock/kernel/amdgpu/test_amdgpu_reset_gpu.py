@@ -8,8 +8,9 @@ import struct
 
 import pytest
 
-from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device import AmdgpuDevice
-from amdgpu_hw.mock.kernel.amdgpu.amdgpu_reset import ResetSource, amdgpu_device_gpu_recover
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device.device import AmdgpuDevice
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device.recover import amdgpu_device_gpu_recover
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_reset import ResetSource
 from amdgpu_hw.uapi import amdgpu_drm as drm
 from amdgpu_hw.uapi import amdgpu_info as info
 from tests.mock.kernel.amdgpu_client import COMPUTE, GFX, SDMA, Client

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device.recover import amdgpu_device_gpu_recover
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_drv.drv import remove
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_drv.params import MODULE_PARAMETERS, UnknownParameter
-from amdgpu_hw.mock.kernel.amdgpu.amdgpu_reset import ResetSource, amdgpu_device_gpu_recover
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_reset import ResetSource
 from amdgpu_hw.mock.kernel.dma_buf.dma_fence import DmaFence
 from amdgpu_hw.mock.kernel.errno_ import ENOTSUPP
 from amdgpu_hw.packets import Engine, Pm4, codec_for

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device import AmdgpuDevice
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device.device import AmdgpuDevice
 from amdgpu_hw.uapi import amdgpu_drm as drm
 from amdgpu_hw.uapi import amdgpu_info as info
 from tests.mock.kernel.amdgpu_client import COMPUTE, PAGE, SDMA, Client, boot_gpu

@@ -16,12 +16,9 @@ from amdgpu_hw.mock.kernel.dma_buf.dma_fence import (
     dma_fence_wait,
     wait_for_any_fence,
 )
-from amdgpu_hw.mock.kernel.dma_buf.dma_fence_array import (
-    DmaFenceArray,
-    dma_fence_unwrap_for_each,
-    dma_fence_unwrap_merge,
-)
+from amdgpu_hw.mock.kernel.dma_buf.dma_fence_array import DmaFenceArray
 from amdgpu_hw.mock.kernel.dma_buf.dma_fence_chain import DmaFenceChain, dma_fence_chain_find_seqno
+from amdgpu_hw.mock.kernel.dma_buf.dma_fence_unwrap import dma_fence_unwrap_for_each, dma_fence_unwrap_merge
 from amdgpu_hw.mock.kernel.errno_ import ERESTARTSYS, KernelError
 from tests.mock.kernel.fake_caller import Call, FakeCaller, boot
 

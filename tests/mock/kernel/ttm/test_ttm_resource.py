@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from amdgpu_hw.mock.kernel.ttm.ttm_resource import (
+from amdgpu_hw.mock.kernel.ttm.ttm_resource.resource import (
     ANYWHERE,
     HIDDEN,
     TTM_PL_FLAG_DESIRED,

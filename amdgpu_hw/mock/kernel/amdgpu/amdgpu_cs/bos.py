@@ -10,11 +10,12 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING
 
-from amdgpu_hw.mock.kernel.amdgpu.amdgpu_hmm import amdgpu_ttm_tt_get_user_pages, check_user_pages_owner
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_hmm import check_user_pages_owner
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_object.object import AmdgpuBo, amdgpu_bo_placement_from_domain
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_ttm import amdgpu_ttm_tt_get_user_pages
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm import vm as amdgpu_vm
 from amdgpu_hw.mock.kernel.errno_ import KernelError
-from amdgpu_hw.mock.kernel.ttm.ttm_bo import ttm_bo_validate
+from amdgpu_hw.mock.kernel.ttm.ttm_bo.validate import ttm_bo_validate
 from amdgpu_hw.mock.kernel.ttm.types import TtmOperationCtx
 from amdgpu_hw.mock.kernel.wait import Blocking
 from amdgpu_hw.uapi.amdgpu_drm import AMDGPU_GEM_CREATE_CPU_ACCESS_REQUIRED

@@ -19,11 +19,12 @@ from amdgpu_hw.mock.kernel.amdgpu.amdgpu_ids import amdgpu_vmid_uses_reserved
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_ring import AmdgpuRing
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_sync import AMDGPU_SYNC_EXPLICIT, AMDGPU_SYNC_NE_OWNER, amdgpu_sync_resv
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm import vm as amdgpu_vm
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.task_info import amdgpu_vm_set_task_info
 from amdgpu_hw.mock.kernel.dma_buf.dma_resv import DMA_RESV_USAGE_READ, DMA_RESV_USAGE_WRITE, DmaResv
 from amdgpu_hw.mock.kernel.drm.drm_exec import drm_exec_fini, lock_all
 from amdgpu_hw.mock.kernel.drm.drm_syncobj.syncobj import drm_syncobj_add_point, drm_syncobj_replace_fence
 from amdgpu_hw.mock.kernel.errno_ import KernelError
-from amdgpu_hw.mock.kernel.ttm.ttm_bo_util import ttm_bo_move_to_lru_tail
+from amdgpu_hw.mock.kernel.ttm.ttm_bo.bo import ttm_bo_move_to_lru_tail
 from amdgpu_hw.mock.kernel.wait import Blocking
 from amdgpu_hw.uapi.amdgpu_drm import AMDGPU_GEM_CREATE_EXPLICIT_SYNC, CS_IN, CS_OUT
 
@@ -33,13 +34,7 @@ if TYPE_CHECKING:
     from amdgpu_hw.mock.kernel.drm.drm_file import DrmFile
     from amdgpu_hw.mock.kernel.file import Caller
 
-__all__ = (
-    "amdgpu_cs_ioctl",
-    "amdgpu_cs_submit",
-    "amdgpu_cs_sync_rings",
-    "amdgpu_cs_vm_handling",
-    "lock_submission",
-)
+__all__ = ("amdgpu_cs_ioctl", "amdgpu_cs_submit", "amdgpu_cs_sync_rings", "amdgpu_cs_vm_handling", "lock_submission")
 
 
 def amdgpu_cs_ioctl(dev: DrmDevice, data: bytearray, filp: DrmFile, caller: Caller) -> Blocking[int]:
@@ -54,7 +49,7 @@ def amdgpu_cs_ioctl(dev: DrmDevice, data: bytearray, filp: DrmFile, caller: Call
     p = AmdgpuCsParser(adev, fpriv, filp, caller, ctx_id)
     try:
         amdgpu_cs_pass1(p, num_chunks, chunks)
-        _amdgpu_vm_set_task_info(fpriv, caller)
+        amdgpu_vm_set_task_info(fpriv, caller)
         yield from amdgpu_cs_pass2(p)
         p.bo_list = _bo_list_of(p, bo_list_handle)
         fault_in_user_pages(p.bo_list)
@@ -74,14 +69,6 @@ def amdgpu_cs_ioctl(dev: DrmDevice, data: bytearray, filp: DrmFile, caller: Call
     finally:
         p.fini()
     return 0
-
-
-def _amdgpu_vm_set_task_info(fpriv: AmdgpuFpriv, caller: Caller) -> None:
-    """Note who uses the VM, for fault reports."""
-    vm = fpriv.vm
-    if vm.pid != caller.pid:
-        vm.pid = caller.pid
-        vm.process_name = caller.comm
 
 
 def _bo_list_of(p: AmdgpuCsParser, handle: int) -> AmdgpuBoList:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from amdgpu_hw.mock.kernel.ttm.ttm_resource import VramManager
+    from amdgpu_hw.mock.kernel.ttm.ttm_resource.resource import VramManager
 
 __all__ = ("MoveAllowance",)
 

@@ -9,8 +9,9 @@ from amdgpu_hw.mock.kernel.amdgpu.amdgpu_bo_list import amdgpu_bo_list_ioctl
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_cs import cs as amdgpu_cs
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_cs import wait as cs_wait
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_ctx import amdgpu_ctx_ioctl
-from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device import AmdgpuDevice
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device.device import AmdgpuDevice
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_dma_buf import amdgpu_gem_prime_export, amdgpu_gem_prime_import
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_drv.file import amdgpu_flush
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_fdinfo import amdgpu_show_fdinfo
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_fence import amdgpu_fence_driver_force_completion
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_gem import gem as amdgpu_gem
@@ -18,11 +19,11 @@ from amdgpu_hw.mock.kernel.amdgpu.amdgpu_gem import va as gem_va
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_gem.create import amdgpu_gem_create_ioctl
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_gem.dumb import amdgpu_mode_dumb_create
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_gem.userptr import amdgpu_gem_userptr_ioctl
-from amdgpu_hw.mock.kernel.amdgpu.amdgpu_ids import amdgpu_vm_ioctl
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_kms import kms as amdgpu_kms
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_sched import amdgpu_sched_ioctl
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_userq import amdgpu_userq_ioctl
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_userq_fence import amdgpu_userq_signal_ioctl, amdgpu_userq_wait_ioctl
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.ioctl import amdgpu_vm_ioctl
 from amdgpu_hw.mock.kernel.drm.drm_drv import (
     DRM_AUTH,
     DRM_MASTER,
@@ -99,7 +100,7 @@ def amdgpu_kms_driver(variant: Variant) -> DrmDriver:
         has_syncobj=True,
         open=amdgpu_kms.amdgpu_driver_open_kms,
         postclose=amdgpu_kms.amdgpu_driver_postclose_kms,
-        flush=amdgpu_kms.amdgpu_flush,
+        flush=amdgpu_flush,
         show_fdinfo=amdgpu_show_fdinfo,
         gem_object_open=amdgpu_gem.amdgpu_gem_object_open,
         gem_object_close=amdgpu_gem.amdgpu_gem_object_close,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from amdgpu_hw.errors import HarnessError
 
 if TYPE_CHECKING:
-    from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device import AmdgpuDevice
+    from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device.device import AmdgpuDevice
 
 __all__ = (
     "MODULE_PARAMETERS",

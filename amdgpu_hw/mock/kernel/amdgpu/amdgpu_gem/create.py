@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING
 
-from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device import AmdgpuDevice, drm_to_adev
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device.device import AmdgpuDevice, drm_to_adev
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_object.create import amdgpu_bo_init, place_bo, place_bo_evicting
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_object.object import AmdgpuBo
 from amdgpu_hw.mock.kernel.drm.drm_exec import drm_exec_fini, lock_all

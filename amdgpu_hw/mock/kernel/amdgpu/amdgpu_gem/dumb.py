@@ -6,7 +6,7 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING
 
-from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device import drm_to_adev
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device.device import drm_to_adev
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_object.create import amdgpu_bo_create
 from amdgpu_hw.mock.kernel.drm.drm_gem import drm_gem_handle_create
 from amdgpu_hw.mock.kernel.errno_ import KernelError

@@ -6,9 +6,9 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING
 
-from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device import drm_to_adev
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device.device import drm_to_adev
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_hmm import check_user_pages_owner
-from amdgpu_hw.mock.kernel.amdgpu.amdgpu_object.object import AmdgpuBo, amdgpu_bo_fence
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_object.object import AmdgpuBo, amdgpu_bo_fence, amdgpu_bo_set_tiling_flags
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm import vm as amdgpu_vm
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.types import AMDGPU_GPU_PAGE_SHIFT
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.update_ctx import (
@@ -33,8 +33,6 @@ from amdgpu_hw.uapi.amdgpu_drm import (
     AMDGPU_GEM_OP_GET_GEM_CREATE_INFO,
     AMDGPU_GEM_OP_GET_MAPPING_INFO,
     AMDGPU_GEM_OP_SET_PLACEMENT,
-    AMDGPU_TILING_TILE_SPLIT_MASK,
-    AMDGPU_TILING_TILE_SPLIT_SHIFT,
     GEM_CREATE_IN,
     GEM_LIST_HANDLES,
     GEM_LIST_HANDLES_ENTRY,
@@ -46,7 +44,6 @@ from amdgpu_hw.uapi.amdgpu_drm import (
     GEM_WAIT_IDLE_IN,
     GEM_WAIT_IDLE_OUT,
 )
-from amdgpu_hw.uapi.amdgpu_info import AMDGPU_FAMILY_CZ
 
 if TYPE_CHECKING:
     from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.types import AmdgpuBoVa
@@ -69,8 +66,6 @@ __all__ = (
 _PLACEMENTS = AMDGPU_GEM_DOMAIN_CPU | AMDGPU_GEM_DOMAIN_GTT | AMDGPU_GEM_DOMAIN_VRAM
 _METADATA_BYTES = 256
 _INT_MAX = (1 << 31) - 1
-_TILE_SPLIT_MAX = 6
-"""What the display engines of GFX8 and older can be told (amdgpu_bo_set_tiling_flags)."""
 
 
 def gem_object_lookup(filp: DrmFile, handle: int) -> AmdgpuBo:
@@ -207,18 +202,11 @@ def amdgpu_gem_metadata_ioctl(dev: DrmDevice, data: bytearray, filp: DrmFile, ca
     elif op == AMDGPU_GEM_METADATA_OP_SET_METADATA:
         if size > _METADATA_BYTES:
             raise KernelError(errno.EINVAL, f"{size} bytes of metadata")
-        _amdgpu_bo_set_tiling_flags(bo, tiling_info)
+        amdgpu_bo_set_tiling_flags(bo, tiling_info)
         bo.metadata = blob[:size]
         if size:
             bo.metadata_flags = flags
     return 0
-
-
-def _amdgpu_bo_set_tiling_flags(bo: AmdgpuBo, tiling_flags: int) -> None:
-    tile_split = tiling_flags >> AMDGPU_TILING_TILE_SPLIT_SHIFT & AMDGPU_TILING_TILE_SPLIT_MASK
-    if bo.adev.identity.chip.family <= AMDGPU_FAMILY_CZ and tile_split > _TILE_SPLIT_MAX:
-        raise KernelError(errno.EINVAL, f"tile split {tile_split}")
-    bo.tiling_flags = tiling_flags
 
 
 # -- GEM_OP, GEM_LIST_HANDLES -------------------------------------------------------------------------------------

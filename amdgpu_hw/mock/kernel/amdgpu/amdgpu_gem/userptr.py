@@ -6,13 +6,14 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING
 
-from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device import drm_to_adev
-from amdgpu_hw.mock.kernel.amdgpu.amdgpu_hmm import UserPages, amdgpu_hmm_register, amdgpu_ttm_tt_get_user_pages
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device.device import drm_to_adev
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_hmm import UserPages, amdgpu_hmm_register
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_object.create import amdgpu_bo_create
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_object.object import amdgpu_bo_placement_from_domain
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_ttm import amdgpu_ttm_tt_get_user_pages
 from amdgpu_hw.mock.kernel.drm.drm_gem import drm_gem_handle_create
 from amdgpu_hw.mock.kernel.errno_ import KernelError
-from amdgpu_hw.mock.kernel.ttm.ttm_bo import ttm_bo_validate
+from amdgpu_hw.mock.kernel.ttm.ttm_bo.validate import ttm_bo_validate
 from amdgpu_hw.mock.kernel.ttm.types import TtmOperationCtx
 from amdgpu_hw.mock.kernel.wait import Blocking
 from amdgpu_hw.uapi.amdgpu_drm import (

@@ -23,7 +23,7 @@ from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.update_ctx import (
     leak_update_ctx,
 )
 from amdgpu_hw.mock.kernel.dma_buf.dma_fence import DmaFence, dma_fence_get_stub, dma_fence_wait
-from amdgpu_hw.mock.kernel.dma_buf.dma_fence_array import dma_fence_unwrap_merge
+from amdgpu_hw.mock.kernel.dma_buf.dma_fence_unwrap import dma_fence_unwrap_merge
 from amdgpu_hw.mock.kernel.drm.drm_exec import drm_exec_fini, lock_all
 from amdgpu_hw.mock.kernel.drm.drm_syncobj.syncobj import (
     DrmSyncobj,
@@ -52,7 +52,7 @@ from amdgpu_hw.uapi.amdgpu_drm import (
 )
 
 if TYPE_CHECKING:
-    from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device import AmdgpuDevice
+    from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device.device import AmdgpuDevice
     from amdgpu_hw.mock.kernel.amdgpu.amdgpu_kms.kms import AmdgpuFpriv
     from amdgpu_hw.mock.kernel.amdgpu.amdgpu_object.object import AmdgpuBo
     from amdgpu_hw.mock.kernel.drm.drm_drv import DrmDevice

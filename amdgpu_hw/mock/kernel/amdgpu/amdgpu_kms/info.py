@@ -12,14 +12,15 @@ import struct
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
-from amdgpu_hw.mock.kernel.amdgpu.amdgpu_ring import amdgpu_ctx_num_entities, amdgpu_ring_max_ibs
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_ctx import amdgpu_ctx_num_entities
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_ring import amdgpu_ring_max_ibs
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_ttm import AMDGPU_VM_RESERVED_VRAM
 from amdgpu_hw.mock.kernel.errno_ import KernelError
 from amdgpu_hw.uapi import amdgpu_drm as drm
 from amdgpu_hw.uapi import amdgpu_info as info
 
 if TYPE_CHECKING:
-    from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device import AmdgpuDevice
+    from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device.device import AmdgpuDevice
     from amdgpu_hw.mock.kernel.amdgpu.amdgpu_kms.kms import AmdgpuFpriv
 
 __all__ = ("INFO_QUERIES", "InfoQuery")

@@ -7,13 +7,12 @@ import errno
 from typing import TYPE_CHECKING
 
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_bo_list import AmdgpuBoList
-from amdgpu_hw.mock.kernel.amdgpu.amdgpu_ctx import AmdgpuCtxMgr, amdgpu_ctx_mgr_entity_flush, amdgpu_ctx_mgr_fini
-from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device import AmdgpuDevice, drm_to_adev
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_ctx import AmdgpuCtxMgr, amdgpu_ctx_mgr_fini
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device.device import AmdgpuDevice, drm_to_adev
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_ids import AMDGPU_GFXHUB, amdgpu_vmid_free_reserved
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_kms.info import INFO_QUERIES
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_userq import AmdgpuUsermodeQueue, amdgpu_userq_mgr_fini
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm import vm as amdgpu_vm
-from amdgpu_hw.mock.kernel.dma_buf.dma_resv import DMA_RESV_USAGE_BOOKKEEP
 from amdgpu_hw.mock.kernel.errno_ import KernelError
 from amdgpu_hw.mock.kernel.idr import Idr
 from amdgpu_hw.mock.kernel.wait import Blocking
@@ -26,17 +25,7 @@ if TYPE_CHECKING:
     from amdgpu_hw.mock.kernel.drm.drm_file import DrmFile
     from amdgpu_hw.mock.kernel.file import Caller
 
-__all__ = (
-    "AmdgpuFpriv",
-    "amdgpu_driver_open_kms",
-    "amdgpu_driver_postclose_kms",
-    "amdgpu_flush",
-    "amdgpu_info_ioctl",
-)
-
-
-MAX_WAIT_SCHED_ENTITY_Q_EMPTY = 1_000_000_000
-"""In ns."""
+__all__ = ("AmdgpuFpriv", "amdgpu_driver_open_kms", "amdgpu_driver_postclose_kms", "amdgpu_info_ioctl")
 
 
 class AmdgpuFpriv:
@@ -85,32 +74,6 @@ def amdgpu_driver_postclose_kms(dev: DrmDevice, filp: DrmFile) -> Blocking[None]
     for handle, bo_list in fpriv.bo_list_handles.items():
         fpriv.bo_list_handles.remove(handle)
         bo_list.put()
-
-
-def amdgpu_flush(dev: DrmDevice, filp: DrmFile, caller: Caller) -> Blocking[None] | None:
-    """Hold up close() until what the file has submitted is on the rings; a process that exits waits for 1 s only.
-
-    See KERNEL.md 4.8 and E16. The kernel also kills what is still queued when the process died of SIGKILL; here that
-    is left to the release of the file, which nobody can tell apart unless another process has the file too.
-    """
-    fpriv: AmdgpuFpriv = filp.driver_priv
-    vm = fpriv.vm
-    entities = [centity.entity for centity in fpriv.ctx_mgr.entities()]
-    idle = all(entity.is_idle for entity in (*entities, vm.immediate, vm.delayed))
-    if fpriv.adev.variant.flush_waits_root_resv:
-        idle = idle and not any(vm.root_resv.iter(DMA_RESV_USAGE_BOOKKEEP))
-    if idle:
-        return None
-    return _amdgpu_flush(fpriv, caller.exiting)
-
-
-def _amdgpu_flush(fpriv: AmdgpuFpriv, exiting: bool) -> Blocking[None]:
-    kernel = fpriv.adev.kernel
-    deadline = kernel.now() + MAX_WAIT_SCHED_ENTITY_Q_EMPTY if exiting else None
-    yield from amdgpu_ctx_mgr_entity_flush(fpriv.ctx_mgr, deadline)
-    if deadline is None and fpriv.adev.variant.flush_waits_root_resv:
-        deadline = kernel.now() + MAX_WAIT_SCHED_ENTITY_Q_EMPTY
-    yield from amdgpu_vm.amdgpu_vm_wait_idle(fpriv.vm, deadline)
 
 
 def amdgpu_info_ioctl(dev: DrmDevice, data: bytearray, filp: DrmFile, caller: Caller) -> int:

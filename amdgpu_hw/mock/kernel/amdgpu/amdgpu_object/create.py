@@ -17,23 +17,17 @@ from amdgpu_hw.mock.kernel.amdgpu.amdgpu_ttm import AmdgpuMman, amdgpu_ttm_clear
 from amdgpu_hw.mock.kernel.dma_buf.dma_resv import DMA_RESV_USAGE_BOOKKEEP, DMA_RESV_USAGE_KERNEL, DmaResv
 from amdgpu_hw.mock.kernel.errno_ import KernelError
 from amdgpu_hw.mock.kernel.fault_injection import AllocSite
-from amdgpu_hw.mock.kernel.ttm.ttm_bo import try_alloc, ttm_bo_validate
-from amdgpu_hw.mock.kernel.ttm.ttm_bo_util import ttm_bo_assign_mem
-from amdgpu_hw.mock.kernel.ttm.ttm_resource import TTM_PL_VRAM, TtmPlace
+from amdgpu_hw.mock.kernel.ttm.ttm_bo.bo import ttm_bo_assign_mem
+from amdgpu_hw.mock.kernel.ttm.ttm_bo.validate import try_alloc, ttm_bo_validate
+from amdgpu_hw.mock.kernel.ttm.ttm_resource.resource import TTM_PL_VRAM, TtmPlace
 from amdgpu_hw.mock.kernel.ttm.types import TtmBoType, TtmOperationCtx
 from amdgpu_hw.mock.kernel.wait import Blocking
 from amdgpu_hw.uapi import amdgpu_drm as drm
 
 if TYPE_CHECKING:
-    from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device import AmdgpuDevice
+    from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device.device import AmdgpuDevice
 
-__all__ = (
-    "amdgpu_bo_create",
-    "amdgpu_bo_init",
-    "amdgpu_bo_validate_size",
-    "place_bo",
-    "place_bo_evicting",
-)
+__all__ = ("amdgpu_bo_create", "amdgpu_bo_init", "amdgpu_bo_validate_size", "place_bo", "place_bo_evicting")
 
 _ON_CHIP = drm.AMDGPU_GEM_DOMAIN_GDS | drm.AMDGPU_GEM_DOMAIN_GWS | drm.AMDGPU_GEM_DOMAIN_OA
 

@@ -26,9 +26,9 @@ from amdgpu_hw.mock.kernel.dma_buf.dma_resv import (
 )
 from amdgpu_hw.mock.kernel.errno_ import KernelError
 from amdgpu_hw.mock.kernel.kasan import BufferLabel
-from amdgpu_hw.mock.kernel.ttm.ttm_bo import try_alloc
-from amdgpu_hw.mock.kernel.ttm.ttm_bo_util import ttm_bo_release
-from amdgpu_hw.mock.kernel.ttm.ttm_resource import (
+from amdgpu_hw.mock.kernel.ttm.ttm_bo.bo import ttm_bo_release
+from amdgpu_hw.mock.kernel.ttm.ttm_bo.validate import try_alloc
+from amdgpu_hw.mock.kernel.ttm.ttm_resource.resource import (
     ANYWHERE,
     TTM_PL_FLAG_DESIRED,
     TTM_PL_FLAG_FALLBACK,
@@ -41,9 +41,11 @@ from amdgpu_hw.mock.kernel.ttm.ttm_resource import (
 )
 from amdgpu_hw.mock.kernel.ttm.types import NO_RESOURCE, TtmBoType, TtmBufferObject
 from amdgpu_hw.uapi import amdgpu_drm as drm
+from amdgpu_hw.uapi.amdgpu_drm import AMDGPU_TILING_TILE_SPLIT_MASK, AMDGPU_TILING_TILE_SPLIT_SHIFT
+from amdgpu_hw.uapi.amdgpu_info import AMDGPU_FAMILY_CZ
 
 if TYPE_CHECKING:
-    from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device import AmdgpuDevice
+    from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device.device import AmdgpuDevice
     from amdgpu_hw.mock.kernel.amdgpu.amdgpu_hmm import UserPages
     from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.types import AmdgpuBoVa, AmdgpuVm
     from amdgpu_hw.mock.kernel.dma_buf.dma_buf import DmaBuf
@@ -57,6 +59,7 @@ __all__ = (
     "amdgpu_bo_fence",
     "amdgpu_bo_placement_from_domain",
     "amdgpu_bo_release_notify",
+    "amdgpu_bo_set_tiling_flags",
 )
 
 PAGE_SHIFT = 12
@@ -75,6 +78,9 @@ _PLACE_OF = tuple(
     (_DOMAIN_OF[mem_type], TtmPlace(mem_type))
     for mem_type in (TTM_PL_SYSTEM, AMDGPU_PL_GDS, AMDGPU_PL_GWS, AMDGPU_PL_OA)
 )
+
+_TILE_SPLIT_MAX = 6
+"""What the display engines of GFX8 and older can be told (amdgpu_bo_set_tiling_flags)."""
 
 _MAP_TYPE = mmap.MAP_SHARED | mmap.MAP_PRIVATE
 
@@ -333,3 +339,11 @@ def amdgpu_bo_release_notify(bo: AmdgpuBo, pending: list[DmaFence]) -> DmaFence 
     ):
         return None
     return amdgpu_fill_buffer(bo, pending)
+
+
+def amdgpu_bo_set_tiling_flags(bo: AmdgpuBo, tiling_flags: int) -> None:
+    """Keep how a buffer is tiled; EINVAL for a tile split that the display engine cannot be told."""
+    tile_split = tiling_flags >> AMDGPU_TILING_TILE_SPLIT_SHIFT & AMDGPU_TILING_TILE_SPLIT_MASK
+    if bo.adev.identity.chip.family <= AMDGPU_FAMILY_CZ and tile_split > _TILE_SPLIT_MAX:
+        raise KernelError(errno.EINVAL, f"tile split {tile_split}")
+    bo.tiling_flags = tiling_flags

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Operations on the mapping tree (amdgpu_vm.c, amdgpu_vm_bo_map and its neighbours).
 
-They change what the driver believes; the page tables follow when `amdgpu_vm` schedules jobs. Every function needs
+They change what the driver believes; the page tables follow when `amdgpu_vm.vm` schedules jobs. Every function needs
 the lock of the root directory, and raises `KernelError` before it has changed anything.
 """
 
@@ -28,7 +28,7 @@ from amdgpu_hw.mock.kernel.fault_injection import AllocSite
 from amdgpu_hw.uapi.amdgpu_drm import AMDGPU_VM_DELAY_UPDATE, AMDGPU_VM_EXPLICIT_SYNC, AMDGPU_VM_PAGE_PRT
 
 if TYPE_CHECKING:
-    from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device import AmdgpuDevice
+    from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device.device import AmdgpuDevice
     from amdgpu_hw.mock.kernel.amdgpu.amdgpu_object.object import AmdgpuBo
 
 __all__ = (

@@ -18,7 +18,7 @@ from amdgpu_hw.mock.kernel.dma_buf.dma_resv import DMA_RESV_USAGE_BOOKKEEP
 from amdgpu_hw.uapi.amdgpu_drm import AMDGPU_VM_PAGE_PRT
 
 if TYPE_CHECKING:
-    from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device import AmdgpuDevice
+    from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device.device import AmdgpuDevice
     from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.types import AmdgpuBoVaMapping, AmdgpuVm
     from amdgpu_hw.mock.kernel.dma_buf.dma_fence import DmaFence
 

@@ -14,11 +14,11 @@ from sortedcontainers import SortedList
 
 from amdgpu_hw.mock.kernel.dma_buf.dma_fence import dma_fence_context_alloc, dma_fence_get_stub
 from amdgpu_hw.mock.kernel.dma_buf.dma_resv import DMA_RESV_USAGE_BOOKKEEP, DmaResv
-from amdgpu_hw.mock.kernel.ttm.ttm_resource import TtmLruBulkMove
+from amdgpu_hw.mock.kernel.ttm.ttm_resource.resource import TtmLruBulkMove
 
 if TYPE_CHECKING:
     from amdgpu_hw.gpu_model.page_table import PageTable
-    from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device import AmdgpuDevice
+    from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device.device import AmdgpuDevice
     from amdgpu_hw.mock.kernel.amdgpu.amdgpu_object.object import AmdgpuBo
     from amdgpu_hw.mock.kernel.amdgpu.amdgpu_sync import AmdgpuSync
     from amdgpu_hw.mock.kernel.dma_buf.dma_fence import DmaFence

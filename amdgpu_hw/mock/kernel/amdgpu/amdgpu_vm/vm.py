@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Address spaces of the GPU: amdgpu_vm.c.
 
-Two things are apart, as on real hardware. The mapping tree (`amdgpu_vm_mapping`) is what the driver believes; it
+Two things are apart, as on real hardware. The mapping tree (`amdgpu_vm.mapping`) is what the driver believes; it
 changes inside the ioctl. The page tables are what the GPU sees; they change when the jobs scheduled here have run,
 and what those jobs wait for is the whole difference between implicit and explicit synchronisation.
 
@@ -15,14 +15,11 @@ import errno
 from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
 
-from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.types import AmdgpuBoVa, AmdgpuVm, amdgpu_vm_generation
-
-# isort: split
-# amdgpu_job, which the updates below are made of, takes amdgpu_vm_generation from this module: it has to be here.
 from amdgpu_hw.gpu_model.page_table import Entry, PageTable, geometry_for
 from amdgpu_hw.mock.kernel.amdgpu import amdgpu_sync, amdgpu_vm_cpu, amdgpu_vm_pt, amdgpu_vm_sdma
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_sync import AMDGPU_SYNC_EQ_OWNER, AMDGPU_SYNC_EXPLICIT, AmdgpuSync
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.prt import amdgpu_vm_free_mapping, amdgpu_vm_prt_fini
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.types import AmdgpuBoVa, AmdgpuVm, amdgpu_vm_generation
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.update_ctx import (
     AmdgpuVmUpdateCtx,
     amdgpu_vm_is_bo_always_valid,
@@ -31,17 +28,19 @@ from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.update_ctx import (
     amdgpu_vm_update_ctx_fini,
     sync_of_update,
 )
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm_tlb_fence import amdgpu_vm_tlb_fence_create
 from amdgpu_hw.mock.kernel.dma_buf.dma_fence import DmaFence, dma_fence_wait
 from amdgpu_hw.mock.kernel.dma_buf.dma_resv import DMA_RESV_USAGE_BOOKKEEP, DmaResv
 from amdgpu_hw.mock.kernel.errno_ import KernelError
 from amdgpu_hw.mock.kernel.scheduler.sched_main import DRM_SCHED_PRIORITY_NORMAL, DrmSchedEntity
-from amdgpu_hw.mock.kernel.ttm.ttm_bo_util import ttm_bo_set_bulk_move
+from amdgpu_hw.mock.kernel.ttm.ttm_bo.bo import ttm_bo_set_bulk_move
 from amdgpu_hw.mock.kernel.wait import Blocking
+from amdgpu_hw.mock.variants import TlbFence
 from amdgpu_hw.uapi.amdgpu_drm import AMDGPU_VM_PAGE_PRT
 
 if TYPE_CHECKING:
     from amdgpu_hw.gpu_model.gpus.identity import GpuIdentity
-    from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device import AmdgpuDevice
+    from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device.device import AmdgpuDevice
     from amdgpu_hw.mock.kernel.amdgpu.amdgpu_object.object import AmdgpuBo
     from amdgpu_hw.mock.kernel.drm.drm_file import DrmFile
 
@@ -62,6 +61,7 @@ __all__ = (
     "amdgpu_vm_init",
     "amdgpu_vm_is_bo_always_valid",
     "amdgpu_vm_ready",
+    "amdgpu_vm_tlb_flush",
     "amdgpu_vm_update_ctx_fini",
     "amdgpu_vm_update_pdes",
     "amdgpu_vm_update_range",
@@ -255,6 +255,28 @@ def amdgpu_vm_bo_invalidate(bo: AmdgpuBo, evicted: bool) -> None:
 # -- page-table updates -------------------------------------------------------------------------------------------
 
 
+def amdgpu_vm_tlb_flush(vm: AmdgpuVm, fence: DmaFence) -> DmaFence:
+    """Note that the TLB is stale once ``fence`` signals; returns the fence that says the update is complete."""
+
+    def tlb_seq_cb(_fence: DmaFence) -> None:
+        vm.tlb_seq += 1
+
+    if fence.add_callback(tlb_seq_cb):
+        vm.last_tlb_flush = fence
+    else:
+        tlb_seq_cb(fence)
+    if not _needs_tlb_fence(vm):
+        return fence
+    tlb_fence = amdgpu_vm_tlb_fence_create(vm, fence)
+    # No directory or table may be freed before the flush.
+    vm.root_resv.add_fence(tlb_fence, DMA_RESV_USAGE_BOOKKEEP)
+    return tlb_fence
+
+
+def _needs_tlb_fence(vm: AmdgpuVm) -> bool:
+    return vm.is_compute_context or vm.adev.variant.tlb_fence is TlbFence.ALL
+
+
 def amdgpu_vm_update_range(
     vm: AmdgpuVm, sync: AmdgpuSync, first: int, last: int, entry: Entry, flush_tlb: bool
 ) -> DmaFence | None:
@@ -276,7 +298,7 @@ def amdgpu_vm_update_range(
     job = amdgpu_vm_sdma.amdgpu_vm_sdma_prepare(vm, sync)
     write = amdgpu_vm_pt.amdgpu_vm_ptes_update(vm, first, last, entry)
     fence = amdgpu_vm_sdma.amdgpu_vm_sdma_commit(vm, job, write, flush_tlb)
-    return amdgpu_vm_sdma.amdgpu_vm_tlb_flush(vm, fence) if flush_tlb else fence
+    return amdgpu_vm_tlb_flush(vm, fence) if flush_tlb else fence
 
 
 def amdgpu_vm_update_pdes(vm: AmdgpuVm) -> None:

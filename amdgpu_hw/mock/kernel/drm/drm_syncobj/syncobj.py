@@ -14,12 +14,12 @@ from collections import deque
 from typing import TYPE_CHECKING, Protocol
 
 from amdgpu_hw.mock.kernel.dma_buf.dma_fence import DmaFence, dma_fence_allocate_private_stub, dma_fence_get_stub
-from amdgpu_hw.mock.kernel.dma_buf.dma_fence_array import dma_fence_unwrap_merge
 from amdgpu_hw.mock.kernel.dma_buf.dma_fence_chain import (
     DmaFenceChain,
     dma_fence_chain_find_seqno,
     dma_fence_chain_for_each,
 )
+from amdgpu_hw.mock.kernel.dma_buf.dma_fence_unwrap import dma_fence_unwrap_merge
 from amdgpu_hw.mock.kernel.dma_buf.sync_file import install_sync_file, sync_file_get_fence
 from amdgpu_hw.mock.kernel.errno_ import ERESTARTSYS, KernelError
 from amdgpu_hw.mock.kernel.fault_injection import AllocSite

@@ -11,8 +11,9 @@ import errno
 
 from amdgpu_hw.mock.kernel.dma_buf.dma_resv import DMA_RESV_USAGE_KERNEL
 from amdgpu_hw.mock.kernel.errno_ import KernelError
-from amdgpu_hw.mock.kernel.ttm.ttm_bo_util import ttm_bo_pipeline_gutting, ttm_bo_wait_ctx, wait_until_signaled
-from amdgpu_hw.mock.kernel.ttm.ttm_resource import (
+from amdgpu_hw.mock.kernel.ttm.ttm_bo.bo import ttm_bo_wait_ctx, wait_until_signaled
+from amdgpu_hw.mock.kernel.ttm.ttm_bo_util import ttm_bo_pipeline_gutting, ttm_lru_walk_ticketlock
+from amdgpu_hw.mock.kernel.ttm.ttm_resource.resource import (
     TTM_PL_FLAG_DESIRED,
     TTM_PL_FLAG_FALLBACK,
     TTM_PL_SYSTEM,
@@ -21,16 +22,10 @@ from amdgpu_hw.mock.kernel.ttm.ttm_resource import (
     TtmResourceManager,
     ttm_resource_compatible,
 )
-from amdgpu_hw.mock.kernel.ttm.types import TtmBufferObject, TtmDevice, TtmOperationCtx
+from amdgpu_hw.mock.kernel.ttm.types import TtmBufferObject, TtmOperationCtx
 from amdgpu_hw.mock.kernel.wait import Blocking
 
-__all__ = (
-    "try_alloc",
-    "ttm_bo_evict",
-    "ttm_bo_mem_space",
-    "ttm_bo_validate",
-    "ttm_resource_manager_evict_all",
-)
+__all__ = ("evict_locked", "try_alloc", "ttm_bo_evict", "ttm_bo_mem_space", "ttm_bo_validate")
 
 
 # -- finding room -------------------------------------------------------------------------------------------------
@@ -92,7 +87,7 @@ def _ttm_bo_evict_alloc(
                 continue
             locked = bo.resv.trylock(ctx.ticket)
             if not locked and may_sleep and bo.resv.ticket != ctx.ticket:
-                yield from _ttm_lru_walk_ticketlock(bo, ctx)
+                yield from ttm_lru_walk_ticketlock(bo, ctx)
                 locked = True
                 may_sleep = False  # once for each walk
             if bo.resource.mem_type != manager.mem_type:
@@ -100,7 +95,7 @@ def _ttm_bo_evict_alloc(
                 if locked:
                     bo.resv.unlock()
                 continue
-            if (yield from _evict_locked(bo, ctx, locked)):
+            if (yield from evict_locked(bo, ctx, locked)):
                 evicted += 1
                 resource = manager.alloc(evictor.size, place)
                 if resource is not None:
@@ -110,15 +105,7 @@ def _ttm_bo_evict_alloc(
         sleeping = True
 
 
-def _ttm_lru_walk_ticketlock(bo: TtmBufferObject, ctx: TtmOperationCtx) -> Blocking[None]:
-    """Sleep for a buffer's lock; ENOSPC instead of a deadlock: who came later does not wait (wait-die ww-mutex)."""
-    if 0 < bo.resv.ticket < ctx.ticket:
-        raise KernelError(errno.ENOSPC, "an older submission has locked the buffer")
-    yield from bo.resv.lock(ctx.interruptible)
-    bo.resv.ticket = ctx.ticket
-
-
-def _evict_locked(bo: TtmBufferObject, ctx: TtmOperationCtx, locked: bool) -> Blocking[bool]:
+def evict_locked(bo: TtmBufferObject, ctx: TtmOperationCtx, locked: bool) -> Blocking[bool]:
     """Evict a buffer if it is locked and there is a place to go (ttm_bo_evict_cb); unlocks it. Whether it is gone."""
     if not locked and not (ctx.allow_res_evict and bo.resv is ctx.resv):
         return False
@@ -186,11 +173,3 @@ def ttm_bo_validate(bo: TtmBufferObject, places: list[TtmPlace], ctx: TtmOperati
             if error.errno != errno.ENOSPC:
                 raise
     raise KernelError(errno.ENOMEM, f"no room for {bo.size:#x} bytes")
-
-
-def ttm_resource_manager_evict_all(bdev: TtmDevice, manager: TtmResourceManager) -> Blocking[None]:
-    """Evict every buffer of a manager that can be evicted; the first failure ends it."""
-    ctx = TtmOperationCtx(interruptible=False)
-    for bo in manager.lru_walk():
-        if bo.resource.mem_type == manager.mem_type and not bo.pin_count:
-            yield from _evict_locked(bo, ctx, bo.resv.trylock())

@@ -34,6 +34,7 @@ __all__ = (
     "TtmResourceManager",
     "VramManager",
     "ttm_resource_compatible",
+    "ttm_resource_free",
 )
 
 TTM_PL_SYSTEM = 0
@@ -275,3 +276,9 @@ def ttm_resource_compatible(
         resource.mem_type == place.mem_type and not place.flags & skipped and manager.compatible(resource, place)
         for place in places
     )
+
+
+def ttm_resource_free(bo: TtmBufferObject, resource: TtmResource) -> None:
+    """Give a resource that a buffer had back."""
+    bo.bdev.managers[resource.mem_type].free(resource)
+    bo.bdev.resource_freed(bo, resource)

@@ -14,11 +14,7 @@ from amdgpu_hw.mock.kernel.amdgpu.amdgpu_gmc import RateLimit, process_fault
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_ids import AMDGPU_GFXHUB, AMDGPU_MMHUB0, AmdgpuVmidMgr
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_job import AmdgpuSchedOps
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_kms.dev_info import encode_dev_info
-from amdgpu_hw.mock.kernel.amdgpu.amdgpu_ring import (
-    PAGE_QUEUE_HW_SUBMISSION,
-    SCHED_HW_SUBMISSION,
-    AmdgpuRing,
-)
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_ring import PAGE_QUEUE_HW_SUBMISSION, SCHED_HW_SUBMISSION, AmdgpuRing
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_ttm import AmdgpuMman
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.vm import AmdgpuVmManager
 from amdgpu_hw.mock.kernel.dma_buf.dma_fence import DmaFence, dma_fence_context_alloc, dma_fence_get_stub
