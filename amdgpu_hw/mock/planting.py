@@ -8,7 +8,7 @@ is wrong, its ``BUG`` what notices it, and functions behind `replaces` stand in 
 
     BUG = Bug(caught_by=("B06",))
 
-    @replaces(amdgpu_vm_update_ctx.unmap_mode)
+    @replaces(update_ctx.unmap_mode)
     def never_explicit(original: Original, ctx: AmdgpuVmUpdateCtx) -> SyncMode:
         return AMDGPU_SYNC_EQ_OWNER
 

@@ -264,7 +264,7 @@ class GpuIdentity:
     caches: Caches = Caches()
     sensors: Sensors = Sensors()
     firmware: MappingProxyType[str, tuple[int, int]] = field(default_factory=lambda: MappingProxyType({}))
-    """Name of a firmware (`amdgpu_kms_info.FIRMWARE`) -> version, feature version; unlisted ones are 0, 0."""
+    """Name of a firmware (`amdgpu_kms.info.FIRMWARE`) -> version, feature version; unlisted ones are 0, 0."""
     registers: tuple[Register, ...] = ()
 
     @property

@@ -211,7 +211,7 @@ class Console:
     # -- the machine ----------------------------------------------------------------------------------------------
 
     def parameter(self, name: str, value: int) -> None:
-        """Set a module parameter of amdgpu: one of `amdgpu_params`."""
+        """Set a module parameter of amdgpu: one of `amdgpu_drv.params`."""
         self.call("parameter", name=name, value=value)
 
     def boot(self, kernel: str, bugs: Sequence[str] = (), parameters: Mapping[str, int] | None = None) -> None:

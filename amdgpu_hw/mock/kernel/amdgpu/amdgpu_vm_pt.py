@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What goes into page tables: amdgpu_vm_pt.c, and the entries of amdgpu_vm_bo_update and gmc_v*.c.
 
-The tables themselves are the GPU's (`mock.gpu.page_table`). The driver's part is to add directories and tables in the
+The tables themselves are the GPU's (`gpu_model.page_table`). The driver's part is to add directories and tables in the
 ioctl, and to say what jobs do to write entries and to hook new tables up. Zeroing a new table is a job
 of its own in the kernel; it goes ahead of the job that needs the table on the same entity, so the model's tables are
 born zeroed.

@@ -2,7 +2,7 @@
 """Submissions: from the CS ioctl to the scheduler (amdgpu_cs.c).
 
 The order of the steps is the order in which errors win, and, in `amdgpu_cs_vm_handling`, what later steps rely on.
-Reading the chunks is in `amdgpu_cs_parser`, waiting for submissions in `amdgpu_cs_wait`.
+Reading the chunks is in `parser`, moving the buffers in `bos`, waiting for submissions in `wait`.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Buffer ioctls and handle hooks: amdgpu_gem.c, without GEM_VA (`amdgpu_gem_va`)."""
+"""Buffer ioctls and handle hooks: amdgpu_gem.c without GEM_CREATE, GEM_USERPTR and GEM_VA."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 """Syncobjs: containers for a fence that user space holds by handle (drivers/gpu/drm/drm_syncobj.c).
 
 A timeline is a syncobj whose fence is a `DmaFenceChain`. Waiting and what looks at several syncobjs at once is in
-`drm_syncobj_wait`.
+`wait`.
 """
 
 from __future__ import annotations
