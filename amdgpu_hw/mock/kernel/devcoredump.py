@@ -55,6 +55,8 @@ def dev_coredumpm(kernel: Kernel, failing: str, data: bytes) -> bool:
     """Keep the dump of a device until somebody writes to its file, or for five minutes.
 
     ``failing``: the device's path in /sys. False, and nothing kept, while an older dump of the device exists.
+
+    Leaves out: /sys/class/devcoredump/disabled.
     """
     dumps = kernel.coredumps
     if failing in dumps.entries:

@@ -192,6 +192,10 @@ def amdgpu_ctx_get_entity(ctx: AmdgpuCtx, hw_ip: int, instance: int, ring: int) 
 
 
 def _amdgpu_ctx_init_entity(ctx: AmdgpuCtx, hw_ip: int, ring: int) -> AmdgpuCtxEntity:
+    """Make the entity for a ring; EINVAL where there is none.
+
+    Leaves out: partitions (xcp), and that an entity of a video engine stays on one ring.
+    """
     adev = ctx.mgr.adev
     # Without a ring of that IP there is no scheduler: drm_sched_entity_init makes an entity that has no run queue.
     scheds = adev.get_scheds(hw_ip, _amdgpu_ctx_get_hw_prio(ctx, hw_ip))
@@ -201,7 +205,10 @@ def _amdgpu_ctx_init_entity(ctx: AmdgpuCtx, hw_ip: int, ring: int) -> AmdgpuCtxE
 
 
 def _amdgpu_ctx_get_hw_prio(ctx: AmdgpuCtx, hw_ip: int) -> int:
-    """Which group of rings a context uses."""
+    """Which group of rings a context uses.
+
+    Leaves out: priorities of the rings of VCE and VCN.
+    """
     if hw_ip in (drm.AMDGPU_HW_IP_GFX, drm.AMDGPU_HW_IP_COMPUTE) and ctx.priority > drm.AMDGPU_CTX_PRIORITY_NORMAL:
         return AMDGPU_GFX_PIPE_PRIO_HIGH
     return AMDGPU_GFX_PIPE_PRIO_NORMAL
@@ -348,6 +355,10 @@ def _amdgpu_ctx_query(ctx: AmdgpuCtx) -> int:
 
 
 def _amdgpu_ctx_query2(ctx: AmdgpuCtx) -> int:
+    """Tell what has happened to the GPU since the context was made (AMDGPU_CTX_QUERY2_FLAGS_*).
+
+    Leaves out: errors counted by RAS.
+    """
     adev = ctx.mgr.adev
     flags = 0
     if ctx.reset_counter != adev.gpu_reset_counter:

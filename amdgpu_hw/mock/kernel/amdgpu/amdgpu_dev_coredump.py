@@ -25,7 +25,10 @@ AMDGPU_COREDUMP_VERSION = "1"
 
 
 def amdgpu_coredump(adev: AmdgpuDevice, skip_vram_check: bool, vram_lost: bool, job: AmdgpuJob | None) -> None:
-    """Make a dump available in /sys, unless an older one is still there."""
+    """Make a dump available in /sys, unless an older one is still there.
+
+    Leaves out: making the text only when the file is read, in Linux 7.3 from a worker.
+    """
     text = coredump_text(adev, skip_vram_check, vram_lost, job)
     dev_coredumpm(adev.kernel, adev.syspath, text.encode())
     adev.ddev.info("AMDGPU device coredump file has been created")

@@ -40,7 +40,10 @@ _INHERITED = (
 
 
 def amdgpu_gem_prime_export(obj: DrmGemObject, flags: int) -> DmaBuf:
-    """Make a buffer's dma-buf; EPERM for user pages and for always-valid BOs, which belong to one address space."""
+    """Make a buffer's dma-buf; EPERM for user pages and for always-valid BOs, which belong to one address space.
+
+    Leaves out: (7.3) populating the buffer's pages.
+    """
     assert isinstance(obj, AmdgpuBo), "an object of another driver"
     if obj.user_pages is not None:
         raise KernelError(errno.EPERM, "userptr")
@@ -76,7 +79,11 @@ def amdgpu_gem_prime_import(dev: DrmDevice, dma_buf: DmaBuf) -> DrmGemObject:
 
 
 def amdgpu_dma_buf_move_notify(bo: AmdgpuBo) -> None:
-    """The exporter's memory is going to be elsewhere: unbind the import and zero its page-table entries."""
+    """The exporter's memory is going to be elsewhere: unbind the import and zero its page-table entries.
+
+    Leaves out: sleeping for the directories of all importers with the exporter's ticket: only those that are free are
+    updated.
+    """
     amdgpu_vm.amdgpu_vm_bo_invalidate(bo, evicted=False)
     if bo.resource.mem_type == TTM_PL_SYSTEM:
         return

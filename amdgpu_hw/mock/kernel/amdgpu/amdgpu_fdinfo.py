@@ -55,7 +55,10 @@ class _MemStats:
 
 
 def amdgpu_show_fdinfo(dev: DrmDevice, filp: DrmFile) -> str:
-    """Return the driver's lines of a file's fdinfo."""
+    """Return the driver's lines of a file's fdinfo.
+
+    Leaves out: the memory of page tables, which take none, and the doorbell and MMIO regions.
+    """
     fpriv: AmdgpuFpriv = filp.driver_priv
     lines = [f"pasid:\t{fpriv.vm.pasid}"]
     if fpriv.adev.variant.has_fdinfo_regions:

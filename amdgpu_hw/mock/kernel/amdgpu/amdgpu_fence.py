@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""Hardware fences: the sequence number a ring writes when it is done with a job (amdgpu_fence.c)."""
+"""Hardware fences: the sequence number a ring writes when it is done with a job (amdgpu_fence.c).
+
+The packet that writes the number, the memory it is written to and the interrupt are the model's: its ring calls
+`AmdgpuFence.done`.
+"""
 
 from __future__ import annotations
 
@@ -85,7 +89,10 @@ class AmdgpuFence(DmaFence):
 
 
 def amdgpu_fence_process(drv: AmdgpuFenceDriver, seqno: int, error: int = 0) -> None:
-    """Signal every fence up to ``seqno``, which the ring has written; ``error`` is for the last one."""
+    """Signal every fence up to ``seqno``, which the ring has written; ``error`` is for the last one.
+
+    Leaves out: the fallback timer for lost interrupts, and runtime PM.
+    """
     pending = drv.pending
     while pending and pending[0].seqno <= seqno:
         fence = pending.popleft()
@@ -94,7 +101,10 @@ def amdgpu_fence_process(drv: AmdgpuFenceDriver, seqno: int, error: int = 0) -> 
 
 
 def amdgpu_fence_emit(ring: AmdgpuRing, job: AmdgpuJob) -> AmdgpuFence:
-    """Number a job that goes to the ring."""
+    """Number a job that goes to the ring.
+
+    Leaves out: writing the packet, waiting for a free slot among the fences of the ring, and runtime PM.
+    """
     drv = ring.fence_drv
     drv.sync_seq += 1
     fence = AmdgpuFence(drv, job)
@@ -109,7 +119,10 @@ def amdgpu_fence_driver_set_error(ring: AmdgpuRing, error: int) -> None:
 
 
 def amdgpu_fence_driver_force_completion(ring: AmdgpuRing) -> None:
-    """End every job on the ring with ECANCELED."""
+    """End every job on the ring with ECANCELED.
+
+    Leaves out: Linux 7.3's ETIME for the job that timed out.
+    """
     amdgpu_fence_driver_set_error(ring, -errno.ECANCELED)
     while ring.hw.abort_current(-errno.ECANCELED):
         pass
@@ -121,6 +134,8 @@ def amdgpu_ring_set_fence_errors_and_reemit(ring: AmdgpuRing, guilty: AmdgpuFenc
 
     Jobs of other contexts are put on the ring again, but [since 7.0] only once: with a second hang in front of them
     everything on the ring is cancelled.
+
+    Leaves out: the copy of the ring: what stays on the model's ring is not written again.
     """
     twice = False
     for fence in ring.fence_drv.pending:

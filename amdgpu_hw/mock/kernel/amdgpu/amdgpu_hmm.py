@@ -88,7 +88,10 @@ class UserPages:
 
 
 def amdgpu_hmm_register(addr: int, size: int) -> None:
-    """Refuse a range that no notifier can watch: EOVERFLOW when it wraps around (mmu_interval_notifier_insert)."""
+    """Refuse a range that no notifier can watch: EOVERFLOW when it wraps around (mmu_interval_notifier_insert).
+
+    Leaves out: the notifier itself.
+    """
     if addr + size - 1 > _ULONG_MAX:
         raise KernelError(errno.EOVERFLOW, f"{size:#x} bytes at {addr:#x} wrap around")
 

@@ -68,6 +68,9 @@ def amdgpu_ib_schedule(ring: AmdgpuRing, job: AmdgpuJob) -> DmaFence:
 
     The kernel brackets the IBs with cache flushes and, where the job depends on another one of the same ring, a
     pipeline sync. The model's rings finish one job before they begin the next, so these would do nothing.
+
+    Leaves out: EINVAL for a job with an IB but no VMID and for SECURE IBs on rings that cannot, frame control, shadow,
+    GDS and SPM switches, conditional execution.
     """
     adev = ring.adev
     if adev.ddev.unplugged:

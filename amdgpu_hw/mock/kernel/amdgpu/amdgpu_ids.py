@@ -72,7 +72,10 @@ class AmdgpuVmidMgr:
 
 
 def amdgpu_vmid_grab(ring: AmdgpuRing, vm: AmdgpuVm, job: AmdgpuJob) -> DmaFence | None:
-    """Give a job the VMID it runs with; returns the fence to wait for when there is none to be had."""
+    """Give a job the VMID it runs with; returns the fence to wait for when there is none to be had.
+
+    Leaves out: GDS, GWS and OA, a directory that has moved as a reason to flush, and the tracepoint.
+    """
     manager = ring.adev.id_mgr[ring.vm_hub]
     if not ring.vmid_wait.signaled:
         return ring.vmid_wait

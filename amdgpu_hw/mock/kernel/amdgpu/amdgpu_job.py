@@ -113,6 +113,8 @@ def amdgpu_job_alloc(
 
     ``owner`` is who amdgpu_sync takes the job's fence for: the VM for a submission, AMDGPU_FENCE_OWNER_VM for
     page-table work. A job of the driver itself sets `call` and has no IBs.
+
+    Leaves out: the hardware fences that belong to a job: `amdgpu_fence_emit` makes one.
     """
     if num_ibs == 0 and vm is not None:
         raise KernelError(errno.EINVAL, "a job without IBs")
@@ -131,7 +133,10 @@ def amdgpu_job_submit(job: AmdgpuJob) -> DmaFence:
 
 
 def amdgpu_job_timedout(ring: AmdgpuRing, job: AmdgpuJob) -> DrmGpuSchedStat:
-    """Get the ring going again, with the least that helps."""
+    """Get the ring going again, with the least that helps.
+
+    Leaves out: virtual functions, and (7.3) the soft reset of an IP block.
+    """
     adev = ring.adev
     if adev.ddev.unplugged:
         adev.info(f"amdgpu_job_timedout - device unplugged skipping recovery on scheduler:{ring.name}")
@@ -174,6 +179,10 @@ def _is_only_slow(adev: AmdgpuDevice, job: AmdgpuJob) -> bool:
 
 
 def _amdgpu_job_core_dump(adev: AmdgpuDevice, job: AmdgpuJob) -> None:
+    """Make a dump of the GPU.
+
+    Leaves out: the other GPUs of a hive, and reading the registers of the IP blocks.
+    """
     adev.info("Dumping IP State")
     adev.info("Dumping IP State Completed")
     amdgpu_coredump(adev, True, False, job)

@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""Rings: what the driver keeps for each queue of the hardware (amdgpu_ring.c)."""
+"""Rings: what the driver keeps for each queue of the hardware (amdgpu_ring.c, amdgpu_ring.h).
+
+The kernel writes packets into the buffer of a ring. Here the model's ring (`gpu_model.ring`) is given the work itself,
+so whatever only builds packets is left out.
+"""
 
 from __future__ import annotations
 
@@ -132,9 +136,11 @@ def amdgpu_ring_emit_ib(ring: AmdgpuRing, ib: Ib) -> Ib:
 
 
 def amdgpu_ring_soft_recovery(ring: AmdgpuRing, vmid: int, fence: DmaFence) -> bool:
-    """Try to kill the waves of a job, so that it ends with ENODATA (amdgpu_ring_soft_recovery).
+    """Try to kill the waves of a job, so that it ends with ENODATA.
 
     Packets that only wait are not waves. The fence then keeps the error for now; a reset sets another one.
+
+    Leaves out: trying for 10 ms: the waves die at once or not at all.
     """
     fence.set_error(-errno.ENODATA)
     if not ring.hw.kill_waves(vmid):
@@ -148,6 +154,9 @@ def amdgpu_ring_reset(ring: AmdgpuRing, job: AmdgpuJob, guilty: AmdgpuFence) -> 
 
     Jobs of other contexts stay on the ring and run; before 6.17 everything on the ring was cancelled. False when the
     reset fails.
+
+    What the kernel's callers do around it is done here: the lines in the log, the counter, the uevent, stopping and
+    starting the scheduler.
     """
     adev = ring.adev
     cancels_ring = adev.variant.ring_reset_cancels_ring

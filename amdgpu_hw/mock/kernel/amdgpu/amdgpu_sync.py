@@ -111,7 +111,10 @@ def amdgpu_sync_same_dev(adev: AmdgpuDevice, fence: DmaFence) -> bool:
 
 
 def amdgpu_sync_get_owner(fence: DmaFence | None) -> Any:
-    """Return who made a fence: a VM for its submissions, or one of AMDGPU_FENCE_OWNER_*."""
+    """Return who made a fence: a VM for its submissions, or one of AMDGPU_FENCE_OWNER_*.
+
+    Leaves out: eviction fences of KFD.
+    """
     if fence is None:
         return AMDGPU_FENCE_OWNER_UNDEFINED
     s_fence = to_drm_sched_fence(fence)
@@ -119,7 +122,10 @@ def amdgpu_sync_get_owner(fence: DmaFence | None) -> Any:
 
 
 def amdgpu_sync_test_fence(adev: AmdgpuDevice, mode: SyncMode, owner: Any, fence: DmaFence) -> bool:
-    """Decide whether a job of ``owner`` has to wait for ``fence`` (the table of KERNEL.md 4.2)."""
+    """Decide whether a job of ``owner`` has to wait for ``fence`` (the table of KERNEL.md 4.2).
+
+    Leaves out: the warning of debug_evictions.
+    """
     fence_owner = amdgpu_sync_get_owner(fence)
     # Memory that is being moved or cleared must never be used, whatever user space promises.
     if fence_owner is AMDGPU_FENCE_OWNER_UNDEFINED:

@@ -242,6 +242,8 @@ def _amdgpu_move_blit(bo: AmdgpuBo, evict: bool, new: TtmResource) -> None:
     """Queue the job that copies a buffer, once everything that uses it is done (amdgpu_move_blit).
 
     The kernel wipes the old place with a second job; here it is gone with the first.
+
+    Leaves out: (7.3) taking turns among several entities, buffers of the kernel, and encryption.
     """
     mman = bo.adev.mman
     old_address, new.address = bo.resource.address, mman.memory.reserve(new.size)
@@ -268,7 +270,10 @@ def _hand_over(bo: AmdgpuBo, old_address: int, new_address: int) -> None:
 
 
 def amdgpu_ttm_clear_buffer(bo: AmdgpuBo, fences: Iterable[DmaFence]) -> DmaFence:
-    """Zero the VRAM of a new buffer; returns the fence, a signalled one when the pages are known to be zero."""
+    """Zero the VRAM of a new buffer; returns the fence, a signalled one when the pages are known to be zero.
+
+    Leaves out: clearing only those parts that are not known to be zero, and (7.3) taking turns among several entities.
+    """
     if bo.adev.mman.pages_known_clear:
         return dma_fence_get_stub()
     return amdgpu_fill_buffer(bo, fences)
@@ -302,6 +307,8 @@ def amdgpu_ttm_evict_resources(adev: AmdgpuDevice, mem_type: int) -> Blocking[No
 
     Page tables are evicted last, and only those of address spaces in which nothing is in flight; GEM_VA leaves them
     alone until the next submission has brought them back (KERNEL.md 3.5 step 0).
+
+    Leaves out: GDS, GWS, OA and EINVAL for other heaps.
     """
     yield from ttm_resource_manager_evict_all(adev.mman, adev.mman.managers[mem_type])
     if mem_type == TTM_PL_VRAM:
@@ -310,6 +317,9 @@ def amdgpu_ttm_evict_resources(adev: AmdgpuDevice, mem_type: int) -> Blocking[No
 
 
 def amdgpu_ttm_tt_get_user_pages(bo: AmdgpuBo) -> None:
-    """Make sure that the client has the pages of a userptr BO; does nothing for other BOs."""
+    """Make sure that the client has the pages of a userptr BO; does nothing for other BOs.
+
+    Leaves out: collecting the pages: the GPU goes by addresses.
+    """
     if bo.user_pages is not None:
         bo.user_pages.fault_in(bo.size)

@@ -158,7 +158,10 @@ def _free(queue: AmdgpuUsermodeQueue) -> Blocking[int]:
 
 
 def amdgpu_userq_mgr_fini(fpriv: AmdgpuFpriv) -> Blocking[None]:
-    """Destroy the queues of a file that is gone; one that never ends is found to hang."""
+    """Destroy the queues of a file that is gone; one that never ends is found to hang.
+
+    Leaves out: the process's context in MES.
+    """
     for queue_id, queue in fpriv.userqs.items():
         fpriv.userqs.remove(queue_id)
         yield from queue.destroy()

@@ -82,6 +82,8 @@ def amdgpu_userq_signal_ioctl(dev: DrmDevice, data: bytearray, filp: DrmFile, ca
     """DRM_IOCTL_AMDGPU_USERQ_SIGNAL: a fence of all that is in a queue's ring, for syncobjs and buffers.
 
     ENOTSUPP without user queues, EINVAL for too many handles, EFAULT, ENOENT for unknown ones and for the queue.
+
+    Leaves out: eviction fences, and the tracepoint.
     """
     fpriv: AmdgpuFpriv = filp.driver_priv
     require_user_queues(fpriv.adev)

@@ -32,6 +32,8 @@ def amdgpu_vm_cpu_update(vm: AmdgpuVm, write: PtesUpdate | PdesUpdate, flush_tlb
     """Write the entries as soon as nothing clears or moves the tables themselves; ERESTARTSYS as above.
 
     ``flush_tlb`` has the next job flush the TLB (amdgpu_vm_cpu_commit).
+
+    Leaves out: bits of entries that depend on the NUMA node.
     """
     wait_for(vm.root_resv.wait(DMA_RESV_USAGE_KERNEL))
     write()

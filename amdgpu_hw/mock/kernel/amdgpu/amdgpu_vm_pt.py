@@ -105,12 +105,18 @@ def entry_of_mapping(adev: AmdgpuDevice, bo: AmdgpuBo | None, mapping: AmdgpuBoV
 
 
 def amdgpu_vm_ptes_update(vm: AmdgpuVm, first: int, last: int, entry: Entry) -> PtesUpdate:
-    """Add the tables that pages ``first``..``last`` need; returns what a job has to do to write ``entry`` to them."""
+    """Add the tables that pages ``first``..``last`` need; returns what a job has to do to write ``entry`` to them.
+
+    Leaves out: levels, fragments and freeing tables that a huge entry replaces: these are of the model's page table.
+    """
     if vm.page_table.allocate(first, last):
         vm.relocated = True
     return PtesUpdate(vm.page_table, first, last, entry)
 
 
 def amdgpu_vm_pde_update(vm: AmdgpuVm) -> PdesUpdate:
-    """Return what a job has to do to hook up the tables added so far."""
+    """Return what a job has to do to hook up the tables added so far.
+
+    Leaves out: one entry at a time.
+    """
     return PdesUpdate(vm.page_table)

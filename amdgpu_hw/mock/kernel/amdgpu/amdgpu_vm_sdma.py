@@ -3,6 +3,7 @@
 
 An update is prepared (dependencies), filled, and committed to the VM's `delayed` entity, which keeps all updates of
 a VM in the order they were made. `amdgpu_vm_cpu` does without jobs.
+The packets are the model's: a job calls what writes the entries.
 """
 
 from __future__ import annotations
@@ -25,7 +26,10 @@ __all__ = ("amdgpu_vm_sdma_commit", "amdgpu_vm_sdma_prepare")
 
 
 def amdgpu_vm_sdma_prepare(vm: AmdgpuVm, sync: AmdgpuSync | None) -> AmdgpuJob:
-    """Make a job that waits for the fences in ``sync`` and for whatever moves the page tables themselves."""
+    """Make a job that waits for the fences in ``sync`` and for whatever moves the page tables themselves.
+
+    Leaves out: the IB and its size.
+    """
     job = amdgpu_job.amdgpu_job_alloc(vm.adev, None, vm.delayed, AMDGPU_FENCE_OWNER_VM, 1)
     if sync is not None:
         sync.push_to_job(job)
@@ -37,7 +41,10 @@ def amdgpu_vm_sdma_prepare(vm: AmdgpuVm, sync: AmdgpuSync | None) -> AmdgpuJob:
 
 
 def amdgpu_vm_sdma_commit(vm: AmdgpuVm, job: AmdgpuJob, write: PtesUpdate | PdesUpdate, flush_tlb: bool) -> DmaFence:
-    """Queue a prepared job that will call ``write`` on a ring; returns its finished fence."""
+    """Queue a prepared job that will call ``write`` on a ring; returns its finished fence.
+
+    Leaves out: immediate and unlocked updates (KFD, SVM).
+    """
     job.call = write
     if vm.adev.gpu.timing is not None:
         job.operation, job.amount = Operation.PT_ENTRIES, write.entries

@@ -14,7 +14,11 @@ __all__ = ("amdgpu_vm_tlb_fence_create",)
 
 
 def amdgpu_vm_tlb_fence_create(vm: AmdgpuVm, dependency: DmaFence) -> DmaFence:
-    """Return a fence that signals from the work queue after ``dependency``, when the TLB has been flushed."""
+    """Return a fence that signals from the work queue after ``dependency``, when the TLB has been flushed.
+
+    Leaves out: the flush itself: what the TLB has is told by `vm.tlb_seq`; and waiting where there is no memory for the
+    fence.
+    """
     fence = DmaFence(vm.tlb_fence_context, vm.tlb_seq, "amdgpu tlb fence", "amdgpu tlb timeline")
     work = vm.adev.kernel.work
 

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""The memory controller of GFX8: PRT for the whole device, and how it reports VM faults (gmc_v8_0.c)."""
+"""The memory controller of GFX8: PRT for the whole device, and how it reports VM faults (gmc_v8_0.c).
+
+Registers are the model's: PRT is the range `GpuModel.prt_aperture`, and what a fault leaves in registers is made here.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +41,10 @@ def gmc_v8_0_set_prt(adev: AmdgpuDevice, enable: bool) -> None:
 
 
 def gmc_v8_0_process_interrupt(adev: AmdgpuDevice, fault: VmFault) -> None:
-    """Record a fault in its VM and log it; all engines are behind one hub, SDMA too."""
+    """Record a fault in its VM and log it; all engines are behind one hub, SDMA too.
+
+    Leaves out: virtual functions, the soft ring of interrupts, vm_fault_stop, and faults of KFD.
+    """
     page = fault.va >> AMDGPU_GPU_PAGE_SHIFT & 0xFFFFFFFF
     protections = _PROTECTIONS_WRITE if fault.write else _PROTECTIONS_READ
     status = protections | _UNKNOWN_CLIENT_ID << 12 | int(fault.write) << 24 | fault.vmid << 25

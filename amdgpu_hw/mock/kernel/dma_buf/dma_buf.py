@@ -118,7 +118,10 @@ class BufferFile(File):
 
 
 def dma_buf_fd(caller: Caller, dmabuf: DmaBuf, cloexec: bool) -> Blocking[int]:
-    """A new descriptor for the buffer in the calling process (`dma_buf_fd`)."""
+    """A new descriptor for the buffer in the calling process (`dma_buf_fd`).
+
+    Leaves out: the tracepoint.
+    """
     if dmabuf.file is None:
         dmabuf.file = BufferFile(dmabuf)
     return (yield from caller.install_fd(dmabuf.file, cloexec))
@@ -142,6 +145,10 @@ def _sync_cpu_access(dmabuf: DmaBuf, caller: Caller, argp: int) -> int | Blockin
 
 
 def _dma_buf_begin_cpu_access(dmabuf: DmaBuf, write: bool) -> Blocking[int]:
+    """Wait for what conflicts with the access.
+
+    Leaves out: the exporter's own part: amdgpu moves a buffer to GTT for reading, if it may be there.
+    """
     yield from dmabuf.resv.wait(dma_resv_usage_rw(write), interruptible=True)
     return 0
 

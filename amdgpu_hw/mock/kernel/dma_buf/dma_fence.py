@@ -139,7 +139,10 @@ class DmaFence:
 
 
 def dma_fence_is_later(f1: DmaFence, f2: DmaFence) -> bool:
-    """Whether ``f1`` comes after ``f2`` on the timeline that both are on."""
+    """Whether ``f1`` comes after ``f2`` on the timeline that both are on.
+
+    Leaves out: the check that both are on one timeline, and that 32-bit numbers wrap around.
+    """
     return f1.seqno > f2.seqno
 
 

@@ -23,7 +23,10 @@ _PAGE_SIZE = 4096
 
 
 def drm_mode_create_dumb_ioctl(dev: DrmDevice, data: bytearray, filp: DrmFile, caller: Caller) -> int:
-    """MODE_CREATE_DUMB: ENOSYS without driver support, EINVAL for a size of 0 or beyond 4 GiB."""
+    """MODE_CREATE_DUMB: ENOSYS without driver support, EINVAL for a size of 0 or beyond 4 GiB.
+
+    Leaves out: zeroing handle, pitch and size after an error.
+    """
     if dev.driver.dumb_create is None:
         raise KernelError(errno.ENOSYS, f"{dev.driver.name} has no dumb buffers")
     height, width, bpp, flags, *_ = uapi.MODE_CREATE_DUMB.unpack_from(data)
@@ -38,7 +41,10 @@ def drm_mode_create_dumb_ioctl(dev: DrmDevice, data: bytearray, filp: DrmFile, c
 
 
 def drm_mode_mmap_dumb_ioctl(dev: DrmDevice, data: bytearray, filp: DrmFile, caller: Caller) -> int:
-    """MODE_MAP_DUMB: ENOSYS without driver support, ENOENT for an unknown handle, EINVAL for an imported buffer."""
+    """MODE_MAP_DUMB: ENOSYS without driver support, ENOENT for an unknown handle, EINVAL for an imported buffer.
+
+    Leaves out: zeroing the offset after an error.
+    """
     if dev.driver.dumb_create is None:
         raise KernelError(errno.ENOSYS, f"{dev.driver.name} has no dumb buffers")
     handle, pad, _ = uapi.MODE_MAP_DUMB.unpack_from(data)

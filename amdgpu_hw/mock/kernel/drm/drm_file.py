@@ -123,7 +123,10 @@ class NodeFile(File):
 
 
 def drm_open(dev: DrmDevice, minor_type: int, caller: Caller, flags: int) -> NodeFile:
-    """open() of a node: ENODEV after unplug, EBUSY with O_EXCL, else what the driver says."""
+    """open() of a node: ENODEV after unplug, EBUSY with O_EXCL, else what the driver says.
+
+    Leaves out: the lock of old drivers, and debugfs.
+    """
     if dev.unplugged:
         raise KernelError(errno.ENODEV, "unplugged")
     if flags & os.O_EXCL:
@@ -152,7 +155,10 @@ def drm_show_fdinfo(filp: DrmFile) -> str:
 
 
 def drm_file_free(filp: DrmFile) -> Blocking[None]:
-    """Release the syncobjs, GEM handles and mastership of a file, then let the driver forget it."""
+    """Release the syncobjs, GEM handles and mastership of a file, then let the driver forget it.
+
+    Leaves out: events, framebuffers and property blobs of a display.
+    """
     dev = filp.dev
     drm_syncobj_release(filp)
     yield from drm_gem_release(filp)

@@ -123,7 +123,10 @@ class DrmGemObject:
 
 
 def drm_gem_object_release(obj: DrmGemObject) -> None:
-    """Undo the base class's part of an object: what every `free` must call."""
+    """Undo the base class's part of an object: what every `free` must call.
+
+    Leaves out: LRUs of GEM, and pages of shmem.
+    """
     obj.dev.object_count -= 1
     if obj._mmap_offset:
         obj.dev.vma_offsets.pop(obj._mmap_offset, None)

@@ -267,7 +267,10 @@ def drm_getunique(dev: DrmDevice, data: bytearray, filp: DrmFile, caller: Caller
 
 
 def drm_getclient(dev: DrmDevice, data: bytearray, filp: DrmFile, caller: Caller) -> int:
-    """GET_CLIENT: only client 0 exists and is the caller itself; EINVAL ends everybody's enumeration."""
+    """GET_CLIENT: only client 0 exists and is the caller itself; EINVAL ends everybody's enumeration.
+
+    Leaves out: namespaces of process ids.
+    """
     (index,) = struct.unpack_from("<i", data)
     if index != 0:
         raise KernelError(errno.EINVAL, f"client {index}")

@@ -66,7 +66,10 @@ class DrmPrimeFilePrivate:
 
 
 def drm_gem_prime_export(obj: DrmGemObject, flags: int) -> DmaBuf:
-    """A new dma-buf of an object (one reference, the caller's), for drivers without their own rules."""
+    """A new dma-buf of an object (one reference, the caller's), for drivers without their own rules.
+
+    Leaves out: the operations of the dma-buf, but for those of `DrmGemObject`: no attach, pin, map, vmap.
+    """
     return DmaBuf(obj, obj.resv, obj.size, obj.dev.driver.name)
 
 
@@ -79,6 +82,8 @@ def drm_gem_prime_import(dev: DrmDevice, dma_buf: DmaBuf) -> DrmGemObject:
     """The object for a dma-buf, with a reference for the caller: one's own object, or a new one around foreign memory.
 
     EINVAL when the driver cannot use foreign memory.
+
+    Leaves out: attaching and mapping: an object knows the exporter's memory.
     """
     if drm_gem_is_prime_exported_dma_buf(dev, dma_buf):
         return dma_buf.priv.get()
@@ -109,7 +114,10 @@ def drm_gem_prime_handle_to_dmabuf(dev: DrmDevice, filp: DrmFile, handle: int, f
 
 
 def drm_prime_handle_to_fd_ioctl(dev: DrmDevice, data: bytearray, filp: DrmFile, caller: Caller) -> Blocking[int]:
-    """PRIME_HANDLE_TO_FD: EINVAL for other flags than CLOEXEC and RDWR, ENOENT for an unknown handle."""
+    """PRIME_HANDLE_TO_FD: EINVAL for other flags than CLOEXEC and RDWR, ENOENT for an unknown handle.
+
+    Leaves out: drivers with a function of their own for it.
+    """
     handle, flags, _ = uapi.PRIME_HANDLE.unpack_from(data)
     if flags & ~(uapi.DRM_CLOEXEC | uapi.DRM_RDWR):
         raise KernelError(errno.EINVAL, f"flags {flags:#x}")

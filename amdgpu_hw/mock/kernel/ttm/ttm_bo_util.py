@@ -25,7 +25,10 @@ __all__ = ("ttm_bo_move_accel_cleanup", "ttm_bo_pipeline_gutting", "ttm_lru_walk
 
 
 def ttm_bo_pipeline_gutting(bo: TtmBufferObject) -> None:
-    """Take a buffer's memory away together with its content; what is in flight can still use it."""
+    """Take a buffer's memory away together with its content; what is in flight can still use it.
+
+    Leaves out: the page vector.
+    """
     bo.bdev.throw_away(bo)
     old = take_resource(bo)
     when_signaled(list(bo.resv.iter(DMA_RESV_USAGE_BOOKKEEP)), partial(ttm_resource_free, bo, old))
@@ -39,6 +42,8 @@ def ttm_bo_move_accel_cleanup(bo: TtmBufferObject, fence: DmaFence, evict: bool,
 
     An eviction frees the old memory at once: whoever gets it waits for the manager's move fence. Otherwise it is
     held until then, as by the kernel's ghost object.
+
+    Leaves out: moves that must not be pipelined.
     """
     bo.resv.add_fence(fence, DMA_RESV_USAGE_KERNEL)
     old = take_resource(bo)

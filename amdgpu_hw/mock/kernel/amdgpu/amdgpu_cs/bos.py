@@ -37,6 +37,9 @@ def amdgpu_cs_parser_bos(p: AmdgpuCsParser, bo_list: AmdgpuBoList) -> Blocking[N
     """Bring the VM's and the listed buffers, which are locked, to where they are wanted.
 
     ENOMEM when they do not fit, EPERM for user pages of another process, ERESTARTSYS on a signal.
+
+    Leaves out: what is done before: the list, the user pages and the locks (`cs`); GART for the user fence, and the
+    resources on the chip.
     """
     for bo in bo_list.userptrs:
         check_user_pages_owner(bo, p.caller.pid)

@@ -38,7 +38,10 @@ __all__ = ("amdgpu_cs_ioctl", "amdgpu_cs_submit", "amdgpu_cs_sync_rings", "amdgp
 
 
 def amdgpu_cs_ioctl(dev: DrmDevice, data: bytearray, filp: DrmFile, caller: Caller) -> Blocking[int]:
-    """DRM_IOCTL_AMDGPU_CS: submit IBs; the result is the sequence number of the leader's entity."""
+    """DRM_IOCTL_AMDGPU_CS: submit IBs; the result is the sequence number of the leader's entity.
+
+    Leaves out: EHWPOISON after a RAS interrupt, and the patching of IBs for UVD and VCE.
+    """
     ctx_id, bo_list_handle, num_chunks, _flags, chunks = CS_IN.unpack_from(data)
     fpriv: AmdgpuFpriv = filp.driver_priv
     adev = fpriv.adev
@@ -93,6 +96,8 @@ def amdgpu_cs_vm_handling(p: AmdgpuCsParser, bo_list: AmdgpuBoList, locked: Sequ
     """Bring the page tables up to date and wait for what that needs (KERNEL.md 4.5).
 
     What was unmapped is zeroed first, but nobody waits for it: the submission may run at the same time (E3).
+
+    Leaves out: the directory's address in the jobs: they carry the page table itself.
     """
     adev, fpriv, vm = p.adev, p.fpriv, p.fpriv.vm
     if len(p.jobs) > 1 and not adev.identity.vm.concurrent_flush:
@@ -125,7 +130,11 @@ def amdgpu_cs_vm_handling(p: AmdgpuCsParser, bo_list: AmdgpuBoList, locked: Sequ
 
 
 def amdgpu_cs_sync_rings(p: AmdgpuCsParser, bo_list: AmdgpuBoList) -> None:
-    """Make the jobs wait for others' use of the buffers (implicit), and for everything collected before."""
+    """Make the jobs wait for others' use of the buffers (implicit), and for everything collected before.
+
+    Leaves out: waiting for the submission 32 before, which the caller does, and remembering fences of the same ring for
+    a pipeline sync.
+    """
     adev, vm = p.adev, p.fpriv.vm
     bos = bo_list.bos if p.uf_bo is None else (*bo_list.bos, p.uf_bo)
     amdgpu_sync_resv(adev, p.sync, vm.root_resv, AMDGPU_SYNC_NE_OWNER, vm)
@@ -137,7 +146,11 @@ def amdgpu_cs_sync_rings(p: AmdgpuCsParser, bo_list: AmdgpuBoList) -> None:
 
 
 def amdgpu_cs_submit(p: AmdgpuCsParser, locked: Sequence[DmaResv]) -> int:
-    """Number the jobs, publish their fences and queue them; returns the sequence number for user space."""
+    """Number the jobs, publish their fences and queue them; returns the sequence number for user space.
+
+    Leaves out: EAGAIN when user pages have changed since they were looked up, or (7.3) a BO outside the list waits for
+    its update.
+    """
     leader = p.gang_leader
     jobs = p.jobs
     for job in jobs:

@@ -137,7 +137,10 @@ class AmdgpuCsParser:
 
 
 def amdgpu_cs_pass1(p: AmdgpuCsParser, num_chunks: int, address: int) -> None:
-    """Copy the chunks from user space, find the rings, make the jobs."""
+    """Copy the chunks from user space, find the rings, make the jobs.
+
+    Leaves out: isolation of clients on the shaders, EINVAL for gangs of virtual functions and for a second FENCE chunk.
+    """
     p.adev.kernel.faults.alloc(AllocSite.CS)
     for chunk_id, length_dw, chunk_data in _copy_chunk_headers(p.caller, num_chunks, address):
         size = length_dw * 4
@@ -269,6 +272,11 @@ def _records(layout: str, kdata: bytes) -> Iterator[tuple[int, ...]]:
 
 
 def _amdgpu_cs_p2_ib(p: AmdgpuCsParser, kdata: bytes) -> None:
+    """Fill in an IB.
+
+    Leaves out: copying IBs that the kernel parses (UVD, VCE), rings without user fences, and the limit of sizes in
+    Linux 7.3.
+    """
     _, flags, va_start, ib_bytes, ip_type, ip_instance, ring_index = drm.CS_CHUNK_IB.unpack_from(kdata)
     job = p.jobs[_amdgpu_cs_job_idx(p, ip_type, ip_instance, ring_index)]
     ring = job.sched.priv

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""One GPU as the driver sees it: rings, schedulers, memory, counters (amdgpu_device.c, amdgpu.h)."""
+"""One GPU as the driver sees it: rings, schedulers, memory, counters (amdgpu_device.c, amdgpu.h).
+
+Finding, starting and suspending the IP blocks is left out: the model's GPU is ready when it is made.
+"""
 
 from __future__ import annotations
 

@@ -22,6 +22,9 @@ def amdgpu_device_gpu_recover(adev: AmdgpuDevice, job: AmdgpuJob | None, source:
     What was only queued runs afterwards, unless its address space needs page tables that are gone: those
     submissions and their contexts get ECANCELED (the VM's generation has changed). Takes its time: what is submitted
     meanwhile stays queued.
+
+    Leaves out: RAS, hives, virtual functions, KFD, the health check, a reset that fails, taking away CPU mappings, and
+    sparing the hardware when the guilty job is done after all.
     """
     if adev.in_reset:
         return

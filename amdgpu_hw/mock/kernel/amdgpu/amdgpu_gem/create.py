@@ -11,7 +11,7 @@ import errno
 from typing import TYPE_CHECKING
 
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device.device import AmdgpuDevice, drm_to_adev
-from amdgpu_hw.mock.kernel.amdgpu.amdgpu_object.create import amdgpu_bo_init, place_bo, place_bo_evicting
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_object.create import init_bo, place_bo, place_bo_evicting
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_object.object import AmdgpuBo
 from amdgpu_hw.mock.kernel.drm.drm_exec import drm_exec_fini, lock_all
 from amdgpu_hw.mock.kernel.drm.drm_gem import drm_gem_handle_create
@@ -48,7 +48,10 @@ _ON_CHIP = AMDGPU_GEM_DOMAIN_GDS | AMDGPU_GEM_DOMAIN_GWS | AMDGPU_GEM_DOMAIN_OA
 
 
 def amdgpu_gem_create_ioctl(dev: DrmDevice, data: bytearray, filp: DrmFile, caller: Caller) -> int | Blocking[int]:
-    """DRM_IOCTL_AMDGPU_GEM_CREATE: the checks of KERNEL.md 2.3, then ENOMEM when nothing fits."""
+    """DRM_IOCTL_AMDGPU_GEM_CREATE: the checks of KERNEL.md 2.3, then ENOMEM when nothing fits.
+
+    Leaves out: partitions (xcp).
+    """
     adev = drm_to_adev(dev)
     _size, _alignment, domains, flags = GEM_CREATE_IN.unpack_from(data)
     if flags & ~adev.variant.gem_create_settable:
@@ -95,7 +98,7 @@ class _GemCreate:
         """Make the buffer, which has no place yet; the errors of the last try."""
         while True:
             try:
-                return amdgpu_bo_init(adev, self.size, self.alignment, self.domains, self.flags, resv)
+                return init_bo(adev, self.size, self.alignment, self.domains, self.flags, resv)
             except KernelError as error:
                 self.fall_back(error)
 

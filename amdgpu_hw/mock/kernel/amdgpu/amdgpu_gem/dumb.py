@@ -31,7 +31,10 @@ _DOMAINS = drm.AMDGPU_GEM_DOMAIN_VRAM | drm.AMDGPU_GEM_DOMAIN_GTT
 
 
 def amdgpu_gem_align_pitch(width: int, bytes_per_pixel: int) -> int:
-    """Return the pitch in bytes of a line of ``width`` pixels."""
+    """Return the pitch in bytes of a line of ``width`` pixels.
+
+    Leaves out: Linux 7.3's checks for overflow of 32 bits.
+    """
     mask = _PITCH_MASK.get(bytes_per_pixel, 0)
     return (width + mask & ~mask) * bytes_per_pixel
 
@@ -40,6 +43,8 @@ def amdgpu_mode_dumb_create(filp: DrmFile, dev: DrmDevice, width: int, height: i
     """Make a buffer for simple pictures; returns handle, pitch and size in bytes.
 
     ENOMEM when it does not fit. Nothing is evicted for it: with GTT as the alternative that would take full memory.
+
+    Leaves out: choosing the domain by what the display engine can scan out, and VRAM_CONTIGUOUS.
     """
     pitch = amdgpu_gem_align_pitch(width, -(-bpp // 8))
     size = pitch * height + 4095 & ~4095

@@ -83,6 +83,8 @@ def amdgpu_gem_object_open(obj: DrmGemObject, filp: DrmFile) -> None:
     """Attach a BO to the address space of the file that gets a handle; EPERM for what belongs to another one.
 
     The kernel locks the BO here; nothing sleeps while the model changes the attachment, so it need not.
+
+    Leaves out: eviction fences, and KFD's address spaces.
     """
     assert isinstance(obj, AmdgpuBo), "an object of another driver"
     check_user_pages_owner(obj, filp.pid)
@@ -101,6 +103,8 @@ def amdgpu_gem_object_close(obj: DrmGemObject, filp: DrmFile) -> Blocking[None] 
 
     Sleeps, uninterruptibly, only for locks; where the CPU writes page tables also, interruptibly, for what a job would
     wait for.
+
+    Leaves out: eviction fences.
     """
     assert isinstance(obj, AmdgpuBo), "an object of another driver"
     vm = filp.driver_priv.vm
@@ -193,7 +197,10 @@ def _gem_wait_idle_done(data: bytearray, idle: bool) -> int:
 
 
 def amdgpu_gem_metadata_ioctl(dev: DrmDevice, data: bytearray, filp: DrmFile, caller: Caller) -> int:
-    """DRM_IOCTL_AMDGPU_GEM_METADATA: ENOENT; EINVAL for more than 256 bytes; an unknown operation does nothing."""
+    """DRM_IOCTL_AMDGPU_GEM_METADATA: ENOENT; EINVAL for more than 256 bytes; an unknown operation does nothing.
+
+    Leaves out: EINVAL for an MMIO_REMAP BO, which nobody can make here.
+    """
     handle, op, flags, tiling_info, size, blob = GEM_METADATA.unpack_from(data)
     bo = gem_object_lookup(filp, handle)
     if op == AMDGPU_GEM_METADATA_OP_GET_METADATA:
@@ -213,7 +220,10 @@ def amdgpu_gem_metadata_ioctl(dev: DrmDevice, data: bytearray, filp: DrmFile, ca
 
 
 def amdgpu_gem_op_ioctl(dev: DrmDevice, data: bytearray, filp: DrmFile, caller: Caller) -> int:
-    """DRM_IOCTL_AMDGPU_GEM_OP: how a BO was created, where it should be, where it is mapped (KERNEL.md 2.4)."""
+    """DRM_IOCTL_AMDGPU_GEM_OP: how a BO was created, where it should be, where it is mapped (KERNEL.md 2.4).
+
+    Leaves out: waiting for the lock of the BO, and EINVAL for SET_PLACEMENT of what another GPU of a hive has mapped.
+    """
     variant = drm_to_adev(dev).variant
     handle, op, value, num_entries, padding = GEM_OP.unpack_from(data)
     if padding and variant.has_mapping_info:

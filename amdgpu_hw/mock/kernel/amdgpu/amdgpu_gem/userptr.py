@@ -49,6 +49,8 @@ def amdgpu_gem_userptr_ioctl(dev: DrmDevice, data: bytearray, filp: DrmFile, cal
 
     EINVAL for what is not whole pages or an unknown flag, EACCES for writing without REGISTER, EOVERFLOW; with
     VALIDATE also EFAULT and EPERM of the pages, which otherwise come with the first submission.
+
+    Leaves out: taking tags off the address, and (7.3) EFAULT for one outside user space.
     """
     adev = drm_to_adev(dev)
     addr, size, flags, _ = GEM_USERPTR.unpack_from(data)

@@ -388,7 +388,10 @@ def choose_out_fence(
 
 
 def amdgpu_gem_update_timeline_node(filp: DrmFile, handle: int) -> DrmSyncobj:
-    """Find the out syncobj before anything changes; ENOENT for an unknown handle."""
+    """Find the out syncobj before anything changes; ENOENT for an unknown handle.
+
+    Leaves out: allocating the node of the timeline in advance, so no ENOMEM.
+    """
     syncobj = drm_syncobj_find(filp, handle)
     if syncobj is None:
         raise KernelError(errno.ENOENT, f"no out syncobj {handle}")

@@ -48,7 +48,10 @@ class AmdgpuFpriv:
 
 
 def amdgpu_driver_open_kms(dev: DrmDevice, filp: DrmFile) -> None:
-    """Give a new file its address space."""
+    """Give a new file its address space.
+
+    Leaves out: RAS, runtime PM, partitions, running out of PASIDs, and what the class says about CSA and seq64.
+    """
     adev = drm_to_adev(dev)
     vm = amdgpu_vm.amdgpu_vm_init(adev, filp)
     filp.driver_priv = AmdgpuFpriv(adev, vm, amdgpu_vm.amdgpu_vm_bo_add(adev, vm, None))
@@ -56,7 +59,10 @@ def amdgpu_driver_open_kms(dev: DrmDevice, filp: DrmFile) -> None:
 
 
 def amdgpu_driver_postclose_kms(dev: DrmDevice, filp: DrmFile) -> Blocking[None]:
-    """Take everything away from a file that is gone: contexts, address space, BO lists."""
+    """Take everything away from a file that is gone: contexts, address space, BO lists.
+
+    Leaves out: handles of UVD and VCE, CSA and seq64; a PASID is never given out again.
+    """
     fpriv: AmdgpuFpriv = filp.driver_priv
     adev, vm = fpriv.adev, fpriv.vm
     yield from amdgpu_userq_mgr_fini(fpriv)
@@ -77,7 +83,10 @@ def amdgpu_driver_postclose_kms(dev: DrmDevice, filp: DrmFile) -> Blocking[None]
 
 
 def amdgpu_info_ioctl(dev: DrmDevice, data: bytearray, filp: DrmFile, caller: Caller) -> int:
-    """DRM_IOCTL_AMDGPU_INFO: as much of the answer as the caller has room for."""
+    """DRM_IOCTL_AMDGPU_INFO: as much of the answer as the caller has room for.
+
+    Leaves out: partitions (xcp), virtual functions, displays, UVD and VCE in the answers.
+    """
     pointer, size, query, arg0, arg1, arg2, arg3 = INFO.unpack_from(data)
     if not size or not pointer:
         raise KernelError(errno.EINVAL, "no room for a reply")

@@ -27,7 +27,7 @@ from amdgpu_hw.uapi import amdgpu_drm as drm
 if TYPE_CHECKING:
     from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device.device import AmdgpuDevice
 
-__all__ = ("amdgpu_bo_create", "amdgpu_bo_init", "amdgpu_bo_validate_size", "place_bo", "place_bo_evicting")
+__all__ = ("amdgpu_bo_create", "amdgpu_bo_validate_size", "init_bo", "place_bo", "place_bo_evicting")
 
 _ON_CHIP = drm.AMDGPU_GEM_DOMAIN_GDS | drm.AMDGPU_GEM_DOMAIN_GWS | drm.AMDGPU_GEM_DOMAIN_OA
 
@@ -52,15 +52,18 @@ def amdgpu_bo_create(
     kind: TtmBoType = TtmBoType.DEVICE,
     own_pages: bool = True,
 ) -> AmdgpuBo:
-    """Create a buffer without evicting others: ENOMEM when there is no room. Arguments as of `amdgpu_bo_init`."""
-    bo = amdgpu_bo_init(adev, size, byte_align, domain, flags, resv, kind=kind, own_pages=own_pages)
+    """Create a buffer without evicting others: ENOMEM when there is no room. Arguments as of `init_bo`.
+
+    Leaves out: partitions (xcp), buffers of the kernel, checking whether the CPU can do USWC, and the tracepoint.
+    """
+    bo = init_bo(adev, size, byte_align, domain, flags, resv, kind=kind, own_pages=own_pages)
     if not place_bo(bo):
         bo.put()
         raise KernelError(errno.ENOMEM, f"no room for {size:#x} bytes in domain {domain:#x}")
     return bo
 
 
-def amdgpu_bo_init(
+def init_bo(
     adev: AmdgpuDevice,
     size: int,
     byte_align: int,

@@ -284,7 +284,10 @@ class AmdgpuBo(TtmBufferObject):
 
 
 def amdgpu_bo_placement_from_domain(bo: AmdgpuBo, domain: int) -> list[TtmPlace]:
-    """Where a buffer may be, best first."""
+    """Where a buffer may be, best first.
+
+    Leaves out: partitions of VRAM, CONTIGUOUS, and the preemptible heap.
+    """
     wants_cpu = bool(bo.flags & drm.AMDGPU_GEM_CREATE_CPU_ACCESS_REQUIRED)
     # Where GTT is only the alternative, VRAM is filled up first; on a processor both are the same memory.
     gtt_is_fallback = (
@@ -317,6 +320,8 @@ def amdgpu_bo_fault_reserve_notify(bo: AmdgpuBo) -> None:
     """The CPU accesses a buffer: move it to where it can, without evicting others.
 
     Does nothing to one that somebody has locked; the kernel's page fault would wait.
+
+    Leaves out: SIGBUS for what cannot be brought to where the CPU reaches.
     """
     mman = bo.adev.mman
     bo.flags |= drm.AMDGPU_GEM_CREATE_CPU_ACCESS_REQUIRED
@@ -331,7 +336,10 @@ def amdgpu_bo_fault_reserve_notify(bo: AmdgpuBo) -> None:
 
 
 def amdgpu_bo_release_notify(bo: AmdgpuBo, pending: list[DmaFence]) -> DmaFence | None:
-    """Queue the wipe of a dead buffer in VRAM, behind everything that may still use it."""
+    """Queue the wipe of a dead buffer in VRAM, behind everything that may still use it.
+
+    Leaves out: eviction fences of KFD, and noting that the pages are clear now.
+    """
     if (
         bo.resource.mem_type != TTM_PL_VRAM
         or not bo.flags & drm.AMDGPU_GEM_CREATE_VRAM_WIPE_ON_RELEASE

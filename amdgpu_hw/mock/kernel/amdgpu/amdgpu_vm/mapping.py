@@ -130,7 +130,10 @@ def find_mapping(bo_va: AmdgpuBoVa, first: int) -> AmdgpuBoVaMapping | None:
 
 
 def amdgpu_vm_bo_unmap(ctx: AmdgpuVmUpdateCtx, bo_va: AmdgpuBoVa, saddr: int) -> None:
-    """Remove the whole mapping that starts in the page of ``saddr``; ENOENT when this BO has none there."""
+    """Remove the whole mapping that starts in the page of ``saddr``; ENOENT when this BO has none there.
+
+    Leaves out: (7.3) waiting for user queues that have their ring or pointers there.
+    """
     mapping = find_mapping(bo_va, saddr >> AMDGPU_GPU_PAGE_SHIFT)
     if mapping is None:
         raise KernelError(errno.ENOENT, f"no mapping of this BO starts at {saddr:#x}")
@@ -164,7 +167,10 @@ def split_mapping(ctx: AmdgpuVmUpdateCtx, mapping: AmdgpuBoVaMapping, first: int
 
 
 def amdgpu_vm_bo_clear_mappings(ctx: AmdgpuVmUpdateCtx, saddr: int, size: int) -> None:
-    """Remove everything mapped in a range, cutting mappings at its ends; EINVAL for bad parameters."""
+    """Remove everything mapped in a range, cutting mappings at its ends; EINVAL for bad parameters.
+
+    Leaves out: ENOMEM for the two remnants, which the kernel allocates in advance.
+    """
     vm = ctx.vm
     amdgpu_vm_verify_parameters(ctx.adev, None, saddr, 0, size)
     first = saddr >> AMDGPU_GPU_PAGE_SHIFT

@@ -43,7 +43,10 @@ def _amdgpu_vm_prt_put(adev: AmdgpuDevice) -> None:
 
 
 def _amdgpu_vm_add_prt_cb(adev: AmdgpuDevice, fence: DmaFence | None) -> None:
-    """Drop a user when ``fence`` signals, at once without one."""
+    """Drop a user when ``fence`` signals, at once without one.
+
+    Leaves out: waiting for the fence where there is no memory for the callback.
+    """
 
     def prt_cb(_fence: DmaFence) -> None:
         _amdgpu_vm_prt_put(adev)

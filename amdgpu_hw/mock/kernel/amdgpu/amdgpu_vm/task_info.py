@@ -15,7 +15,10 @@ __all__ = ("amdgpu_vm_print_task_info", "amdgpu_vm_set_task_info")
 
 
 def amdgpu_vm_set_task_info(fpriv: AmdgpuFpriv, caller: Caller) -> None:
-    """Note who uses the VM, for fault reports."""
+    """Note who uses the VM, for fault reports.
+
+    Leaves out: the thread: the process stands for it.
+    """
     vm = fpriv.vm
     if vm.pid != caller.pid:
         vm.pid = caller.pid

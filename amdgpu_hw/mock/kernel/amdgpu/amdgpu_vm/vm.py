@@ -100,7 +100,10 @@ class AmdgpuVmManager:
 
 
 def amdgpu_vm_init(adev: AmdgpuDevice, filp: DrmFile) -> AmdgpuVm:
-    """Make the address space of an open file."""
+    """Make the address space of an open file.
+
+    Leaves out: making and clearing the root directory, which takes no memory.
+    """
     vm = AmdgpuVm(
         adev,
         PageTable(adev.identity.gc_version, adev.vm_manager.geometry),
@@ -126,7 +129,10 @@ def amdgpu_vm_wait_idle(vm: AmdgpuVm, deadline: int | None) -> Blocking[None]:
 
 
 def amdgpu_vm_fini(adev: AmdgpuDevice, vm: AmdgpuVm) -> Blocking[None]:
-    """Tear an address space down; sleeps uninterruptibly while a TLB flush is to come (E16)."""
+    """Tear an address space down; sleeps uninterruptibly while a TLB flush is to come (E16).
+
+    Leaves out: freeing page tables, VMIDs of hubs nobody can reserve, and KFD.
+    """
     yield from dma_fence_wait(vm.last_unlocked, interruptible=False)
     yield from dma_fence_wait(vm.last_tlb_flush, interruptible=False)
     freed = [*vm.freed, *vm.delayed_freed]
@@ -160,6 +166,9 @@ def amdgpu_vm_validate(
     """Bring back what is evicted, and everything after a change of generation, before a submission uses the VM.
 
     ``validate`` brings one always-valid BO back, or raises `KernelError`.
+
+    Leaves out: page tables one by one, which are evicted all or none, and BOs outside the VM that a compute context has
+    to have (KFD).
     """
     generation = amdgpu_vm_generation(adev, vm)
     if vm.generation != generation:
@@ -203,7 +212,10 @@ def amdgpu_vm_bo_find(vm: AmdgpuVm, bo: AmdgpuBo) -> AmdgpuBoVa | None:
 
 
 def amdgpu_vm_bo_add(adev: AmdgpuDevice, vm: AmdgpuVm, bo: AmdgpuBo | None) -> AmdgpuBoVa:
-    """Attach a BO to an address space; None makes the attachment of its PRT mappings."""
+    """Attach a BO to an address space; None makes the attachment of its PRT mappings.
+
+    Leaves out: xGMI.
+    """
     bo_va = AmdgpuBoVa(vm, bo)
     if bo is not None:
         bo.vm_bo[vm] = bo_va
@@ -215,7 +227,10 @@ def amdgpu_vm_bo_add(adev: AmdgpuDevice, vm: AmdgpuVm, bo: AmdgpuBo | None) -> A
 
 
 def amdgpu_vm_bo_del(ctx: AmdgpuVmUpdateCtx, bo_va: AmdgpuBoVa) -> None:
-    """Detach a BO and remove its mappings; those whose entries were written go to the freed list."""
+    """Detach a BO and remove its mappings; those whose entries were written go to the freed list.
+
+    Leaves out: the tracepoint, and xGMI.
+    """
     vm = bo_va.vm
     if bo_va.bo is not None:
         bo_va.bo.vm_bo.pop(vm, None)
@@ -256,7 +271,10 @@ def amdgpu_vm_bo_invalidate(bo: AmdgpuBo, evicted: bool) -> None:
 
 
 def amdgpu_vm_tlb_flush(vm: AmdgpuVm, fence: DmaFence) -> DmaFence:
-    """Note that the TLB is stale once ``fence`` signals; returns the fence that says the update is complete."""
+    """Note that the TLB is stale once ``fence`` signals; returns the fence that says the update is complete.
+
+    Leaves out: updates that take no lock (SVM).
+    """
 
     def tlb_seq_cb(_fence: DmaFence) -> None:
         vm.tlb_seq += 1
@@ -285,6 +303,9 @@ def amdgpu_vm_update_range(
     Missing directories and tables are added at once, but no directory points to them before the job of
     `amdgpu_vm_update_pdes`. EBUSY while the VM is being evicted, ENODEV when the device is gone. Where the CPU writes
     the entries they are there on return, and there is no fence; ERESTARTSYS if a signal ends its wait.
+
+    Leaves out: immediate and unlocked updates (KFD, SVM), fragments, pages one by one, ENOMEM, and that before GFX9
+    every update flushes.
     """
     if vm.adev.ddev.unplugged:
         raise KernelError(errno.ENODEV, "device is unplugged")
@@ -305,6 +326,8 @@ def amdgpu_vm_update_pdes(vm: AmdgpuVm) -> None:
     """Queue the job that makes directories point to the tables added since the last one, if there are any.
 
     ERESTARTSYS where the CPU does that and a signal ends its wait.
+
+    Leaves out: the flush when page tables have moved, which they never do here.
     """
     if not vm.relocated:
         return
@@ -368,6 +391,8 @@ def amdgpu_vm_bo_update(ctx: AmdgpuVmUpdateCtx, bo_va: AmdgpuBoVa, clear: bool) 
     """Queue a job for every mapping on a BO's invalids; they are on its valids from then on.
 
     ``clear`` zeroes the entries instead: for a BO that has moved and could not be locked.
+
+    Leaves out: xGMI, encryption, MTYPE, and the tracepoints.
     """
     vm, bo = bo_va.vm, bo_va.bo
     flush_tlb = clear
@@ -427,6 +452,8 @@ def amdgpu_vm_handle_moved(ctx: AmdgpuVmUpdateCtx, held: Collection[DmaResv]) ->
 
     ``held``: the reservation objects the caller has locked. A BO that somebody else has locked cannot be looked up;
     its entries are zeroed until it can.
+
+    Leaves out: that Linux 7.3 never takes the lock of a userptr BO, and imports of compute contexts (KFD).
     """
     vm = ctx.vm
     try:

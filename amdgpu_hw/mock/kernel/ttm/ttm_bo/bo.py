@@ -86,7 +86,10 @@ def ttm_bo_set_bulk_move(bo: TtmBufferObject, bulk: TtmLruBulkMove | None) -> No
 
 
 def ttm_bo_wait_ctx(bo: TtmBufferObject, ctx: TtmOperationCtx) -> Blocking[None]:
-    """Sleep until nothing uses a buffer; EBUSY after 15 s."""
+    """Sleep until nothing uses a buffer; EBUSY after 15 s.
+
+    Leaves out: EBUSY at once for callers that must not wait.
+    """
     yield from wait_until_signaled(bo, list(bo.resv.iter(DMA_RESV_USAGE_BOOKKEEP)), ctx)
 
 
@@ -112,6 +115,8 @@ def ttm_bo_release(bo: TtmBufferObject, pending: list[DmaFence]) -> None:
     """Give the memory of a dead buffer back when the last of ``pending`` has signalled (ttm_bo_delayed_delete).
 
     Until then it stands in its LRU: whoever needs its memory waits for it.
+
+    Leaves out: waiting in a worker: the last fence's callback frees the memory.
     """
     bo.resv = bo._resv
     bo.deleted = True

@@ -70,7 +70,10 @@ def ttm_bo_mem_space(bo: TtmBufferObject, places: list[TtmPlace], ctx: TtmOperat
 
 
 def _ttm_bo_add_move_fence(bo: TtmBufferObject, manager: TtmResourceManager) -> None:
-    """Make the buffer wait for the evictions that have freed its memory."""
+    """Make the buffer wait for the evictions that have freed its memory.
+
+    Leaves out: callers that must not wait; Linux 7.3 has several such fences, one for each entity that moves.
+    """
     if manager.move is not None and not manager.move.signaled:
         bo.resv.add_fence(manager.move, DMA_RESV_USAGE_KERNEL)
 
@@ -78,7 +81,10 @@ def _ttm_bo_add_move_fence(bo: TtmBufferObject, manager: TtmResourceManager) -> 
 def _ttm_bo_evict_alloc(
     evictor: TtmBufferObject, manager: TtmResourceManager, place: TtmPlace, ctx: TtmOperationCtx
 ) -> Blocking[TtmResource | None]:
-    """Evict, the least recently used first, until there is room; with a ticket also what others have locked."""
+    """Evict, the least recently used first, until there is room; with a ticket also what others have locked.
+
+    Leaves out: (since 6.14) the limits of the dmem cgroup.
+    """
     sleeping = False
     while True:
         evicted, may_sleep = 0, sleeping
@@ -129,7 +135,10 @@ def evict_locked(bo: TtmBufferObject, ctx: TtmOperationCtx, locked: bool) -> Blo
 
 
 def ttm_bo_evict(bo: TtmBufferObject, ctx: TtmOperationCtx) -> Blocking[None]:
-    """Move a buffer to where the driver wants evicted ones, or throw its content away; ENOSPC without a place."""
+    """Move a buffer to where the driver wants evicted ones, or throw its content away; ENOSPC without a place.
+
+    Leaves out: the lines in the log when it fails.
+    """
     places = bo.bdev.evict_flags(bo)
     if not places:
         yield from ttm_bo_wait_ctx(bo, ctx)
@@ -140,6 +149,10 @@ def ttm_bo_evict(bo: TtmBufferObject, ctx: TtmOperationCtx) -> Blocking[None]:
 
 
 def _ttm_bo_handle_move_mem(bo: TtmBufferObject, new: TtmResource, evict: bool, ctx: TtmOperationCtx) -> Blocking[None]:
+    """Have the driver move a buffer; gives the new place back when that fails.
+
+    Leaves out: taking CPU mappings away and populating pages; stops on the way are the driver's matter.
+    """
     try:
         yield from bo.bdev.move(bo, evict, ctx, new)
     except BaseException:
@@ -154,6 +167,8 @@ def ttm_bo_validate(bo: TtmBufferObject, places: list[TtmPlace], ctx: TtmOperati
     """Move a buffer to one of the places unless it is there; ENOMEM when there is no room, EINVAL for a pinned one.
 
     In the second round, with evictions, a buffer may stay where it would not have been put in the first.
+
+    Leaves out: a placement of nothing, which gives the memory up.
     """
     for force_space in (False, True):
         manager = bo.bdev.managers.get(bo.resource.mem_type)

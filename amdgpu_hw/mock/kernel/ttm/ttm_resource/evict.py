@@ -17,7 +17,10 @@ __all__ = ("ttm_resource_manager_evict_all",)
 
 
 def ttm_resource_manager_evict_all(bdev: TtmDevice, manager: TtmResourceManager) -> Blocking[None]:
-    """Evict every buffer of a manager that can be evicted; the first failure ends it."""
+    """Evict every buffer of a manager that can be evicted; the first failure ends it.
+
+    Leaves out: waiting for the last evictions at the end.
+    """
     ctx = TtmOperationCtx(interruptible=False)
     for bo in manager.lru_walk():
         if bo.resource.mem_type == manager.mem_type and not bo.pin_count:

@@ -268,7 +268,10 @@ class VramManager(TtmResourceManager):
 def ttm_resource_compatible(
     manager: TtmResourceManager, resource: TtmResource, places: list[TtmPlace], evicting: bool
 ) -> bool:
-    """Whether a resource of ``manager`` is in one of the places; ``evicting``: evictions are allowed by now."""
+    """Whether a resource of ``manager`` is in one of the places; ``evicting``: evictions are allowed by now.
+
+    Leaves out: CONTIGUOUS: nothing is ever in pieces.
+    """
     if resource.flags & TTM_PL_FLAG_TEMPORARY:
         return False
     skipped = TTM_PL_FLAG_DESIRED if evicting else TTM_PL_FLAG_FALLBACK
@@ -279,6 +282,9 @@ def ttm_resource_compatible(
 
 
 def ttm_resource_free(bo: TtmBufferObject, resource: TtmResource) -> None:
-    """Give a resource that a buffer had back."""
+    """Give a resource that a buffer had back.
+
+    Leaves out: (since 6.14) the dmem cgroup.
+    """
     bo.bdev.managers[resource.mem_type].free(resource)
     bo.bdev.resource_freed(bo, resource)
