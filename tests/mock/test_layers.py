@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: MIT
 """The contracts about imports (pyproject.toml, scripts/layers.toml) hold, and notice what they are there for."""
 
+import graphlib
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import grimp
 import pytest
 
 TOP = Path(__file__).parents[2]
@@ -66,3 +68,13 @@ def test_an_import_that_crosses_a_boundary_is_named(
     result = lint_imports(tree, contracts)
     assert result.returncode == 1, f"{line} in {file} breaks no contract: {result.stdout}{result.stderr}"
     assert broken in result.stdout, f"what breaks the contract is not named: {result.stdout}"
+
+
+def test_no_module_imports_itself_through_others() -> None:
+    """Modules can be imported in any order: there is no cycle among imports that happen at run time."""
+    graph = grimp.build_graph("amdgpu_hw", exclude_type_checking_imports=True, cache_dir=None)
+    imports = {module: graph.find_modules_directly_imported_by(module) for module in graph.modules}
+    try:
+        graphlib.TopologicalSorter(imports).prepare()
+    except graphlib.CycleError as error:
+        pytest.fail(f"import cycle: {' <- '.join(error.args[1])}")
