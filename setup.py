@@ -1,12 +1,20 @@
 # SPDX-License-Identifier: MIT
-"""The compiled parts; everything else about the package is in pyproject.toml."""
+"""The compiled parts, and the packages that are not where their names say; the rest is in pyproject.toml."""
 
-from setuptools import Extension, setup
+from setuptools import Extension, find_packages, setup
 
 PRELOAD = "amdgpu_hw/mock/preload"
 TRANSPORT = "amdgpu_hw/mock/transport"
 
+ELSEWHERE = {
+    "amdgpu_hw.suite": "tests/hw",
+    "amdgpu_hw.expectations": "expectations",
+}
+"""Packages that lie beside amdgpu_hw in a checkout, and in it once they are installed (`amdgpu_hw.shipped`)."""
+
 setup(
+    packages=[*find_packages(include=["amdgpu_hw", "amdgpu_hw.*"]), *ELSEWHERE],
+    package_dir=ELSEWHERE,
     cffi_modules=[
         "amdgpu_hw/libdrm/build.py:ffibuilder",
         f"{TRANSPORT}/build.py:ffibuilder",
@@ -29,4 +37,6 @@ setup(
             py_limited_api=True,
         ),
     ],
+    # CFFI and the above keep to the stable ABI: one wheel serves every Python from this one on.
+    options={"bdist_wheel": {"py_limited_api": "cp311"}},
 )

@@ -13,19 +13,18 @@ from typing import Any
 
 import pytest
 
-import amdgpu_hw
 from amdgpu_hw.cli.machine_options import add_machine_options, asks_for_mock, mock_subject
 from amdgpu_hw.discovery import list_gpus, open_node, select_gpu
-from amdgpu_hw.errors import HarnessError
 from amdgpu_hw.gate import GATE_NAMES
 from amdgpu_hw.mock.machine import DEFAULT_GPU
 from amdgpu_hw.mock.planting import kernel_of
 from amdgpu_hw.on_mock import OPTIONAL_DEVICES, UNUSABLE, run_on_mock
+from amdgpu_hw.shipped import expectations_directory, suite_directory
 
 __all__ = ("add_commands",)
 
 EXPECTATIONS = Path("expectations")
-"""The directory with the repository's own expectations."""
+"""Stands for the expectations that come with the package."""
 
 # This package is imported before pytest can rewrite the asserts in it; there are none to rewrite.
 _REWRITE_WARNING = "Module already imported so cannot be rewritten"
@@ -33,6 +32,9 @@ _REWRITE_WARNING = "Module already imported so cannot be rewritten"
 # What pytest prints by itself is for people who write tests: here the verdict table follows. Options that the user
 # gives come later, so they win.
 _QUIET = ("-q", "--no-header", "--tb=no", "-rN", "-p", "no:cacheprovider", "-W", f"ignore:{_REWRITE_WARNING}")
+
+# The verdict must not depend on a configuration of pytest that happens to lie above an installed package.
+_ALONE = ("-c", os.devnull)
 
 
 def add_commands(commands: Any) -> None:
@@ -70,7 +72,7 @@ def add_commands(commands: Any) -> None:
         type=Path,
         nargs="?",
         const=EXPECTATIONS,
-        help=f"go by known findings: they do not fail the run, surprises do (the repository's {EXPECTATIONS}/)",
+        help="go by known findings: they do not fail the run, surprises do (default: the package's own)",
     )
     parser.add_argument(
         "--write-expectations", metavar="DIR", type=Path, help="write drafts of expectations, for you to add reasons"
@@ -108,9 +110,11 @@ def _on_mock(options: argparse.Namespace, rest: Sequence[str]) -> int:
 
 
 def _run_pytest(options: argparse.Namespace, node: str, rest: Sequence[str]) -> int:
-    tests = _tests()
+    tests = suite_directory()
     arguments = [
         *_QUIET,
+        *_ALONE,
+        f"--confcutdir={tests}",
         f"--rootdir={tests.parents[1]}",
         f"--amdgpu-gpu={node}",
         f"--amdgpu-results={_result_file(options, Path(node).name)}",
@@ -128,9 +132,7 @@ def _run_pytest(options: argparse.Namespace, node: str, rest: Sequence[str]) -> 
 def _expectation_options(options: argparse.Namespace, prefix: str) -> list[str]:
     """What to hand on to a validation on a mock machine, or to pytest."""
     given: dict[str, Path | None] = {
-        "expectations": _tests().parents[1] / EXPECTATIONS
-        if options.expectations is EXPECTATIONS
-        else options.expectations,
+        "expectations": expectations_directory() if options.expectations is EXPECTATIONS else options.expectations,
         "write-expectations": options.write_expectations,
     }
     return [f"{prefix}{name}={path}" for name, path in given.items() if path is not None]
@@ -138,14 +140,6 @@ def _expectation_options(options: argparse.Namespace, prefix: str) -> list[str]:
 
 def _names_tests(rest: Sequence[str]) -> bool:
     return any(Path(argument.partition("::")[0]).suffix == ".py" for argument in rest)
-
-
-def _tests() -> Path:
-    """Where tests/hw is: beside the package, or below the working directory."""
-    for parent in (Path(amdgpu_hw.__file__).parent.parent, Path.cwd()):
-        if (parent / "tests" / "hw").is_dir():
-            return parent / "tests" / "hw"
-    raise HarnessError("tests/hw is neither beside the package nor here: run this from a clone of the repository")
 
 
 def _result_file(options: argparse.Namespace, subject: str) -> Path:
