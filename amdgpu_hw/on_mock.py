@@ -6,18 +6,16 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from amdgpu_hw.errors import HarnessError
 from amdgpu_hw.mock.machine import DEFAULT_GPU, Machine
-from amdgpu_hw.mock.planting import kernel_of, load_bug
-from amdgpu_hw.proof import ALLOW_FAULTS
+from amdgpu_hw.mock.planting import load_bug
+from amdgpu_hw.options.machine import MockOptions
+from amdgpu_hw.options.suite import ALLOW_FAULTS
 from amdgpu_hw.verdict.machine import ENVIRONMENT
 
-__all__ = ("OPTIONAL_DEVICES", "UNUSABLE", "machine_environment", "run_on_mock")
-
-OPTIONAL_DEVICES = ("sw_sync", "vgem")
-"""What a mock machine can be built without."""
+__all__ = ("UNUSABLE", "machine_environment", "run_on_mock")
 
 UNUSABLE = 2
 """Exit status when the environment allows no verdict."""
@@ -45,20 +43,12 @@ def machine_environment(
     return {ALLOW_FAULTS: "1", ENVIRONMENT: json.dumps(description)}
 
 
-def run_on_mock(
-    command: Sequence[str],
-    gpus: Sequence[str] = (),
-    kernel: str | None = None,
-    without: Collection[str] = (),
-    gpu_time: float = 1,
-    bugs: Sequence[str] = (),
-    parameters: Mapping[str, int] | None = None,
-) -> int:
+def run_on_mock(command: Sequence[str], gpus: Sequence[str], wanted: MockOptions) -> int:
     """Run a command on a new mock machine; its exit status as a shell gives it, or `UNUSABLE` after saying why.
 
-    ``bugs`` are planted in the kernel, by default in the one they were written for; ``parameters`` are module
-    parameters of amdgpu beside those that the bugs ask for. Of `machine_environment`, the caller's environment may say
-    otherwise about faults.
+    Bugs are planted in the kernel, by default in the one they were written for; parameters are module parameters of
+    amdgpu beside those that the bugs ask for. Of `machine_environment`, the caller's environment may say otherwise
+    about faults.
     """
     if ENVIRONMENT in os.environ:
         print(
@@ -68,10 +58,13 @@ def run_on_mock(
         )
         return UNUSABLE
     gpus = tuple(gpus) or (DEFAULT_GPU,)
+    bugs, parameters, gpu_time = wanted.bugs, dict(wanted.parameters), wanted.gpu_time
     try:
-        kernel = kernel or kernel_of(bugs)
+        kernel = wanted.kernel_name()
         environment = machine_environment(gpus, kernel, bugs, gpu_time, parameters) | os.environ
-        with Machine(gpus, kernel, bugs=bugs, parameters=parameters, without=without, gpu_time=gpu_time) as machine:
+        with Machine(
+            gpus, kernel, bugs=bugs, parameters=parameters, without=wanted.without, gpu_time=gpu_time
+        ) as machine:
             status = machine.run(command, environment)
     except HarnessError as error:
         print(f"amdgpu-hw: {error}", file=sys.stderr)

@@ -11,7 +11,10 @@ from pathlib import Path
 
 from amdgpu_hw.errors import HarnessError
 
-__all__ = ("expectations_directory", "suite_directory")
+__all__ = ("EXPECTATIONS", "expectations_directory", "suite_directory")
+
+EXPECTATIONS = Path("amdgpu_hw.expectations")
+"""Stands for `expectations_directory` where a directory is asked for."""
 
 
 def suite_directory() -> Path:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""``amdgpu-hw bugs``: the planted bugs; and the option that plants one, which other commands share."""
+"""``amdgpu-hw bugs``: the planted bugs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from amdgpu_hw.mock.planting import PlantedBug, bug_names, load_bug
 from amdgpu_hw.mock.variants import DEFAULT_VARIANT
 from amdgpu_hw.verdict.table import render
 
-__all__ = ("add_bug_option", "add_commands")
+__all__ = ("add_commands",)
 
 _WIDE = 160
 """Columns when the output is no terminal."""
@@ -25,17 +25,6 @@ def add_commands(commands: Any) -> None:
     """Declare the command."""
     parser = commands.add_parser("bugs", help="the planted bugs that mock, validate and tests take", allow_abbrev=False)
     parser.set_defaults(run=run_bugs, takes_rest=False)
-
-
-def add_bug_option(parser: argparse.ArgumentParser, implies: str = "") -> None:
-    """Add ``--bug`` to another command."""
-    parser.add_argument(
-        "--bug",
-        metavar="NAME",
-        action="append",
-        default=[],
-        help=f"plant this bug in the mock machine's kernel, see 'amdgpu-hw bugs'; repeatable{implies}",
-    )
 
 
 def run_bugs(_options: argparse.Namespace, _rest: Sequence[str]) -> int:

@@ -5,18 +5,46 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from amdgpu_hw.cli.measuring import add_measuring_options, measure_here_or_on_mock, scaled, with_changes, words
+from amdgpu_hw.cli.measuring import (
+    MeasuringOptions,
+    add_measuring_options,
+    measure_here_or_on_mock,
+    scaled,
+    with_changes,
+    words,
+)
 from amdgpu_hw.cli.packages import require_packages
 from amdgpu_hw.errors import HarnessError
+from amdgpu_hw.options.declared import option
 
 if TYPE_CHECKING:
     from amdgpu_hw.measure.grid import Options
 
 __all__ = ("add_commands",)
 
-_OWN = ("loads", "operations", "mappings", "sizes", "blocks", "null-blocks", "samples", "job-ms", "timeout")
+
+@dataclass(frozen=True)
+class LatencyOptions(MeasuringOptions):
+    """What can be said about the grid; what is not given is as the measurement has it."""
+
+    loads: str | None = option(
+        "of idle and engines with jobs in flight (default: idle, gfx x4, compute x4, sdma x4)", metavar="LIST"
+    )
+    operations: str | None = option("of UNMAP, CLEAR, REPLACE (default: all)", metavar="LIST")
+    mappings: str | None = option("of PRT, always-valid, ordinary (default: all)", metavar="LIST")
+    sizes: str | None = option("bytes, K, M or G (default: 4K,64K,2M,1G)", metavar="LIST")
+    blocks: int | None = option(
+        "of four interleaved rounds per cell; 6 or more to judge (default: 8)", metavar="N", read=int
+    )
+    null_blocks: int | None = option(
+        "blocks of the A/A run per cell; 6 or more to judge (default: 6)", metavar="N", read=int
+    )
+    samples: int | None = option("of each round (default: 20)", metavar="N", read=int)
+    job_ms: float | None = option("how long a job of the load lasts (default: 1)", metavar="MS", read=float)
+    timeout: float | None = option("bound of each wait (default: 5)", metavar="S", read=float)
 
 
 def add_commands(commands: Any) -> None:
@@ -31,24 +59,7 @@ def add_commands(commands: Any) -> None:
         ),
         allow_abbrev=False,
     )
-    add_measuring_options(parser)
-    parser.add_argument(
-        "--loads",
-        metavar="LIST",
-        help="of idle and engines with jobs in flight (default: idle, gfx x4, compute x4, sdma x4)",
-    )
-    parser.add_argument("--operations", metavar="LIST", help="of UNMAP, CLEAR, REPLACE (default: all)")
-    parser.add_argument("--mappings", metavar="LIST", help="of PRT, always-valid, ordinary (default: all)")
-    parser.add_argument("--sizes", metavar="LIST", help="bytes, K, M or G (default: 4K,64K,2M,1G)")
-    parser.add_argument(
-        "--blocks", metavar="N", type=int, help="of four interleaved rounds per cell; 6 or more to judge (default: 8)"
-    )
-    parser.add_argument(
-        "--null-blocks", metavar="N", type=int, help="blocks of the A/A run per cell; 6 or more to judge (default: 6)"
-    )
-    parser.add_argument("--samples", metavar="N", type=int, help="of each round (default: 20)")
-    parser.add_argument("--job-ms", metavar="MS", type=float, help="how long a job of the load lasts (default: 1)")
-    parser.add_argument("--timeout", metavar="S", type=float, help="bound of each wait (default: 5)")
+    add_measuring_options(parser, LatencyOptions)
     parser.set_defaults(run=run_latency, takes_rest=False)
 
 
@@ -57,13 +68,14 @@ def run_latency(options: argparse.Namespace, _rest: Sequence[str]) -> int:
     require_packages()
     from amdgpu_hw.measure.latency import Latency
 
-    wanted = _options(options)
+    given = LatencyOptions.of(options)
+    wanted = _options(given)
     return measure_here_or_on_mock(
-        "latency", options, _OWN, lambda gpu, conditions: Latency(gpu, wanted, conditions), wanted.shape
+        "latency", options, given, lambda gpu, conditions: Latency(gpu, wanted, conditions), wanted.shape
     )
 
 
-def _options(options: argparse.Namespace) -> Options:
+def _options(options: LatencyOptions) -> Options:
     """The grid that was asked for. Raises `HarnessError`."""
     from amdgpu_hw.measure.grid import MAPPINGS, OPERATIONS, QUICK, Options, parse_load, parse_size
 

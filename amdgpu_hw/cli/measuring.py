@@ -8,9 +8,9 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from amdgpu_hw.cli.machine_options import add_machine_options, asks_for_mock, mock_subject
+from amdgpu_hw.cli.machine_options import add_machine_options
 from amdgpu_hw.discovery import list_gpus
 from amdgpu_hw.errors import AmdgpuHwError, HarnessError
-from amdgpu_hw.mock.machine import DEFAULT_GPU
-from amdgpu_hw.mock.planting import kernel_of
 from amdgpu_hw.on_mock import UNUSABLE, run_on_mock
+from amdgpu_hw.options.declared import Options, option
+from amdgpu_hw.options.machine import MachineChoice, MachineKind
 from amdgpu_hw.verdict.table import render
 
 if TYPE_CHECKING:
@@ -32,7 +32,15 @@ if TYPE_CHECKING:
     from amdgpu_hw.gpu import Gpu
     from amdgpu_hw.measure.model import Conditions, Result, Scalar
 
-__all__ = ("Run", "add_measuring_options", "measure_here_or_on_mock", "scaled", "with_changes", "words")
+__all__ = (
+    "MeasuringOptions",
+    "Run",
+    "add_measuring_options",
+    "measure_here_or_on_mock",
+    "scaled",
+    "with_changes",
+    "words",
+)
 
 T = TypeVar("T", bound="DataclassInstance")
 
@@ -44,8 +52,6 @@ PSTATE_NAMES = ("peak", "standard", "min-sclk", "min-mclk", "none")
 SAVE_EVERY_S = 2.0
 SAVING_SHARE = 0.05
 """Of the time at most, in long runs."""
-_HANDED_ON = ("gpu", "pstate", "cpu", "quick", "no-plots")
-"""Shared options that a run on a mock machine gets, too."""
 _REFRESH_EVERY_S = 0.25
 _WIDE = 160
 """Columns when the output is no terminal."""
@@ -68,68 +74,68 @@ class Run(Protocol):
         """Do it; each step yields about how long it was expected to take (ns), and what it was."""
 
 
-def add_measuring_options(parser: argparse.ArgumentParser) -> None:
-    """Declare the options that both commands have."""
-    add_machine_options(parser)
-    parser.add_argument(
-        "--gpu-time",
-        metavar="FACTOR",
-        type=float,
-        default=MOCK_GPU_TIME,
-        help=f"how much slower than modelled a mock GPU is (default: {MOCK_GPU_TIME:g}, slower than the mock itself)",
+def _pstate(text: str) -> str:
+    if text not in PSTATE_NAMES:
+        raise argparse.ArgumentTypeError(f"there is no such power state; choose from {', '.join(PSTATE_NAMES)}")
+    return text
+
+
+@dataclass(frozen=True)
+class MeasuringOptions(Options):
+    """The options that both commands have; each adds its own."""
+
+    quick: bool = option("a first look, in less than ten seconds", default=False)
+    output: str | None = option("the result file (default: one in results/)", metavar="FILE")
+    no_plots: bool = option("write no pictures beside the result file", default=False)
+    pstate: str = option(
+        f"the clocks' stable power state: {', '.join(PSTATE_NAMES)} (default: peak)",
+        default="peak",
+        metavar="NAME",
+        read=_pstate,
     )
-    parser.add_argument("--quick", action="store_true", help="a first look, in less than ten seconds")
-    parser.add_argument("--output", metavar="FILE", help="the result file (default: one in results/)")
-    parser.add_argument("--no-plots", action="store_true", help="write no pictures beside the result file")
-    parser.add_argument(
-        "--pstate", choices=PSTATE_NAMES, default="peak", help="the clocks' stable power state (default: peak)"
+    cpu: str | None = option(
+        "the CPU to measure on, or 'any' (default: latency the last one, overlap any)", metavar="N"
     )
-    parser.add_argument(
-        "--cpu", metavar="N", help="the CPU to measure on, or 'any' (default: latency the last one, overlap any)"
-    )
+
+
+def add_measuring_options(parser: argparse.ArgumentParser, options: type[MeasuringOptions]) -> None:
+    """Declare the options of a command that measures."""
+    add_machine_options(parser, "without")
+    options.declare(parser.add_argument)
+    parser.set_defaults(gpu_time=MOCK_GPU_TIME)
 
 
 def measure_here_or_on_mock(
     command: str,
-    options: argparse.Namespace,
-    own: Sequence[str],
+    given: argparse.Namespace,
+    options: MeasuringOptions,
     prepare: Callable[[Gpu, Conditions], Run],
     shape: Mapping[str, Scalar],
 ) -> int:
     """Measure on this machine's GPU, or do the same again on a mock machine; returns the exit status.
 
-    ``own`` are the names of the command's own options, which are handed on; ``prepare`` makes the run, ``shape`` is
-    what the conditions tell about it.
+    ``given`` says on which machine; ``prepare`` makes the run, ``shape`` is what the conditions tell about it.
     """
+    machine = MachineChoice.of(given)
     _cpu(options.cpu)  # a wrong one is told before a machine is started
-    if not asks_for_mock(options):
-        if options.gpu is not None or list_gpus():
-            output = _output(command, options, (options.gpu or "gpu").replace("/", "-").strip("-"))
-            return _carry_out(options, output, prepare, shape)
-        print(f"There is no amdgpu GPU here: measuring a MOCK {DEFAULT_GPU}, all times are simulated.", file=sys.stderr)
-    if not 0 < options.gpu_time <= 1e6:
-        raise HarnessError(f"--gpu-time is a factor of more than 0 and at most 1e6, not {options.gpu_time:g}")
-    gpu, kernel = options.mock or DEFAULT_GPU, options.kernel or kernel_of(options.bug)
-    output = _output(command, options, mock_subject(options, gpu, kernel))
-    arguments = [sys.executable, "-m", "amdgpu_hw", command, f"--output={output}"]
-    for name in (*_HANDED_ON, *own):
-        value = getattr(options, name.replace("-", "_"))
-        if value is True:
-            arguments.append(f"--{name}")
-        elif value is not None and value is not False:
-            arguments.append(f"--{name}={value}")
-    return run_on_mock(
-        arguments,
-        [gpu],
-        kernel,
-        gpu_time=options.gpu_time,
-        bugs=options.bug,
-        parameters=dict(options.parameter),
-    )
+    if machine.kind is MachineKind.REAL:
+        if machine.gpu is not None or list_gpus():
+            output = _output(command, options, (machine.gpu or "gpu").replace("/", "-").strip("-"))
+            return _carry_out(machine.gpu, options, output, prepare, shape)
+        print(
+            f"There is no amdgpu GPU here: measuring a MOCK {machine.mock_gpu}, all times are simulated.",
+            file=sys.stderr,
+        )
+    if not machine.gpu_time:
+        raise HarnessError("--gpu-time is a factor of more than 0: GPUs that take no time have nothing in flight")
+    handed_on = replace(options, output=str(_output(command, options, machine.subject())))
+    arguments = [*machine.on_it().argv(), *handed_on.argv()]
+    return run_on_mock([sys.executable, "-m", "amdgpu_hw", command, *arguments], [machine.mock_gpu], machine)
 
 
 def _carry_out(
-    options: argparse.Namespace,
+    selector: str | None,
+    options: MeasuringOptions,
     output: Path,
     prepare: Callable[[Gpu, Conditions], Run],
     shape: Mapping[str, Scalar],
@@ -145,7 +151,7 @@ def _carry_out(
     status = UNUSABLE
     try:
         with ExitStack() as held:
-            gpu = held.enter_context(open_gpu(options.gpu))
+            gpu = held.enter_context(open_gpu(selector))
             pstate = held.enter_context(StablePstate(gpu, options.pstate))
             pinned = held.enter_context(PinnedCpu(_cpu(options.cpu)))
             run = prepare(gpu, read_conditions(gpu, pstate.name, pinned.cpu, shape))
@@ -268,7 +274,7 @@ def scaled(value: float | None, factor: float) -> int | None:
     return None if value is None else round(value * factor)
 
 
-def _output(command: str, options: argparse.Namespace, subject: str) -> Path:
+def _output(command: str, options: MeasuringOptions, subject: str) -> Path:
     if options.output is not None:
         return Path(options.output if options.output.endswith(".json") else f"{options.output}.json")
     return Path("results") / f"{command}-{subject}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.json"

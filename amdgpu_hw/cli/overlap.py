@@ -5,17 +5,39 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from amdgpu_hw.cli.measuring import add_measuring_options, measure_here_or_on_mock, scaled, with_changes
+from amdgpu_hw.cli.measuring import (
+    MeasuringOptions,
+    add_measuring_options,
+    measure_here_or_on_mock,
+    scaled,
+    with_changes,
+)
 from amdgpu_hw.cli.packages import require_packages
+from amdgpu_hw.options.declared import option
 
 if TYPE_CHECKING:
     from amdgpu_hw.measure.overlap import Options
 
 __all__ = ("add_commands",)
 
-_OWN = ("frame-ms", "budget-ms", "rate", "background-ms", "frames", "blocks", "null-blocks", "timeout")
+
+@dataclass(frozen=True)
+class OverlapOptions(MeasuringOptions):
+    """What can be said about frames and binds; what is not given is as the measurement has it."""
+
+    frame_ms: float | None = option("GPU time of an undisturbed frame (default: 8)", metavar="MS", read=float)
+    budget_ms: float | None = option("from frame to frame (default: 16.7)", metavar="MS", read=float)
+    rate: float | None = option("binds and unbinds per second (default: 120)", metavar="HZ", read=float)
+    background_ms: float | None = option(
+        "length of the jobs on another queue, 0 for none (default: 25)", metavar="MS", read=float
+    )
+    frames: int | None = option("of each stretch (default: 60)", metavar="N", read=int)
+    blocks: int | None = option("of four interleaved stretches; 6 or more to judge", metavar="N", read=int)
+    null_blocks: int | None = option("blocks of the A/A run", metavar="N", read=int)
+    timeout: float | None = option("bound of each wait (default: 5)", metavar="S", read=float)
 
 
 def add_commands(commands: Any) -> None:
@@ -30,20 +52,7 @@ def add_commands(commands: Any) -> None:
         ),
         allow_abbrev=False,
     )
-    add_measuring_options(parser)
-    parser.add_argument("--frame-ms", metavar="MS", type=float, help="GPU time of an undisturbed frame (default: 8)")
-    parser.add_argument("--budget-ms", metavar="MS", type=float, help="from frame to frame (default: 16.7)")
-    parser.add_argument("--rate", metavar="HZ", type=float, help="binds and unbinds per second (default: 120)")
-    parser.add_argument(
-        "--background-ms",
-        metavar="MS",
-        type=float,
-        help="length of the jobs on another queue, 0 for none (default: 25)",
-    )
-    parser.add_argument("--frames", metavar="N", type=int, help="of each stretch (default: 60)")
-    parser.add_argument("--blocks", metavar="N", type=int, help="of four interleaved stretches; 6 or more to judge")
-    parser.add_argument("--null-blocks", metavar="N", type=int, help="blocks of the A/A run")
-    parser.add_argument("--timeout", metavar="S", type=float, help="bound of each wait (default: 5)")
+    add_measuring_options(parser, OverlapOptions)
     # Three threads: on one CPU they would wait for each other.
     parser.set_defaults(run=run_overlap, takes_rest=False, cpu="any")
 
@@ -53,13 +62,14 @@ def run_overlap(options: argparse.Namespace, _rest: Sequence[str]) -> int:
     require_packages()
     from amdgpu_hw.measure.overlap import Overlap
 
-    wanted = _options(options)
+    given = OverlapOptions.of(options)
+    wanted = _options(given)
     return measure_here_or_on_mock(
-        "overlap", options, _OWN, lambda gpu, conditions: Overlap(gpu, wanted, conditions), wanted.shape
+        "overlap", options, given, lambda gpu, conditions: Overlap(gpu, wanted, conditions), wanted.shape
     )
 
 
-def _options(options: argparse.Namespace) -> Options:
+def _options(options: OverlapOptions) -> Options:
     """The run that was asked for. Raises `HarnessError`."""
     from amdgpu_hw.measure.overlap import QUICK, Options
 

@@ -24,11 +24,10 @@ from typing import Any
 
 from amdgpu_hw.errors import HarnessError
 from amdgpu_hw.mock.console.client import Console
+from amdgpu_hw.mock.defaults import DEFAULT_GPU
 from amdgpu_hw.mock.variants import DEFAULT_VARIANT
 
 __all__ = ("DEFAULT_GPU", "Machine", "MachineError")
-
-DEFAULT_GPU = "navi31"
 
 _START_TIMEOUT_S = 30.0
 _END_TIMEOUT_S = 6.0

@@ -25,6 +25,7 @@ from typing import NoReturn
 from amdgpu_hw.gpu_model.gpus import GpuIdentity, IdentityError, UnknownGpu, load_identity
 from amdgpu_hw.mock.board import Board
 from amdgpu_hw.mock.console.server import ConsoleServer
+from amdgpu_hw.mock.defaults import OPTIONAL_DEVICES
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_drv.params import UnknownParameter, parse_parameter
 from amdgpu_hw.mock.pci import MAX_GPUS
 from amdgpu_hw.mock.planting import UnknownBug, load_bug
@@ -33,13 +34,10 @@ from amdgpu_hw.mock.transport.client import check_memory_access
 from amdgpu_hw.mock.transport.transport import ENVIRONMENT
 from amdgpu_hw.mock.variants import VARIANTS
 
-__all__ = ("LOG_FILE", "OPTIONAL_DEVICES", "main")
+__all__ = ("LOG_FILE", "main")
 
 LOG_FILE = "log"
 """The kernel's log, in the machine's directory."""
-
-OPTIONAL_DEVICES = ("sw_sync", "vgem")
-"""What a machine can be built without."""
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_TIMERSLACK = 29

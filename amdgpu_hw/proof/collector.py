@@ -12,13 +12,13 @@ import signal
 import sys
 from collections.abc import Generator
 from datetime import UTC, datetime
-from pathlib import Path
 from types import FrameType
 
 import pytest
 
 from amdgpu_hw.errors import AmdgpuHwError, DrmError, FeatureMissing, GateError, NoGpu, PendingWork
 from amdgpu_hw.gate import open_all
+from amdgpu_hw.options.suite import PREFIX, GpuChoice, SessionOptions
 from amdgpu_hw.proof.behaviour import Behaviour
 from amdgpu_hw.proof.record import Broken, Inconclusive, NotAsked, NotTestable, Record
 from amdgpu_hw.proof.run import RECORD, RUN, Run, behaviour_of
@@ -66,24 +66,20 @@ class Collector:
             self._open_run()
         return result
 
+    @property
+    def _options(self) -> SessionOptions:
+        """What the user said."""
+        return SessionOptions.of(self._config.option, PREFIX)
+
     def _open_run(self) -> None:
-        option = self._config.option
+        options, selector = self._options, GpuChoice.of(self._config.option, PREFIX).gpu
         try:
-            with TestWatchdog(option.amdgpu_timeout, self._give_up_opening, "opening the GPU"):
-                self._run = Run(
-                    option.amdgpu_gpu,
-                    gate=option.amdgpu_gate,
-                    allow_faults=option.amdgpu_allow_faults,
-                    stress=option.amdgpu_stress,
-                    watch_ns=option.amdgpu_watch,
-                    files=[Path(name) for name in option.amdgpu_results],
-                    expectations=option.amdgpu_expectations,
-                    drafts=option.amdgpu_write_expectations,
-                )
+            with TestWatchdog(options.timeout, self._give_up_opening, "opening the GPU"):
+                self._run = Run(selector, options)
             self._config.stash[RUN] = self._run
             signal.signal(signal.SIGTERM, _terminate)
         except NoGpu as error:
-            if option.amdgpu_gpu is not None:
+            if selector is not None:
                 raise pytest.UsageError(str(error)) from None
             self._no_gpu = str(error)
         except (AmdgpuHwError, OSError) as error:
@@ -155,9 +151,8 @@ class Collector:
     @property
     def _seconds(self) -> float:
         """What a test may take."""
-        option = self._config.option
-        seconds: float = option.amdgpu_timeout
-        return _STRESS_FACTOR * seconds if option.amdgpu_stress else seconds
+        options = self._options
+        return _STRESS_FACTOR * options.timeout if options.stress else options.timeout
 
     def _try(self, item: pytest.Function, case: Case) -> None:
         arguments = {name: item.funcargs[name] for name in inspect.signature(item.obj).parameters}
@@ -241,14 +236,14 @@ class Collector:
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Judge the run; the exit code follows from it."""
         if self._run is None:
-            if self._no_gpu is not None and self._config.option.amdgpu_require_proof:
+            if self._no_gpu is not None and self._options.require_proof:
                 session.exitstatus = Verdict.NOTHING.value
             return
         self._finish(self._run)
         verdict = self._run.results.verdict
         if verdict is Verdict.BROKEN:
             session.exitstatus = Verdict.BROKEN.value
-        elif self._run.file_failures or (verdict is Verdict.NOTHING and self._config.option.amdgpu_require_proof):
+        elif self._run.file_failures or (verdict is Verdict.NOTHING and self._options.require_proof):
             session.exitstatus = Verdict.NOTHING.value
         elif session.exitstatus == pytest.ExitCode.TESTS_FAILED and not self._other_failures:
             session.exitstatus = pytest.ExitCode.OK  # what failed was expected to

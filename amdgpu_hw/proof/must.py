@@ -16,6 +16,7 @@ from typing import Any
 from amdgpu_hw.address_space import Mapping, Update
 from amdgpu_hw.errors import DrmError, errno_name
 from amdgpu_hw.gate.base import WATCHDOG
+from amdgpu_hw.options.suite import WATCH_NS
 from amdgpu_hw.proof.held import Held, require_pending
 from amdgpu_hw.proof.record import Broken, Inconclusive, Record
 from amdgpu_hw.proof.units import duration, ms
@@ -23,10 +24,7 @@ from amdgpu_hw.proof.words import update_words
 from amdgpu_hw.submit import Submission
 from amdgpu_hw.sync import BackgroundCall
 
-__all__ = ("WATCH_NS", "Call", "Must", "Subject")
-
-WATCH_NS = ms(100)
-"""For how long a thing is watched that must not be done, unless a run says otherwise (``--amdgpu-watch``)."""
+__all__ = ("Call", "Must", "Subject")
 
 Call = BackgroundCall[Update] | BackgroundCall[Mapping] | BackgroundCall[Submission]
 """A call that may itself block: GEM_VA, or a submission that comes after one."""

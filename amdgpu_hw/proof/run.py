@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import asdict
-from pathlib import Path
 
 import pytest
 
@@ -14,8 +13,8 @@ from amdgpu_hw.errors import FeatureMissing
 from amdgpu_hw.evidence.trace import TraceInstance
 from amdgpu_hw.gate import Choice, Gate, choose
 from amdgpu_hw.gpu import Gpu
+from amdgpu_hw.options.suite import SessionOptions
 from amdgpu_hw.proof.behaviour import MARKER, Behaviour
-from amdgpu_hw.proof.must import WATCH_NS
 from amdgpu_hw.proof.neighbour import NeighbourProcess
 from amdgpu_hw.proof.record import NotAsked, NotTestable, Record
 from amdgpu_hw.verdict.expectation_files import load, subject, write
@@ -41,31 +40,15 @@ _IMPLIED = {"update_fence": "page_table_jobs", "input_fence": "page_table_jobs"}
 
 
 class Run:
-    """A run, opened on the GPU that ``selector`` names; raises what `open_gpu` and `choose` raise.
+    """A run, opened on the GPU that ``selector`` names; raises what `open_gpu` and `choose` raise."""
 
-    ``gate`` forces a kind of gate; ``allow_faults`` lets tests run that may make the GPU fault or hang, or hold up
-    other programs on it; ``stress`` has tests go on for long that do a thing many times; ``watch_ns`` is for how long
-    a thing is watched that must not be done; ``expectations`` is the directory with those that the run goes by,
-    ``drafts`` where new ones are written.
-    """
-
-    def __init__(
-        self,
-        selector: str | None,
-        *,
-        gate: str | None = None,
-        allow_faults: bool = False,
-        stress: bool = False,
-        watch_ns: int = WATCH_NS,
-        files: list[Path] | None = None,
-        expectations: Path | None = None,
-        drafts: Path | None = None,
-    ) -> None:
-        self.allow_faults = allow_faults
-        self.stress = stress
-        self.watch_ns = watch_ns
+    def __init__(self, selector: str | None, options: SessionOptions) -> None:
+        self.allow_faults = options.allow_faults
+        self.stress = options.stress
+        self.watch_ns = options.watch
+        expectations, drafts = options.expectations_in(), options.write_expectations
         self.results = Results(this_machine(), command_line(), software_versions())
-        self.files = [ResultFile(path) for path in files or []]
+        self.files = [ResultFile(path) for path in options.results]
         self.node = select_gpu(selector)
         with Gpu(self.node) as self._gpu:
             self.gpu_name = str(self._gpu)
@@ -82,7 +65,7 @@ class Run:
             name: {"supported": probe.supported, "errno": probe.errno, "why": probe.why}
             for name, probe in self.probes.items()
         }
-        self._choice: Choice = choose(self.node.node, gate)
+        self._choice: Choice = choose(self.node.node, options.gate)
         self.trace, self.why_no_trace = _open_trace()
         self.neighbour = NeighbourProcess(self.node.node)
         self.results.gate, self.results.gates = self._choice.name, self._choice.why_not

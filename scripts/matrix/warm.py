@@ -135,7 +135,7 @@ def _begin(session: pytest.Session, request: dict[str, Any]) -> None:
     config.option.collectonly = False
     config.option.tbstyle = "no"
     config.option.keyword = " or ".join(request["only"])
-    config.option.amdgpu_results = [request["results"]]
+    config.option.amdgpu_results = (Path(request["results"]),)
     if request["watch_ms"] is not None:
         config.option.amdgpu_watch = ms(request["watch_ms"])
     config.pluginmanager.register(_Selection(request["first"], request["without"], request["until_broken"]))

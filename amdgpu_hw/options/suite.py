@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: MIT
+"""How the suite is run, on whichever machine: its GPU, its gate, what it may do, what it goes by, what it writes."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from amdgpu_hw.options.declared import Options, option
+from amdgpu_hw.shipped import EXPECTATIONS, expectations_directory
+
+__all__ = ("ALLOW_FAULTS", "PREFIX", "WATCH_NS", "GpuChoice", "SessionOptions", "SuiteOptions")
+
+ALLOW_FAULTS = "AMDGPU_HW_ALLOW_FAULTS"
+"""Environment variable: 1 stands for ``--amdgpu-allow-faults``, on machines where every run may make GPUs fault."""
+
+WATCH_NS = 100_000_000
+"""For how long a thing is watched that must not be done while work is in flight, unless the user says otherwise."""
+
+PREFIX = "--amdgpu-"
+"""How the options of pytest begin."""
+
+_MS = 1_000_000
+
+
+def _gate_names() -> Iterable[str]:
+    from amdgpu_hw.gate import GATE_NAMES
+
+    return GATE_NAMES
+
+
+def _gate(text: str) -> str:
+    names = tuple(_gate_names())
+    if text not in names:
+        raise argparse.ArgumentTypeError(f"there is no kind of gate called '{text}'; there are: {', '.join(names)}")
+    return text
+
+
+def _milliseconds(text: str) -> int:
+    """Nanoseconds in what the command line has in milliseconds."""
+    try:
+        nanoseconds = round(float(text) * _MS)
+    except (ValueError, OverflowError):
+        nanoseconds = 0
+    if nanoseconds < 1:
+        raise argparse.ArgumentTypeError(f"must be a time in milliseconds, not '{text}'")
+    return nanoseconds
+
+
+@dataclass(frozen=True)
+class GpuChoice(Options):
+    """Which GPU of the machine that this runs on."""
+
+    gpu: str | None = option("PCI address, render node or name (default: the first GPU)", metavar="GPU")
+
+
+@dataclass(frozen=True)
+class SuiteOptions(Options):
+    """What `amdgpu-hw validate` and pytest both take."""
+
+    gate: str | None = option(
+        "hold work with this kind of gate (default: the safest)", metavar="NAME", read=_gate, known=_gate_names
+    )
+    allow_faults: bool = option(
+        "also run tests that may make the GPU fault or hang, or hold up others on it (or set "
+        f"{ALLOW_FAULTS}=1 in the environment)",
+        default=False,
+        environment=ALLOW_FAULTS,
+    )
+    results: tuple[Path, ...] = option(
+        "write the results here, as JSON; repeatable", default=(), metavar="FILE", read=lambda text: (Path(text),)
+    )
+    expectations: Path | None = option(
+        "go by known findings: they do not fail the run, surprises do (those in DIR; default: the package's own)",
+        metavar="DIR",
+        read=Path,
+        bare=EXPECTATIONS,
+    )
+    write_expectations: Path | None = option(
+        "write drafts of expectations to DIR, for what does not hold and is not expected there yet",
+        metavar="DIR",
+        read=Path,
+    )
+
+    def expectations_in(self) -> Path | None:
+        """The directory with the expectations to go by. Raises `HarnessError` if the package has none."""
+        return expectations_directory() if self.expectations == EXPECTATIONS else self.expectations
+
+
+@dataclass(frozen=True)
+class SessionOptions(SuiteOptions):
+    """What pytest takes beside."""
+
+    stress: bool = option(
+        "do what is done many times for long: 10000 cycles, thousands of drawn programs; minutes per test",
+        default=False,
+    )
+    watch: int = option(
+        f"watch so long what must not happen while work is in flight (default: {WATCH_NS // _MS})",
+        default=WATCH_NS,
+        metavar="MS",
+        read=_milliseconds,
+        write=lambda nanoseconds: f"{nanoseconds / _MS:g}",
+    )
+    require_proof: bool = option("exit with 2 if nothing could be proven (nothing testable)", default=False)
+    timeout: float = option(
+        "open all gates and fail a test after so long (default: 20)", default=20.0, metavar="SECONDS", read=float
+    )
