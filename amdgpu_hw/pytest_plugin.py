@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The pytest plugin: options, and a whole session moved onto a mock machine when asked.
 
-The fixtures are in `amdgpu_hw.proof.fixtures`, what collects the verdict in `amdgpu_hw.proof.collector`. Sessions
-without tests of behaviour are left alone.
+It is loaded into every run of pytest where this package is installed, so it has no fixture, no marker, nothing to say,
+and imports nothing of libdrm. All of that comes with a suite (`amdgpu_hw.proof.suite`).
 """
 
 from __future__ import annotations
@@ -13,12 +13,8 @@ import pytest
 
 from amdgpu_hw.options.machine import MOCK, MachineChoice, MachineKind
 from amdgpu_hw.options.suite import PREFIX, SessionOptions
-from amdgpu_hw.proof.behaviour import MARKER
-from amdgpu_hw.proof.collector import Collector
 
 __all__ = ()
-
-pytest_plugins = ("amdgpu_hw.proof.fixtures",)
 
 _MOCK = MachineChoice.spelled(MOCK, PREFIX)
 
@@ -50,16 +46,3 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
     # The last one wins, also over the addopts of an ini file: inside, no other machine is asked for.
     arguments = [*config.invocation_params.args, *machine.nothing(PREFIX)]
     return run_on_mock([sys.executable, "-m", "pytest", *arguments], [machine.mock_gpu], machine)
-
-
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """Let ``-k B09`` choose by row: people know the row of a verdict better than the name of its test."""
-    marker = item.get_closest_marker(MARKER)
-    if marker is not None:
-        item.extra_keyword_matches.add(marker.args[0].row)
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    """Declare the marker, and collect the verdict."""
-    config.addinivalue_line("markers", f"{MARKER}(value): what the test proves; use amdgpu_hw.proof.behaviour")
-    config.pluginmanager.register(Collector(config), "amdgpu_hw verdict")

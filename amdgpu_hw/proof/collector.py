@@ -44,7 +44,7 @@ def _terminate(_number: int, _frame: FrameType | None) -> None:
 
 
 class Collector:
-    """Hooks of a pytest session; does nothing in one without tests of behaviour."""
+    """Hooks of a pytest session with a suite; does nothing where no test of behaviour is among what runs."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
@@ -54,6 +54,12 @@ class Collector:
         self._other_failures = False
 
     # -- collection -------------------------------------------------------------------------------------------
+
+    def pytest_itemcollected(self, item: pytest.Item) -> None:
+        """Let ``-k B09`` choose by row: people know the row of a verdict better than the name of its test."""
+        behaviour = behaviour_of(item)
+        if behaviour is not None:
+            item.extra_keyword_matches.add(behaviour.row)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> Generator[None, object, object]:

@@ -113,7 +113,9 @@ def amount(_run: Run) -> Amount:
 @pytest.fixture
 def record(request: pytest.FixtureRequest) -> Record:
     """The notes of this test."""
-    notes: Record = request.node.stash[RECORD]
+    notes: Record | None = request.node.stash.get(RECORD, None)
+    if notes is None:
+        pytest.fail(f"{request.node.nodeid} asks for fixtures of the suite without @behaviour", pytrace=False)
     return notes
 
 
@@ -125,7 +127,10 @@ def must(record: Record, _run: Run) -> Must:
 
 @pytest.fixture
 def _run(request: pytest.FixtureRequest) -> Run:
-    return request.config.stash[RUN]
+    run = request.config.stash.get(RUN, None)
+    if run is None:
+        pytest.fail(f"{request.node.nodeid} asks for fixtures of the suite without @behaviour", pytrace=False)
+    return run
 
 
 @pytest.fixture

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from amdgpu_hw.address_space import SyncOptions
@@ -10,9 +12,15 @@ from amdgpu_hw.gpu import Gpu
 from amdgpu_hw.memory import Buffer, KiB
 from amdgpu_hw.proof.access import GpuView
 from amdgpu_hw.proof.record import NotTestable
+from amdgpu_hw.proof.suite import load_suite
 
 TILE = 64 * KiB
 """The tile of Vulkan and D3D12 sparse resources."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the tests here a suite, with what comes with it."""
+    load_suite(config, Path(__file__).parent)
 
 
 @pytest.fixture

@@ -91,9 +91,19 @@ def test_stuck(gpu, shut_gate):
 """
 
 
+CONFTEST = """
+from pathlib import Path
+from amdgpu_hw.proof.suite import load_suite
+
+def pytest_configure(config):
+    load_suite(config, Path(__file__).parent)
+"""
+
+
 def run(directory: Path, tests: str, *options: str) -> tuple[subprocess.CompletedProcess[str], dict[str, Any]]:
     """Run tests on a mock machine; what was printed, and the cases by row."""
-    (directory / "test_x.py").write_text(tests)
+    for name, text in (("conftest.py", CONFTEST), ("test_x.py", tests)):
+        (directory / name).write_text(text)
     command = [sys.executable, "-m", "pytest", "--amdgpu-mock", "test_x.py", "-p", "no:cacheprovider", "-rs"]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
     result = subprocess.run(
