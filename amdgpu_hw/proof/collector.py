@@ -20,6 +20,7 @@ from amdgpu_hw.errors import AmdgpuHwError, DrmError, FeatureMissing, GateError,
 from amdgpu_hw.gate import open_all
 from amdgpu_hw.options.suite import PREFIX, GpuChoice, SessionOptions
 from amdgpu_hw.proof.behaviour import Behaviour
+from amdgpu_hw.proof.declarations import Suites, check_declarations
 from amdgpu_hw.proof.record import Broken, Inconclusive, NotAsked, NotTestable, Record
 from amdgpu_hw.proof.run import RECORD, RUN, Run, behaviour_of
 from amdgpu_hw.proof.watchdog import TestWatchdog
@@ -46,8 +47,9 @@ def _terminate(_number: int, _frame: FrameType | None) -> None:
 class Collector:
     """Hooks of a pytest session with a suite; does nothing where no test of behaviour is among what runs."""
 
-    def __init__(self, config: pytest.Config) -> None:
+    def __init__(self, config: pytest.Config, suites: Suites) -> None:
         self._config = config
+        self._suites = suites
         self._run: Run | None = None
         self._no_gpu: str | None = None
         self._known: set[str] | None = None
@@ -65,6 +67,7 @@ class Collector:
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> Generator[None, object, object]:
         """Open the run; put every control before what it controls, and back in where ``-k`` took it out."""
         everything = list(items)
+        check_declarations(everything, self._suites)
         result = yield
         items[:] = with_controls(items, everything)
         self._known = known_names(items) if _is_everything(self._config, items, everything) else None

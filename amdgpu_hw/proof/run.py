@@ -32,7 +32,8 @@ RECORD = pytest.StashKey[Record]()
 def behaviour_of(item: pytest.Item) -> Behaviour | None:
     """What a test proves; None for tests that are not about the kernel's behaviour."""
     marker = item.get_closest_marker(MARKER)
-    return marker.args[0] if marker is not None else None
+    value = marker.args[0] if marker is not None and marker.args else None
+    return value if isinstance(value, Behaviour) else None
 
 
 _IMPLIED = {"update_fence": "page_table_jobs", "input_fence": "page_table_jobs"}

@@ -4,7 +4,7 @@
 def pytest_configure(config):
     load_suite(config, Path(__file__).parent)
 
-The fixtures, the marker and the verdict come with the first suite of a session.
+The fixtures, the marker and the verdict come with the first suite of a session; the rows of each are in its rows.toml.
 """
 
 from __future__ import annotations
@@ -13,25 +13,34 @@ from pathlib import Path
 
 import pytest
 
+from amdgpu_hw.errors import HarnessError
 from amdgpu_hw.options.suite import PREFIX, SessionOptions
 from amdgpu_hw.proof import fixtures
 from amdgpu_hw.proof.behaviour import MARKER
 from amdgpu_hw.proof.collector import Collector
+from amdgpu_hw.proof.declarations import Suites
+from amdgpu_hw.proof.rows import load_rows
 
-__all__ = ("load_suite",)
+__all__ = ("ROWS_FILE", "load_suite")
 
-_SUITES = pytest.StashKey[list[Path]]()
+ROWS_FILE = "rows.toml"
+
+_SUITES = pytest.StashKey[Suites]()
 
 
 def load_suite(config: pytest.Config, directory: Path) -> None:
-    """Take the tests below a directory for a suite. Raises `pytest.UsageError` if the options are not there."""
-    if _SUITES not in config.stash:
-        config.stash[_SUITES] = []
-        _load_plugins(config)
-    config.stash[_SUITES].append(directory)
+    """Take the tests below a directory for a suite. Raises `pytest.UsageError` if it has no table of rows."""
+    suites = config.stash.get(_SUITES, None)
+    if suites is None:
+        suites = config.stash[_SUITES] = Suites()
+        _load_plugins(config, suites)
+    try:
+        suites.add(directory, load_rows(directory / ROWS_FILE))
+    except HarnessError as error:
+        raise pytest.UsageError(str(error)) from None
 
 
-def _load_plugins(config: pytest.Config) -> None:
+def _load_plugins(config: pytest.Config, suites: Suites) -> None:
     if not hasattr(config.option, SessionOptions.spelled("timeout", PREFIX).lstrip("-").replace("-", "_")):
         raise pytest.UsageError(
             "tests of behaviour need the options of the plugin amdgpu_hw, which is switched off: add -p "
@@ -39,4 +48,4 @@ def _load_plugins(config: pytest.Config) -> None:
         )
     config.addinivalue_line("markers", f"{MARKER}(value): what the test proves; use amdgpu_hw.proof.behaviour")
     config.pluginmanager.register(fixtures, "amdgpu_hw fixtures")
-    config.pluginmanager.register(Collector(config), "amdgpu_hw verdict")
+    config.pluginmanager.register(Collector(config, suites), "amdgpu_hw verdict")

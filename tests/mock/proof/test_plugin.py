@@ -99,10 +99,16 @@ def pytest_configure(config):
     load_suite(config, Path(__file__).parent)
 """
 
+ROWS = """
+[X]
+what = "whatever a test here is about"
+rows = ["X01", "X02", "X03", "X04", "X05", "X06", "X07", "X08", "X09", "X10"]
+"""
+
 
 def run(directory: Path, tests: str, *options: str) -> tuple[subprocess.CompletedProcess[str], dict[str, Any]]:
     """Run tests on a mock machine; what was printed, and the cases by row."""
-    for name, text in (("conftest.py", CONFTEST), ("test_x.py", tests)):
+    for name, text in (("conftest.py", CONFTEST), ("rows.toml", ROWS), ("test_x.py", tests)):
         (directory / name).write_text(text)
     command = [sys.executable, "-m", "pytest", "--amdgpu-mock", "test_x.py", "-p", "no:cacheprovider", "-rs"]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
