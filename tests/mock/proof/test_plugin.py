@@ -217,6 +217,22 @@ def test_a_mock_machine_asked_for_in_an_ini_file_is_built_once(tmp_path: Path) -
     assert "simulated navi31 on mock kernel base" in result.stdout
 
 
+@pytest.mark.parametrize("option", ["kernel=base", "bug=m05_flag_ignored", "parameter=debug_mask=1", "without=vgem"])
+def test_what_only_mock_machines_have_needs_one(tmp_path: Path, option: str) -> None:
+    """One sentence, which names the option that is missing."""
+    command = [sys.executable, "-m", "pytest", f"--amdgpu-{option}"]
+    refused = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert refused.returncode == pytest.ExitCode.USAGE_ERROR
+    name = option.partition("=")[0]
+    assert refused.stderr.strip() == f"ERROR: --amdgpu-{name} is for a mock machine: give --amdgpu-mock too"
+
+
+def test_a_session_moves_onto_a_machine_without_a_device(tmp_path: Path) -> None:
+    """Work is held by the next kind of gate."""
+    _, cases = run(tmp_path, TESTS, "-k", "after_all_that", "--amdgpu-without=vgem")
+    assert cases["X08"]["gates"] == ["sw_sync"]
+
+
 STUCK_FIXTURE = """
 import time
 import pytest
