@@ -192,6 +192,7 @@ class Queue:
         valid ones need not be listed. ``wait`` and ``signal`` take syncobjs and (timeline syncobj, point) pairs,
         ``after`` other submissions of the same context. Raises `DrmError`, and `QueueFull` with 31 jobs pending unless
         it ``may_block``: with 32 the kernel sleeps until the first is done, and all that it has locked stays locked.
+        A mixture of dwords and `Ib` is a `TypeError`.
         """
         if not may_block and len(self._pending) >= MAX_PENDING and len(self.pending()) >= MAX_PENDING:
             raise QueueFull(f"{MAX_PENDING} jobs of {self} are pending: one more would block the whole address space")
@@ -303,7 +304,11 @@ class Context:
 
 def _as_ibs(ibs: Sequence[int] | Sequence[Ib]) -> list[Ib]:
     many = [ib for ib in ibs if isinstance(ib, Ib)]
-    return many if len(many) == len(ibs) else [Ib([dword for dword in ibs if not isinstance(dword, Ib)])]
+    if len(many) == len(ibs):
+        return many
+    if many:
+        raise TypeError("a submission takes the dwords of one IB, or a sequence of Ib: not both at once")
+    return [Ib([dword for dword in ibs if not isinstance(dword, Ib)])]
 
 
 def _wait_chunks(fences: Sequence[SyncPoint]) -> list[tuple[int, bytes]]:

@@ -77,6 +77,18 @@ def test_several_ibs_run_in_order(gpu: Gpu, target: tuple[Buffer, int]) -> None:
     assert (buffer.read_u32(0), buffer.read_u32(4)) == (3, 2)
 
 
+def test_dwords_beside_ibs_are_refused(gpu: Gpu, target: tuple[Buffer, int]) -> None:
+    """Neither kind is left out silently: nothing of a mixture is submitted, whichever comes first."""
+    buffer, va = target
+    queue = gpu.compute
+    words = write(queue, va, 7)
+    for mixture in ([*words, Ib(words)], [Ib(words), *words]):
+        with pytest.raises(TypeError, match="the dwords of one IB, or a sequence of Ib: not both at once"):
+            queue.submit(mixture, buffers=[buffer])  # type: ignore[arg-type]  # what a caller without mypy may do
+    assert queue.submit(queue.packets.nop()).wait()
+    assert buffer.read_u32(0) == 0, "a part of the mixture ran"
+
+
 def test_an_always_valid_buffer_needs_no_list(gpu: Gpu) -> None:
     """Jobs write into it without naming it."""
     with gpu.alloc(4 * KiB, always_valid=True) as buffer, gpu.reserve(4 * KiB) as place:
