@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from amdgpu_hw.errors import DrmError
 from amdgpu_hw.libdrm.bo import AmdgpuBo
@@ -57,74 +57,58 @@ class VaOperation(NamedTuple):
         return self._replace(address=address)
 
 
+class _GemVa(NamedTuple):
+    """What GEM_VA is told beside the buffer: the struct's fields, in the order of amdgpu_bo_va_op_raw2's parameters."""
+
+    offset_in_bo: int
+    map_size: int
+    va_address: int
+    flags: int
+    operation: int
+    vm_timeline_syncobj_out: int
+    vm_timeline_point: int
+    input_fence_syncobj_handles: int
+    num_syncobj_handles: int
+
+
 def bo_va_op(device: AmdgpuDevice, bo: AmdgpuBo | None, va: VaOperation) -> int:
     """GEM_VA; returns the nanoseconds that the call took. Raises `DrmError`.
 
     Through `amdgpu_bo_va_op_raw2`, or the same ioctl from here where libdrm is too old to have it (its
     `amdgpu_bo_va_op_raw` can pass no syncobjs).
     """
-    handle = bo.handle if bo else 0
     inputs = ffi.new("uint32_t[]", list(va.inputs)) if va.inputs else ffi.NULL
-    input_address = int(ffi.cast("uintptr_t", inputs))
+    arguments = _GemVa(
+        operation=va.operation,
+        flags=va.flags,
+        va_address=va.address,
+        offset_in_bo=va.offset,
+        map_size=va.size,
+        vm_timeline_syncobj_out=va.syncobj_out,
+        vm_timeline_point=va.point_out,
+        input_fence_syncobj_handles=int(ffi.cast("uintptr_t", inputs)),
+        num_syncobj_handles=len(va.inputs),
+    )
+    handle = bo.handle if bo else 0
     elapsed = ffi.new("uint64_t *")
     if lib.glue_has_bo_va_op_raw2():
-        ret = lib.glue_bo_va_op_raw2(
-            device.handle,
-            bo.bo if bo else ffi.NULL,
-            va.offset,
-            va.size,
-            va.address,
-            va.flags,
-            va.operation,
-            va.syncobj_out,
-            va.point_out,
-            input_address,
-            len(va.inputs),
-            elapsed,
-        )
+        ret = lib.glue_bo_va_op_raw2(device.handle, bo.bo if bo else ffi.NULL, *arguments, elapsed)
     else:
-        argument = bytearray(GEM_VA.size)
-        GEM_VA.pack_into(
-            argument,
-            0,
-            handle,
-            0,
-            va.operation,
-            va.flags,
-            va.address,
-            va.offset,
-            va.size,
-            va.point_out,
-            va.syncobj_out,
-            len(va.inputs),
-            input_address,
-        )
-        ret = lib.glue_timed_ioctl(device.fd, IOCTL_AMDGPU_GEM_VA.request, ffi.from_buffer(argument), elapsed)
+        ret = _timed_gem_va(device, elapsed, handle=handle, **arguments._asdict())
     if ret:
-        raise DrmError(
-            -ret,
-            IOCTL_AMDGPU_GEM_VA.name,
-            {
-                "handle": handle,
-                "operation": va.operation,
-                "flags": va.flags,
-                "va_address": va.address,
-                "offset_in_bo": va.offset,
-                "map_size": va.size,
-                "vm_timeline_syncobj_out": va.syncobj_out,
-                "vm_timeline_point": va.point_out,
-                "input_fence_syncobj_handles": input_address,
-                "num_syncobj_handles": len(va.inputs),
-                "inputs": list(va.inputs),
-            },
-        )
+        named = {"handle": handle, **arguments._asdict(), "inputs": list(va.inputs)}
+        raise DrmError(-ret, IOCTL_AMDGPU_GEM_VA.name, named)
     return int(elapsed[0])
 
 
 def raw_va_op(device: AmdgpuDevice, **fields: int) -> int:
     """GEM_VA with the struct's fields as they are, however wrong; returns the nanoseconds that the ioctl took."""
-    argument = bytearray(GEM_VA.pack(**fields))
     elapsed = ffi.new("uint64_t *")
-    ret = lib.glue_timed_ioctl(device.fd, IOCTL_AMDGPU_GEM_VA.request, ffi.from_buffer(argument), elapsed)
-    check(ret, IOCTL_AMDGPU_GEM_VA.name, **fields)
+    check(_timed_gem_va(device, elapsed, **fields), IOCTL_AMDGPU_GEM_VA.name, **fields)
     return int(elapsed[0])
+
+
+def _timed_gem_va(device: AmdgpuDevice, elapsed: Any, **fields: int) -> int:
+    argument = bytearray(GEM_VA.pack(**fields))
+    ret: int = lib.glue_timed_ioctl(device.fd, IOCTL_AMDGPU_GEM_VA.request, ffi.from_buffer(argument), elapsed)
+    return ret
