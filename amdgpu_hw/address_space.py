@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final, Literal, Self, TypedDict, Unpack
+from typing import Final, Literal, Self, TypedDict, Unpack, cast
 
 from amdgpu_hw.capabilities import Capabilities
 from amdgpu_hw.errors import FeatureMissing, PendingWork
@@ -19,7 +19,17 @@ from amdgpu_hw.sync import DEFAULT_TIMEOUT_NS, Syncobj, SyncPoint, sync_point
 from amdgpu_hw.uapi import amdgpu_drm as uapi
 from amdgpu_hw.uapi.layout import flag_names
 
-__all__ = ("FRESH", "AddressSpace", "Mapping", "Operation", "Range", "SyncOptions", "Update")
+__all__ = (
+    "FRESH",
+    "AddressSpace",
+    "MapOptions",
+    "Mapping",
+    "Operation",
+    "PageOptions",
+    "Range",
+    "SyncOptions",
+    "Update",
+)
 
 
 class Operation(Enum):
@@ -50,6 +60,25 @@ class SyncOptions(TypedDict, total=False):
     """Where the update fence goes: `FRESH` (the default; none for a delayed update), a syncobj, a point, or None."""
     inputs: Sequence[Syncobj]
     """Fences that the update waits for. On kernels before the series the call itself blocks (`BackgroundCall`)."""
+
+
+class PageOptions(TypedDict, total=False):
+    """What the GPU may do with the pages of a buffer that is mapped; readable and writeable by default."""
+
+    readable: bool
+    """AMDGPU_VM_PAGE_READABLE."""
+    writeable: bool
+    """AMDGPU_VM_PAGE_WRITEABLE."""
+    executable: bool
+    """AMDGPU_VM_PAGE_EXECUTABLE."""
+    noalloc: bool
+    """AMDGPU_VM_PAGE_NOALLOC: not in the memory-side cache (MALL)."""
+    mtype: int
+    """AMDGPU_VM_MTYPE_*, `AMDGPU_VM_MTYPE_DEFAULT` if not given."""
+
+
+class MapOptions(PageOptions, SyncOptions, total=False):
+    """What mapping a buffer takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +187,10 @@ class AddressSpace:
         **sync: Unpack[SyncOptions],
     ) -> Update:
         """One GEM_VA: the general form of what `Range` offers. Raises `DrmError`."""
+        unknown = sync.keys() - SyncOptions.__optional_keys__
+        if unknown:
+            # An option that nobody reads would make this an update of another kind.
+            raise TypeError(f"{operation.name} has no option {', '.join(sorted(unknown))}")
         fence = self._update_fence(sync)
         flags |= uapi.AMDGPU_VM_DELAY_UPDATE if sync.get("delay") else 0
         flags |= uapi.AMDGPU_VM_EXPLICIT_SYNC if sync.get("explicit_sync") else 0
@@ -265,41 +298,17 @@ class Range:
             raise ValueError(f"{offset:#x}+{size:#x} is no part of a range of {self.size:#x} bytes")
         return Range(self._space, self.va + offset, size, None)
 
-    def map(
-        self,
-        buffer: Buffer,
-        offset: int = 0,
-        *,
-        readable: bool = True,
-        writeable: bool = True,
-        executable: bool = False,
-        noalloc: bool = False,
-        mtype: int = uapi.AMDGPU_VM_MTYPE_DEFAULT,
-        **sync: Unpack[SyncOptions],
-    ) -> Mapping:
-        """MAP a buffer, from ``offset`` on; nothing may be mapped there yet (EINVAL). ``mtype``: AMDGPU_VM_MTYPE_*."""
-        flags = _page_flags(readable, writeable, executable, noalloc) | mtype
-        return self._map(Operation.MAP, flags, buffer, offset, sync)
+    def map(self, buffer: Buffer, offset: int = 0, **options: Unpack[MapOptions]) -> Mapping:
+        """MAP a buffer, from ``offset`` on; nothing may be mapped there yet (EINVAL)."""
+        return self._map(Operation.MAP, _page_flags(options), buffer, offset, _sync_options(options))
 
     def map_prt(self, **sync: Unpack[SyncOptions]) -> Mapping:
         """MAP with AMDGPU_VM_PAGE_PRT: no memory behind it, reads give 0, writes are dropped."""
         return self._map(Operation.MAP, uapi.AMDGPU_VM_PAGE_PRT, None, 0, sync)
 
-    def replace(
-        self,
-        buffer: Buffer,
-        offset: int = 0,
-        *,
-        readable: bool = True,
-        writeable: bool = True,
-        executable: bool = False,
-        noalloc: bool = False,
-        mtype: int = uapi.AMDGPU_VM_MTYPE_DEFAULT,
-        **sync: Unpack[SyncOptions],
-    ) -> Mapping:
+    def replace(self, buffer: Buffer, offset: int = 0, **options: Unpack[MapOptions]) -> Mapping:
         """REPLACE: clear what is there and MAP the buffer in its place."""
-        flags = _page_flags(readable, writeable, executable, noalloc) | mtype
-        return self._map(Operation.REPLACE, flags, buffer, offset, sync)
+        return self._map(Operation.REPLACE, _page_flags(options), buffer, offset, _sync_options(options))
 
     def replace_prt(self, **sync: Unpack[SyncOptions]) -> Mapping:
         """REPLACE by a PRT mapping: what RADV does to take memory out of a sparse buffer."""
@@ -342,8 +351,15 @@ class Range:
         return f"{self.va:#x}+{self.size:#x}"
 
 
-def _page_flags(readable: bool, writeable: bool, executable: bool, noalloc: bool) -> int:
-    flags = uapi.AMDGPU_VM_PAGE_READABLE if readable else 0
-    flags |= uapi.AMDGPU_VM_PAGE_WRITEABLE if writeable else 0
-    flags |= uapi.AMDGPU_VM_PAGE_EXECUTABLE if executable else 0
-    return flags | (uapi.AMDGPU_VM_PAGE_NOALLOC if noalloc else 0)
+def _page_flags(options: MapOptions) -> int:
+    flags = uapi.AMDGPU_VM_PAGE_READABLE if options.get("readable", True) else 0
+    flags |= uapi.AMDGPU_VM_PAGE_WRITEABLE if options.get("writeable", True) else 0
+    flags |= uapi.AMDGPU_VM_PAGE_EXECUTABLE if options.get("executable") else 0
+    flags |= uapi.AMDGPU_VM_PAGE_NOALLOC if options.get("noalloc") else 0
+    return flags | options.get("mtype", uapi.AMDGPU_VM_MTYPE_DEFAULT)
+
+
+def _sync_options(options: MapOptions) -> SyncOptions:
+    """What is not about the pages; what is about nothing is left for `AddressSpace.update` to refuse."""
+    sync = {name: value for name, value in options.items() if name not in PageOptions.__optional_keys__}
+    return cast(SyncOptions, sync)

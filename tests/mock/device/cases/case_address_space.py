@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import errno
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
 from amdgpu_hw import BackgroundCall, Buffer, DrmError, FeatureMissing, Gpu, KiB, MiB, Operation, Range
+from amdgpu_hw.address_space import MapOptions
 from amdgpu_hw.uapi import amdgpu_drm as uapi
 from tests.mock.device.cases.gates import Gate
 
@@ -49,6 +51,42 @@ def test_a_part_is_inside_its_range(gpu: Gpu) -> None:
         assert (part.va, part.size) == (reserved.va + 16 * KiB, 8 * KiB)
         with pytest.raises(ValueError, match="no part of"):
             reserved.part(60 * KiB, 8 * KiB)
+
+
+def test_page_options_are_the_flags_of_map_and_replace(gpu: Gpu) -> None:
+    """Readable and writeable unless told otherwise; each option is its bit, and both operations take the same."""
+    cases: list[tuple[MapOptions, int]] = [
+        ({}, uapi.AMDGPU_VM_PAGE_READABLE | uapi.AMDGPU_VM_PAGE_WRITEABLE),
+        ({"readable": False}, uapi.AMDGPU_VM_PAGE_WRITEABLE),
+        (
+            {"writeable": False, "executable": True, "mtype": uapi.AMDGPU_VM_MTYPE_UC},
+            uapi.AMDGPU_VM_PAGE_READABLE | uapi.AMDGPU_VM_PAGE_EXECUTABLE | uapi.AMDGPU_VM_MTYPE_UC,
+        ),
+        (
+            {"readable": False, "noalloc": True, "delay": True},
+            uapi.AMDGPU_VM_PAGE_WRITEABLE | uapi.AMDGPU_VM_PAGE_NOALLOC | uapi.AMDGPU_VM_DELAY_UPDATE,
+        ),
+    ]
+    with gpu.alloc(4 * KiB) as buffer, gpu.reserve(4 * KiB) as place:
+        for options, flags in cases:
+            assert place.map(buffer, **options).flags == flags
+            assert place.replace(buffer, **options).flags == flags
+            place.clear()
+
+
+def test_an_option_that_nobody_knows_is_refused(gpu: Gpu) -> None:
+    """A misspelt explicit_sync must not make an implicit update of it: nothing is sent."""
+    misspelt: Any = {"explicit": True}
+    with gpu.alloc(4 * KiB) as buffer, gpu.reserve(4 * KiB) as place:
+        for update in (place.map_prt, place.replace_prt, place.unmap_prt, place.clear):
+            with pytest.raises(TypeError, match="has no option explicit"):
+                update(**misspelt)
+        for update_of in (place.map, place.replace, place.unmap):
+            with pytest.raises(TypeError, match="has no option explicit"):
+                update_of(buffer, **misspelt)
+        with pytest.raises(DrmError) as caught:
+            place.unmap_prt()
+    assert caught.value.errno == errno.ENOENT, "a refused call mapped something"
 
 
 def test_map_unmap_clear_replace(gpu: Gpu) -> None:
