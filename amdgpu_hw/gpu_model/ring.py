@@ -61,13 +61,44 @@ class Hang(Enum):
     """A shader that does not end. The model has no shaders: only the console makes such jobs."""
 
 
-class _Pause(Enum):
-    """Why a ring does not go on at once."""
+class _State(Enum):
+    """What keeps a ring from going on; one thing at a time. `Ring.held` comes on top: people may hold any ring."""
 
-    MEMORY = "memory"
-    """A packet waits for it to change."""
-    TIME = "time"
-    """What was executed is not over yet."""
+    READY = "nothing", False, False
+    """It goes on, from the work queue, as soon as it has work."""
+    POLLING = "memory", True, False
+    """A packet waits for memory to change; a timer has another look."""
+    BUSY = "time", True, False
+    """What was executed is not over yet; a timer runs out at `front`."""
+    STOPPED = "the command processor", False, True
+    """See `Hang.PROCESSOR`."""
+    WAVE_HUNG = "a wave", False, True
+    """See `Hang.WAVE`."""
+
+    def __init__(self, _what: str, parked: bool, hung: bool) -> None:
+        self.parked = parked
+        """A timer ends it."""
+        self.hung = hung
+        """Nothing in the model ends it."""
+
+
+_STATE_OF = {Hang.PROCESSOR: _State.STOPPED, Hang.WAVE: _State.WAVE_HUNG}
+
+
+class _Stage(Enum):
+    """How far the current work is."""
+
+    NONE = "there is none"
+    EXECUTING = "executing"
+    WAITING = "waiting"
+    """At a packet that waits for memory, also while the ring has another look."""
+    EXECUTED = "executed"
+    """Only its time is not over."""
+
+
+# Looked at with every packet: an attribute of a module, not of a class with a metaclass.
+_READY, _POLLING, _BUSY = _State.READY, _State.POLLING, _State.BUSY
+_EXECUTED = _Stage.EXECUTED
 
 
 class Ring:
@@ -104,19 +135,15 @@ class Ring:
         self._current: Work | None = None
         self._processor: CommandProcessor | None = None
         self._execution: Generator[bool, None, None] | None = None
-        self._executed = False
-        """All of the current work is executed; only its time is not over."""
+        self._stage = _Stage.NONE
         self._address_space = 0
         """Which page table the last job of a client used (`id`: it must not be kept alive)."""
-        self._scheduled = False
-        self._hung: Hang | None = None
+        self._state = _READY
         self._timer: TimerHandle | None = None
-        """Polls for the packet that waits."""
-        self._busy: TimerHandle | None = None
-        """Runs out at `front`."""
+        """Ends the state of a ring that is parked."""
+        self._scheduled = False
+        """It is in the work queue, which nothing leaves but by being run: a ring that has hung since is still there."""
         self._poll_delay = POLL_FIRST_NS
-        self._in_wait = False
-        """A packet waits for memory, also while the ring has another look."""
 
     def __repr__(self) -> str:
         return f"<{self.name} {self.state.value}>"
@@ -128,8 +155,7 @@ class Ring:
         if self.timing is not None:
             work.submitted = self.gpu.now()
         self._queue.append(work)
-        if self._timer is None:
-            self._schedule()
+        self._schedule()
 
     @property
     def current(self) -> Work | None:
@@ -144,15 +170,15 @@ class Ring:
     @property
     def state(self) -> RingState:
         """What the ring is doing."""
-        if self._hung is not None:
+        if self._state.hung:
             return RingState.HUNG
-        if self._timer is not None or self._in_wait:
+        if self._stage is _Stage.WAITING:
             return RingState.WAITING
         return RingState.IDLE if self._current is None and not self._queue else RingState.RUNNING
 
     def lag(self) -> int:
         """Tell by how many ns a ring that could go on is behind its modelled time: the mock is slower than hardware."""
-        runs = self.state is RingState.RUNNING and not (self.held or self._in_wait or self._busy is not None)
+        runs = self.state is RingState.RUNNING and self._state is _READY and not self.held
         if self.timing is None or not runs:
             return 0
         begun = self.front if self._current is not None else max(self.front, self._queue[0].submitted)
@@ -174,8 +200,7 @@ class Ring:
             self._current = self._queue.popleft()
         if self._execution is not None:
             self._execution.close()
-        self._hung = None
-        self._unpark()
+        self._enter(_READY)
         self._idle_until_now()
         self._finish(error)
         self._schedule()
@@ -198,7 +223,7 @@ class Ring:
     def kill_waves(self, vmid: int) -> bool:
         """Kill the shader that hangs a job of ``vmid`` (SQ_CMD); returns whether there was one. The job is done."""
         work = self._current
-        if self._hung is not Hang.WAVE or not isinstance(work, IbWork) or work.vmid != vmid:
+        if self._state is not _State.WAVE_HUNG or not isinstance(work, IbWork) or work.vmid != vmid:
             return False
         return self.abort_current(0)
 
@@ -221,7 +246,7 @@ class Ring:
 
     def step(self) -> bool:
         """Execute one packet, or one piece of the kernel's own work, of a held ring; returns whether there was one."""
-        if self._hung is not None or (self._current is None and not self._queue):
+        if self._state.hung or (self._current is None and not self._queue):
             return False
         self._unpark()
         self.front = self.seen
@@ -233,46 +258,63 @@ class Ring:
         if self._current is None:
             self.hangs_next = cause
             return
-        self._unpark()
-        self._hung = cause
+        self._enter(_STATE_OF[cause])
 
     # -- for command processors -----------------------------------------------------------------------------------
 
     def begin_wait(self, deadline: int | None = None) -> None:
         """Note that a packet begins to wait, and when it gives up."""
-        self._in_wait = True
+        self._stage = _Stage.WAITING
         self._poll_delay = POLL_FIRST_NS
         self.wait_deadline = deadline
 
     def end_wait(self) -> None:
         """Note that the packet goes on now."""
-        self._in_wait = False
+        self._stage = _Stage.EXECUTING
         self._idle_until_now()
 
     # -- running --------------------------------------------------------------------------------------------------
 
     def kick(self) -> None:
         """Make a waiting ring look at memory again."""
+        if self._state is _POLLING:
+            self._go_on()
+
+    def _enter(self, state: _State, until: int = 0) -> None:
+        """Change the state: the only place that does, with the timer that ends it at ``until`` if the ring parks.
+
+        Any ring can be made ready again and can hang; only one that was ready parks.
+        """
+        assert not state.parked or self._state is _READY, f"{self.name} parks while {self._state.name}"
         if self._timer is not None:
-            self._unpark()
-            self._schedule()
+            self._timer.cancel()
+            self._timer = None
+            self.gpu.waiting.pop(self, None)
+        self._state = state
+        if state.parked:
+            self._timer = self.gpu.timers.call_at(until, self._poll if state is _POLLING else self._go_on)
+            if state is _POLLING:
+                self.gpu.waiting[self] = None
+
+    def _go_on(self) -> None:
+        """End the state of a parked ring."""
+        self._enter(_READY)
+        self._schedule()
 
     def _schedule(self) -> None:
         if (
             (self._current is not None or self._queue)
             and not self._scheduled
             and not self.held
-            and self._hung is None
-            and self._busy is None
+            and self._state is _READY
         ):
             self._scheduled = True
             self.gpu.work.queue(self._run)
 
     def _run(self) -> None:
         self._scheduled = False
-        if self.held or self._hung is not None or self._timer is not None or self._busy is not None:
-            return
-        self._advance(SLICE)
+        if self._state is _READY and not self.held:
+            self._advance(SLICE)
 
     def _advance(self, budget: int) -> None:
         self.budget = budget
@@ -280,7 +322,7 @@ class Ring:
             pause = self._execute()
         except BaseException:
             # A bug of the mock: whoever runs the work queue reports it. The job never ends, as after an oops.
-            self._hung = Hang.PROCESSOR
+            self._enter(_State.STOPPED)
             raise
         if self.budget <= 0:
             self.gpu.work.charged += SLICE_COST
@@ -289,17 +331,20 @@ class Ring:
             self.gpu.memory_written(self)
         if pause is None:
             self._schedule()
-        else:
-            self._park(pause)
+        elif not self.held:
+            self._enter(pause, self.front if pause is _BUSY else self._next_look())
 
-    def _execute(self) -> _Pause | None:
-        """Do work until the slice is used up or nothing is left; returns what the ring has to wait for before that."""
+    def _execute(self) -> _State | None:
+        """Do work until the slice is used up or nothing is left; returns the state to park in if it ends before that.
+
+        None as well if the ring has hung.
+        """
         while self.budget > 0:
             if self.front > self.seen:
                 self.seen = self.gpu.now()
                 if self.front > self.seen:
-                    return _Pause.TIME
-            if self._executed:
+                    return _BUSY
+            if self._stage is _EXECUTED:
                 self._finish(0)
                 continue
             work = self._current
@@ -307,7 +352,7 @@ class Ring:
                 if not self._queue:
                     return None
                 work = self._begin(self._queue.popleft())
-                if self._hung is not None:
+                if self._state is not _READY:
                     return None
                 if isinstance(work, IbWork):
                     continue
@@ -315,25 +360,29 @@ class Ring:
                 work.run()
                 # It may have changed page tables or memory that a packet elsewhere waits for.
                 self.wrote = True
-                self._executed = self._current is work
+                if self._current is work:
+                    self._stage = _EXECUTED
                 continue
             assert self._execution is not None, "a started job has a command processor"
             try:
                 if next(self._execution):
-                    return _Pause.MEMORY
+                    return _POLLING
             except StopIteration:
-                self._executed = True
+                self._stage = _EXECUTED
                 if self.timing is not None:
                     self.front += self.timing.end
             except RingStop as stop:
-                self._hung = Hang.PROCESSOR
+                self._enter(_State.STOPPED)
                 self.gpu.on_illegal(self, f"{stop} ({self.where()})")
                 return None
         return None
 
     def _begin(self, work: Work) -> Work:
         self._current = work
-        self._hung, self.hangs_next = self.hangs_next, None
+        self._stage = _Stage.EXECUTING
+        if self.hangs_next is not None:
+            self._enter(_STATE_OF[self.hangs_next])
+            self.hangs_next = None
         timing = self.timing
         if isinstance(work, CallWork):
             if timing is not None:
@@ -358,7 +407,7 @@ class Ring:
         assert work is not None, "only a job that was begun can end"
         self.budget -= 1
         self._current = self._processor = self._execution = None
-        self._executed = self._in_wait = False
+        self._stage = _Stage.NONE
         work.on_done(error)
 
     def _idle_until_now(self) -> None:
@@ -367,36 +416,18 @@ class Ring:
             self.seen = self.gpu.now()
             self.front = max(self.front, self.seen)
 
-    def _park(self, pause: _Pause) -> None:
-        gpu = self.gpu
-        if self.held:
-            return
-        if pause is _Pause.TIME:
-            self._busy = gpu.timers.call_at(self.front, self._time_is_over)
-            return
-        deadline = gpu.now() + self._poll_delay
-        if self.wait_deadline is not None:
-            deadline = min(deadline, self.wait_deadline)
-        self._timer = gpu.timers.call_at(deadline, self._poll)
-        gpu.waiting[self] = None
-
-    def _unpark(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        if self._busy is not None:
-            self._busy.cancel()
-            self._busy = None
-        self.gpu.waiting.pop(self, None)
-
-    def _time_is_over(self) -> None:
-        self._busy = None
-        self._schedule()
+    def _next_look(self) -> int:
+        """When a ring that polls looks at memory again, or the packet gives up."""
+        look = self.gpu.now() + self._poll_delay
+        return look if self.wait_deadline is None else min(look, self.wait_deadline)
 
     def _poll(self) -> None:
         self._poll_delay = min(2 * self._poll_delay, POLL_LAST_NS)
-        self._unpark()
-        self._schedule()
+        self._go_on()
+
+    def _unpark(self) -> None:
+        if self._state.parked:
+            self._enter(_READY)
 
 
 def _nothing() -> None:

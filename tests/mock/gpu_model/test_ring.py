@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from amdgpu_hw.gpu_model.page_table import Entry, EntryKind, PageTable
-from amdgpu_hw.gpu_model.ring import Ib, IbWork, RingState
+from amdgpu_hw.gpu_model.ring import Hang, Ib, IbWork, RingState
 from amdgpu_hw.packets import Engine
 from tests.mock.gpu_model.gpu_rig import DATA_VA, IB_VA, MIB, MS, UNMAPPED_VA, Rig
 
@@ -233,6 +233,52 @@ def test_holding_a_waiting_ring_and_stepping_it(rig: Rig) -> None:
     ring.step()
     ring.step()
     assert done == [0]
+
+
+@pytest.mark.parametrize("cause", list(Hang))
+def test_a_ring_that_waits_can_hang_and_leaves_no_timer(rig: Rig, cause: Hang) -> None:
+    """Hung comes before waiting: nobody polls any more, a write to its memory does not wake it, an abort does."""
+    ring = rig.ring()
+    first = rig.submit(ring, rig.pm4().wait_reg_mem(DATA_VA, 1))
+    rig.run()
+    assert rig.timers.next_deadline() is not None
+    ring.hang(cause)
+    assert ring.state is RingState.HUNG
+    assert rig.timers.next_deadline() is None
+    assert not rig.gpu.waiting
+    second = rig.submit(ring, rig.pm4().write_data(DATA_VA + 4, [9]))
+    rig.submit(rig.ring(SDMA), rig.sdma.write(DATA_VA, [1]))
+    rig.wait(10 * MS)
+    assert not first
+    assert not second
+    assert ring.kill_waves(1) is (cause is Hang.WAVE)
+    ring.abort_current(-62)
+    rig.run()
+    assert (first, second) == (([0], [-62]) if cause is Hang.WAVE else ([-62], [0]))
+
+
+def test_a_ring_that_hangs_before_its_turn_comes_takes_one_turn_after_the_abort(rig: Rig) -> None:
+    """It is in the work queue once, however often it was stopped and went on: another ring gets every second slice."""
+    ring = rig.ring()
+    pm4 = rig.pm4()
+    ib = rig.ib(pm4.indirect_buffer(IB_VA, 4, chain=True))
+    done: list[int] = []
+    for _ in range(2):
+        ring.submit(IbWork([ib], rig.table, 1, done.append))
+    rig.work.run(1)
+    ring.hang(Hang.PROCESSOR)
+    ring.abort_current(-62)
+    ring.hold()
+    ring.release()
+    assert done == [-62]
+    assert ring.state is RingState.RUNNING
+    called: list[int] = []
+    rig.gpu.work.queue(lambda: called.append(1))
+    rig.work.run(1)
+    assert not called, "the ring was behind what came later"
+    rig.work.run(1)
+    assert called, "the ring was in the queue twice"
+    ring.abort_current(-62)
 
 
 def test_oops_in_the_kernels_own_work_leaves_the_ring_stopped(rig: Rig) -> None:
