@@ -21,8 +21,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from amdgpu_hw.atomic_file import replace_file
+from amdgpu_hw.decode import DecodeError, decode
 from amdgpu_hw.errors import HarnessError
-from amdgpu_hw.measure.decode import DecodeError, decode
 from amdgpu_hw.measure.mismatch import Mismatch, comparable
 from amdgpu_hw.measure.model import (
     NOT_SEEN,
@@ -150,12 +150,14 @@ def load(path: Path) -> Result:
     result_class = _class_of(described, path)
     group = _GROUPS[result_class]
     try:
-        samples = decode(Mapping[str, str], described.get("samples"), "samples")
+        if not isinstance(described.get("samples"), dict):
+            raise DecodeError("samples is not an object")
+        samples = decode(Mapping[str, str], described["samples"], "samples")
         if described.get(group.attribute) == []:
             raise ResultError(f"{path} holds no samples: the run ended before its first round; measure again.")
         arrays = _read_samples(path, samples.get("file", ""), samples.get("sha256", ""), group.item.METRICS)
         items = _items(group, described.get(group.attribute), arrays)
-        result = decode(result_class, {**described, group.attribute: []}, f"the {result_class.KIND} result")
+        result = decode(result_class, described, f"the {result_class.KIND} result", given={group.attribute: ()})
     except DecodeError as error:
         raise ResultError(f"{path} is damaged: {error}; take another copy, or measure again.") from error
     if not any(len(array) for array in arrays.values()):
@@ -239,7 +241,7 @@ def _items(group: _Group, described: Any, arrays: Mapping[str, Samples]) -> tupl
                 raise DecodeError(f"{where}.counts.{name} is {count}, and {len(array) - begin[name]} are left")
             given[name] = array[begin[name] : begin[name] + count]
             begin[name] += count
-        items.append(decode(group.item, {**item, **given}, where))
+        items.append(decode(group.item, item, where, given=given))
     for name, array in arrays.items():
         if begin[name] != len(array):
             raise DecodeError(f"{len(array) - begin[name]} of {name} belong to nothing in {group.attribute}")

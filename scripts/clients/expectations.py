@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+from amdgpu_hw.decode import TOML, DecodeError, Within, decode
 from clients.results import Result, Setup, TestCase, TestResult
 
 __all__ = ("Expectation", "Expectations", "load_expectations", "load_sets")
@@ -39,7 +40,7 @@ class Expectation:
     gpus: Sequence[str] = ("*",)
     kernels: Sequence[str] = ("*",)
     unless_parameter: str = ""
-    attempts: int = 1
+    attempts: Annotated[int, Within(range(1, 100), "a number from 1 to 99")] = 1
     timeout: float = math.inf
 
     def allows(self, result: Result) -> bool:
@@ -78,26 +79,30 @@ def _matches(names: Sequence[str], patterns: Sequence[str]) -> bool:
     return any(fnmatchcase(name, pattern) for name in names for pattern in patterns)
 
 
+@dataclass(frozen=True)
+class _File:
+    """A file of expectations."""
+
+    expected: Sequence[Expectation] = ()
+
+
 def load_expectations(path: Path = EXPECTATIONS) -> Expectations:
     """Read a file of expectations; raises `ValueError` with one sentence."""
-    entries = []
-    for entry in _load(path).get("expected", []):
-        try:
-            entries.append(
-                Expectation(**entry | {key: Result(entry[key]) for key in ("result", "or_result") if key in entry})
-            )
-        except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(
-                f"{path}: an [[expected]] has tests, result and why, and may have or_result, gpus, kernels, "
-                f"unless_parameter, attempts and timeout; wrong here: {error}"
-            ) from None
-    return Expectations(entries)
+    file: _File = _decoded(_File, path)
+    return Expectations(file.expected)
 
 
 def load_sets(path: Path = PROGRAMS) -> Sets:
     """Read which tests the sets have; raises `ValueError` with one sentence."""
-    sets: Sets = _load(path)
+    sets: Sets = _decoded(Sets, path)
     return sets
+
+
+def _decoded(declared: Any, path: Path) -> Any:
+    try:
+        return decode(declared, _load(path), dialect=TOML)
+    except DecodeError as error:
+        raise ValueError(f"{path}: {error}") from None
 
 
 def _load(path: Path) -> dict[str, Any]:

@@ -7,13 +7,11 @@ What a machine shows of a GPU in /sys and answers to INFO, its rings and the mod
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import tomllib
 from importlib import resources
-from types import MappingProxyType
-from typing import Any, get_args, get_origin, get_type_hints
 
+from amdgpu_hw.decode import TOML, DecodeError, decode
 from amdgpu_hw.gpu_model.gpus.identity import GpuIdentity
 
 __all__ = ("GpuIdentity", "IdentityError", "UnknownGpu", "gpu_names", "load_identity", "parse_identity")
@@ -52,54 +50,12 @@ def parse_identity(name: str, text: str) -> GpuIdentity:
         raise IdentityError(f"{source} is not TOML: {error}") from None
     if "name" in table:
         raise IdentityError(f"{source}: the key 'name' is not allowed, the file's name is the GPU's name")
-    identity: GpuIdentity = _convert(GpuIdentity, {"name": name, **table}, source, "")
+    try:
+        identity: GpuIdentity = decode(GpuIdentity, table, dialect=TOML, given={"name": name})
+    except DecodeError as error:
+        raise IdentityError(f"{source}: {error}") from None
     _check(identity, source)
     return identity
-
-
-def _convert(kind: Any, value: Any, source: str, key: str) -> Any:
-    """Turn a TOML value into ``kind``, one of the types used in the dataclasses above."""
-    if dataclasses.is_dataclass(kind):
-        return _convert_table(kind, value, source, key)
-    origin = get_origin(kind)
-    if origin is tuple:
-        return _convert_array(kind, value, source, key)
-    if origin is MappingProxyType:
-        item_kind = get_args(kind)[1]
-        _require(isinstance(value, dict), source, key, "a table", value)
-        return MappingProxyType({k: _convert(item_kind, v, source, f"{key}.{k}") for k, v in value.items()})
-    if kind is int:
-        good = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 64
-        _require(good, source, key, "an unsigned integer", value)
-    else:
-        _require(isinstance(value, kind), source, key, {bool: "true or false", str: "a string"}[kind], value)
-    return value
-
-
-def _convert_table(kind: Any, value: Any, source: str, key: str) -> Any:
-    _require(isinstance(value, dict), source, key, "a table", value)
-    hints = get_type_hints(kind)
-    prefix = f"{key}." if key else ""
-    for unknown in value.keys() - hints.keys():
-        raise IdentityError(f"{source}: there is no key '{prefix}{unknown}'")
-    for item in dataclasses.fields(kind):
-        required = item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING
-        if required and item.name not in value:
-            raise IdentityError(f"{source}: the key '{prefix}{item.name}' is missing")
-    return kind(**{k: _convert(hints[k], v, source, prefix + k) for k, v in value.items()})
-
-
-def _convert_array(kind: Any, value: Any, source: str, key: str) -> Any:
-    _require(isinstance(value, list), source, key, "an array", value)
-    kinds = get_args(kind)
-    if kinds[-1] is not Ellipsis:
-        _require(len(value) == len(kinds), source, key, f"an array of {len(kinds)}", value)
-    return tuple(_convert(kinds[0], v, source, f"{key}[{i}]") for i, v in enumerate(value))
-
-
-def _require(good: bool, source: str, key: str, wanted: str, value: object) -> None:
-    if not good:
-        raise IdentityError(f"{source}: the key '{key}' must be {wanted}, not {value!r}")
 
 
 def _check(identity: GpuIdentity, source: str) -> None:

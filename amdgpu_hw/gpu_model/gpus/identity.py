@@ -9,6 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import Annotated
+
+from amdgpu_hw.decode import Within
 
 __all__ = (
     "Caches",
@@ -27,6 +30,8 @@ __all__ = (
     "VirtualMemory",
 )
 
+Unsigned = Annotated[int, Within(range(1 << 64), "an unsigned integer")]
+
 VENDOR_AMD = 0x1002
 
 BROADCAST = 0xFFFFFFFF
@@ -37,25 +42,25 @@ BROADCAST = 0xFFFFFFFF
 class Pci:
     """``[pci]``: configuration space."""
 
-    device: int
-    revision: int
-    subsystem_device: int
-    subsystem_vendor: int = VENDOR_AMD
-    vendor: int = VENDOR_AMD
-    class_code: int = 0x030000
+    device: Unsigned
+    revision: Unsigned
+    subsystem_device: Unsigned
+    subsystem_vendor: Unsigned = VENDOR_AMD
+    vendor: Unsigned = VENDOR_AMD
+    class_code: Unsigned = 0x030000
     """0x030000 VGA controller, 0x038000 display controller, 0x120000 processing accelerator."""
-    gen: int = 4
+    gen: Unsigned = 4
     """PCIe generation DEV_INFO reports; 0 where the driver could not tell."""
-    lanes: int = 16
+    lanes: Unsigned = 16
 
 
 @dataclass(frozen=True, slots=True)
 class Chip:
     """``[chip]``: how AMD's user space tells chips apart (PACKETS.md 4.1)."""
 
-    family: int
-    external_rev: int
-    chip_rev: int = 0
+    family: Unsigned
+    external_rev: Unsigned
+    chip_rev: Unsigned = 0
     apu: bool = False
     """Part of a processor: IDS_FLAGS_FUSION, VRAM carved out of system memory."""
     conformant_truncation: bool = False
@@ -74,8 +79,8 @@ class Chip:
 class IpBlock:
     """``[gc]``: `version` is the hardware's, `block` the driver file's, which INFO reports."""
 
-    version: tuple[int, int, int]
-    block: tuple[int, int]
+    version: tuple[Unsigned, Unsigned, Unsigned]
+    block: tuple[Unsigned, Unsigned]
     discovery: bool = True
     """Whether the version comes from the IP discovery table; before Vega10 it does not and INFO reports 0."""
 
@@ -92,7 +97,7 @@ class IpBlock:
 class SdmaBlock(IpBlock):
     """``[sdma]``."""
 
-    instances: int = 2
+    instances: Unsigned = 2
     """Engines of the hardware; HW_IP_COUNT reports them all."""
     page_queues: bool = False
     """SDMA 4.x: each engine has a second queue, used only for page tables (KERNEL.md 4.4)."""
@@ -102,36 +107,36 @@ class SdmaBlock(IpBlock):
 class Rings:
     """``[rings]``: kernel queues the driver creates; a context sees at most 1, 4 and 2 of them."""
 
-    gfx: int = 1
-    compute: int = 8
-    sdma: int = 2
+    gfx: Unsigned = 1
+    compute: Unsigned = 8
+    sdma: Unsigned = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Topology:
     """``[topology]``: shader engines and what is on in them."""
 
-    shader_engines: int
-    arrays_per_engine: int
-    cus_per_array: int
-    cu_active: int
-    cu_bitmap: tuple[tuple[int, ...], ...]
+    shader_engines: Unsigned
+    arrays_per_engine: Unsigned
+    cus_per_array: Unsigned
+    cu_active: Unsigned
+    cu_bitmap: tuple[tuple[Unsigned, ...], ...]
     """[4][4] as DEV_INFO lays it out; short rows and missing rows are 0."""
-    rb_mask: int
-    num_rb: int
-    wave_size: int
-    vgprs: int
-    num_tcc: int
-    cu_always_on_mask: int = 0
-    ce_ram_size: int = 0
-    gs_table_depth: int = 32
-    gs_prim_depth: int = 1792
-    gs_waves: int = 32
-    double_offchip_lds: int = 0
-    vce_harvest: int = 0
-    tile_steering: int = 0
-    tcc_disabled_mask: int = 0
-    xcc: int = 1
+    rb_mask: Unsigned
+    num_rb: Unsigned
+    wave_size: Unsigned
+    vgprs: Unsigned
+    num_tcc: Unsigned
+    cu_always_on_mask: Unsigned = 0
+    ce_ram_size: Unsigned = 0
+    gs_table_depth: Unsigned = 32
+    gs_prim_depth: Unsigned = 1792
+    gs_waves: Unsigned = 32
+    double_offchip_lds: Unsigned = 0
+    vce_harvest: Unsigned = 0
+    tile_steering: Unsigned = 0
+    tcc_disabled_mask: Unsigned = 0
+    xcc: Unsigned = 1
     """Accelerator complexes; `cu_bitmap` shows the first one only."""
 
 
@@ -139,29 +144,29 @@ class Topology:
 class Clocks:
     """``[clocks]``: all in kHz."""
 
-    counter: int
+    counter: Unsigned
     """Frequency of the counter INFO TIMESTAMP and the rings' timestamps read."""
-    engine: tuple[int, int]
+    engine: tuple[Unsigned, Unsigned]
     """Lowest and highest shader clock."""
-    memory: tuple[int, int]
+    memory: tuple[Unsigned, Unsigned]
 
 
 @dataclass(frozen=True, slots=True)
 class Memory:
     """``[memory]``: sizes in bytes."""
 
-    type: int
+    type: Unsigned
     """`vram_type` of DEV_INFO: 6 HBM, 9 GDDR6, 12 LPDDR5, ... (PACKETS.md 4.2)."""
-    bit_width: int
-    vram: int
-    gtt: int
-    visible: int = 0
+    bit_width: Unsigned
+    vram: Unsigned
+    gtt: Unsigned
+    visible: Unsigned = 0
     """VRAM behind the PCI aperture; 0 = all of it (resizable BAR)."""
-    vram_pinned: int = 0
+    vram_pinned: Unsigned = 0
     """VRAM the driver itself keeps where the CPU reaches it (firmware, rings, frame buffer console)."""
-    vram_pinned_hidden: int = 0
+    vram_pinned_hidden: Unsigned = 0
     """VRAM it keeps at the end, which only a GPU with a small aperture hides from the CPU."""
-    gtt_pinned: int = 0
+    gtt_pinned: Unsigned = 0
     vendor: str = "samsung"
     """Who made the chips (`mem_info_vram_vendor`)."""
 
@@ -180,11 +185,11 @@ class Memory:
 class VirtualMemory:
     """``[vm]``: the GPU's address space (KERNEL.md 3.1, 4.6)."""
 
-    size_gib: int = 256 * 1024
+    size_gib: Unsigned = 256 * 1024
     """48 bits from GFX9 on. Before, what the driver makes of the machine's RAM: 64 GiB to 1 TiB."""
-    fragment_size: int = 9
+    fragment_size: Unsigned = 9
     """log2 of the default fragment in pages."""
-    first_kfd_vmid: int = 8
+    first_kfd_vmid: Unsigned = 8
     """User jobs get the VMIDs 1 up to, not including, this one."""
     concurrent_flush: bool = True
     """A VMID can be flushed while a job uses it (Vega10 and later, except Navi10/14)."""
@@ -196,37 +201,37 @@ class VirtualMemory:
 class Gds:
     """``[gds]``: global data share in bytes, and how many semaphores and ordered-append counters there are."""
 
-    size: int = 0x10000
-    gws: int = 64
-    oa: int = 16
+    size: Unsigned = 0x10000
+    gws: Unsigned = 64
+    oa: Unsigned = 16
 
 
 @dataclass(frozen=True, slots=True)
 class Caches:
     """``[caches]``: KiB, except `mall` in bytes; all 0 on GPUs whose discovery table does not say."""
 
-    tcp: int = 0
-    sqc_per_wgp: int = 0
-    sqc_data: int = 0
-    sqc_inst: int = 0
-    gl1c: int = 0
-    gl2c: int = 0
-    mall: int = 0
+    tcp: Unsigned = 0
+    sqc_per_wgp: Unsigned = 0
+    sqc_data: Unsigned = 0
+    sqc_inst: Unsigned = 0
+    gl1c: Unsigned = 0
+    gl2c: Unsigned = 0
+    mall: Unsigned = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Sensors:
     """``[sensors]``: readings of an idle GPU."""
 
-    temperature: int = 42
+    temperature: Unsigned = 42
     """Degrees Celsius."""
-    load: int = 0
+    load: Unsigned = 0
     """Percent."""
-    power: int = 15
+    power: Unsigned = 15
     """Watts."""
-    vddgfx: int = 725
+    vddgfx: Unsigned = 725
     """Millivolts."""
-    vddnb: int = 0
+    vddnb: Unsigned = 0
     """Millivolts; 0 = there is no such rail (discrete GPUs)."""
 
 
@@ -234,10 +239,10 @@ class Sensors:
 class Register:
     """``[[registers]]``: consecutive registers READ_MMR_REG may read; all others are refused (EFAULT)."""
 
-    offset: int
+    offset: Unsigned
     """Dword offset of the first."""
-    values: tuple[int, ...]
-    instance: int = BROADCAST
+    values: tuple[Unsigned, ...]
+    instance: Unsigned = BROADCAST
     """Shader engine and array they belong to: 0xff00 + n is engine n; the default answers for all of them."""
 
 
@@ -263,7 +268,7 @@ class GpuIdentity:
     gds: Gds = Gds()
     caches: Caches = Caches()
     sensors: Sensors = Sensors()
-    firmware: MappingProxyType[str, tuple[int, int]] = field(default_factory=lambda: MappingProxyType({}))
+    firmware: MappingProxyType[str, tuple[Unsigned, Unsigned]] = field(default_factory=lambda: MappingProxyType({}))
     """Name of a firmware (`amdgpu_kms.info.FIRMWARE`) -> version, feature version; unlisted ones are 0, 0."""
     registers: tuple[Register, ...] = ()
 

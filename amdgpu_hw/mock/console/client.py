@@ -20,6 +20,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from amdgpu_hw.decode import decode
 from amdgpu_hw.errors import HarnessError
 from amdgpu_hw.mock.console.types import (
     BoState,
@@ -30,7 +31,6 @@ from amdgpu_hw.mock.console.types import (
     MappingState,
     RingState,
     Status,
-    decode,
 )
 
 __all__ = ("Console", "ConsoleError", "find_machine")

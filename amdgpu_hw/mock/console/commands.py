@@ -8,10 +8,11 @@ over the socket against its signature. Results are what `json` can write, or dat
 from __future__ import annotations
 
 import inspect
-import types
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, get_args, get_type_hints
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, get_type_hints
 
+from amdgpu_hw.decode import JSON, DecodeError, decode
 from amdgpu_hw.gpu_model.ring import Hang
 from amdgpu_hw.mock.board import Busy
 from amdgpu_hw.mock.console import state
@@ -43,6 +44,8 @@ __all__ = ("CommandError", "Commands")
 
 _MSEC = 1_000_000
 
+_ARGUMENTS = replace(JSON, wrong="{where} must be {wanted}, not {value!r}")
+
 
 class CommandError(Exception):
     """A command cannot be carried out; the message is one sentence."""
@@ -61,14 +64,18 @@ class Commands:
             raise CommandError(f"the arguments of '{name}' must be an object, not {arguments!r}")
         parameters = inspect.signature(method).parameters
         hints = get_type_hints(method)
+        given = {}
         for key, value in arguments.items():
             if key not in parameters:
                 raise CommandError(f"'{name}' has no argument '{key}'; it has: {', '.join(parameters) or 'none'}")
-            _check(str(name), key, value, hints[key])
+            try:
+                given[key] = decode(hints[key], value, f"'{key}' of '{name}'", _ARGUMENTS)
+            except DecodeError as error:
+                raise CommandError(str(error)) from None
         for key, parameter in parameters.items():
             if parameter.default is parameter.empty and key not in arguments:
                 raise CommandError(f"'{name}' needs the argument '{key}'")
-        return method(**arguments)
+        return method(**given)
 
     def _method(self, name: object) -> Callable[..., Any]:
         known = [key for key in vars(Commands) if not key.startswith("_") and key != "run"]
@@ -236,17 +243,3 @@ def _positive(**numbers: int) -> None:
     for name, value in numbers.items():
         if value < 1:
             raise CommandError(f"'{name}' must be at least 1, not {value}")
-
-
-_TYPE_NAMES = {int: "a whole number", float: "a number", str: "a string", bool: "true or false"}
-
-
-def _check(command: str, key: str, value: object, kind: Any) -> None:
-    optional = isinstance(kind, types.UnionType)
-    if optional:
-        if value is None:
-            return
-        kind = next(argument for argument in get_args(kind) if argument is not types.NoneType)
-    good = isinstance(value, (int, float) if kind is float else kind) and (kind is bool or not isinstance(value, bool))
-    if not good:
-        raise CommandError(f"'{key}' of '{command}' must be {_TYPE_NAMES[kind]}, not {value!r}")

@@ -1,15 +1,12 @@
 # SPDX-License-Identifier: MIT
 """What the console of a mock machine says about it: both ends of the console's socket know these types.
 
-They travel as JSON objects with the fields' names; `decode` makes them from that again.
+They travel as JSON objects with the fields' names; `amdgpu_hw.decode` makes them from that again.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import types
 from dataclasses import dataclass
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 __all__ = (
     "BoState",
@@ -23,10 +20,7 @@ __all__ = (
     "MappingState",
     "RingState",
     "Status",
-    "decode",
 )
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,16 +192,3 @@ class RingState:
     """How it can be got going again."""
     fault: str
     """What has been injected and has not happened yet."""
-
-
-def decode(kind: Any, value: Any) -> Any:
-    """Make an object of ``kind`` from what JSON made of it."""
-    if dataclasses.is_dataclass(kind) and isinstance(kind, type):
-        hints = get_type_hints(kind)
-        return kind(**{name: decode(hints[name], item) for name, item in value.items()})
-    origin, arguments = get_origin(kind), get_args(kind)
-    if origin is tuple:
-        return tuple(decode(arguments[0], item) for item in value)
-    if origin in (Union, types.UnionType):
-        return None if value is None else decode(next(a for a in arguments if a is not types.NoneType), value)
-    return value
