@@ -7,22 +7,40 @@ With a command it does that one thing; without, it asks for commands until the e
 from __future__ import annotations
 
 import argparse
+import functools
+import inspect
 import shlex
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, get_args, get_origin
 
 from amdgpu_hw.cli import console_view as view
-from amdgpu_hw.cli.machine_options import add_parameter_option
 from amdgpu_hw.mock.console.client import Console, ConsoleError, find_machine
-from amdgpu_hw.mock.kernel.amdgpu.amdgpu_drv.params import MODULE_PARAMETERS
+from amdgpu_hw.mock.console.declared import COMMANDS, ConsoleCommand, Parameter
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_drv.params import MODULE_PARAMETERS, parse_parameter
 
-__all__ = ("add_commands",)
+__all__ = ("add_commands", "command_parser")
 
 _PROMPT = "mock> "
 
-Action = Callable[[Console, argparse.Namespace], None]
+View = Callable[[Any], None]
+
+_VIEWS: dict[str, View] = {
+    "status": view.print_status,
+    "log": functools.partial(print, end=""),
+    "clients": view.print_clients,
+    "files": view.print_files,
+    "contexts": view.print_contexts,
+    "bos": view.print_bos,
+    "updates": functools.partial(view.print_jobs, empty="no page-table update is under way"),
+    "mappings": view.print_mappings,
+    "rings": view.print_rings,
+    "jobs": functools.partial(view.print_jobs, empty="no job is under way"),
+    "audit": view.print_audit,
+    "step": print,
+}
+"""How the result of a command is shown."""
 
 
 def add_commands(commands: Any) -> None:
@@ -44,7 +62,7 @@ def add_commands(commands: Any) -> None:
 def run_console(options: argparse.Namespace, _rest: Sequence[str]) -> int:
     """Carry out one command, or ask for commands."""
     directory = options.machine if options.machine is not None else find_machine()
-    parser = _commands()
+    parser = command_parser()
     words: list[str] = options.words
     if words:
         arguments = _parse(parser, words)
@@ -108,7 +126,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _parse(parser: argparse.ArgumentParser, words: Sequence[str]) -> Any:
-    """Return what the words say, with the `Action` to be carried out; raises `ConsoleError`."""
+    """Return what the words say, with the action to be carried out; raises `ConsoleError`."""
     if words[0] == "help":
         words = [*words[1:], "--help"]
     elif words[0] not in ("-h", "--help") and words[0] not in parser.get_default("names"):
@@ -123,94 +141,69 @@ def _nothing(_console: Console, _arguments: argparse.Namespace) -> None:
     """Do nothing: the help text was all."""
 
 
-def _commands() -> argparse.ArgumentParser:
+def command_parser() -> argparse.ArgumentParser:
+    """What reads the words of one command; ``action`` of its answer carries that out."""
     parser = _Parser(prog="", usage="COMMAND [ARGUMENTS...]", add_help=True, allow_abbrev=False)
     commands: Any = parser.add_subparsers(title="commands", required=True, metavar="COMMAND", parser_class=_Parser)
-
-    def command(name: str, help_text: str, action: Action) -> Any:
-        sub = commands.add_parser(name, prog=name, help=help_text, description=help_text, allow_abbrev=False)
-        sub.set_defaults(action=action)
-        return sub
-
-    def ring_command(name: str, help_text: str, action: Action) -> Any:
-        sub = command(name, help_text, action)
-        sub.add_argument("ring", metavar="RING", help="as 'rings' lists them")
-        sub.add_argument("--gpu", type=int, default=0, metavar="N", help="number of the GPU (default: 0)")
-        return sub
-
-    def gpu_command(name: str, help_text: str, action: Action) -> None:
-        sub = command(name, help_text, action)
-        sub.add_argument("gpu", type=int, nargs="?", default=0, metavar="N", help="number of the GPU (default: 0)")
-
-    _declare_views(command)
-    ring_command("hold", "stop a ring behind the packet it is at", lambda c, a: c.hold(a.ring, a.gpu))
-    ring_command("release", "let a held ring go on", lambda c, a: c.release(a.ring, a.gpu))
-    ring_command("step", "let a held ring execute one packet", lambda c, a: print(c.step(a.ring, a.gpu)))
-    sub = ring_command("hang", "hang a ring at its job", lambda c, a: c.hang(a.ring, a.gpu, wave=a.wave))
-    sub.add_argument("--wave", action="store_true", help="as a shader does, which soft recovery can kill")
-    ring_command("lose-fence", "lose the next fence of a ring", lambda c, a: c.lose_fence(a.ring, a.gpu))
-    sub = ring_command("delay-fence", "let it come late", lambda c, a: c.delay_fence(a.ring, a.ms, a.gpu))
-    sub.add_argument("ms", metavar="MS", type=float, help="how late")
-    _declare_faults(command)
-    gpu_command("reset", "reset a GPU", lambda c, a: c.reset(a.gpu))
-    gpu_command("unplug", "pull a GPU out", lambda c, a: c.unplug(a.gpu))
-    sub = command("parameter", "set a module parameter of amdgpu", lambda c, a: c.parameter(a.name, a.value))
-    sub.add_argument("name", metavar="NAME", help=", ".join(MODULE_PARAMETERS))
-    sub.add_argument("value", metavar="VALUE", type=lambda text: int(text, 0))
-    sub = command(
-        "boot",
-        "boot another kernel; no client may have a file open",
-        lambda c, a: c.boot(a.kernel, a.bug, dict(a.parameter)),
-    )
-    sub.add_argument("kernel", metavar="KERNEL")
-    sub.add_argument("--bug", metavar="NAME", action="append", default=[], help="plant this bug; repeatable")
-    add_parameter_option(sub)
+    for command in COMMANDS.values():
+        typed, text = command.typed, command.help
+        sub = commands.add_parser(typed, prog=typed, help=text, description=text, allow_abbrev=False)
+        for parameter in command.parameters.values():
+            _add_argument(sub, parameter)
+        show = None if command.returns is type(None) else _VIEWS[command.name]
+        sub.set_defaults(action=functools.partial(_carry_out, command, show))
     parser.set_defaults(names=tuple(commands.choices))
     return parser
 
 
-def _declare_views(command: Callable[[str, str, Action], Any]) -> None:
-    command("status", "kernel, GPUs, faults to come", lambda c, _: view.print_status(c.status()))
-    sub = command("log", "the kernel's log", lambda c, a: print(c.log(a.lines), end=""))
-    sub.add_argument("lines", type=int, nargs="?", default=0, metavar="LINES", help="the last ones only")
-    command("clients", "processes", lambda c, _: view.print_clients(c.clients()))
-    command("files", "open files", lambda c, _: view.print_files(c.files()))
-    views: tuple[tuple[str, str, Action], ...] = (
-        ("contexts", "contexts and their entities", lambda c, a: view.print_contexts(c.contexts(a.client))),
-        ("bos", "buffers", lambda c, a: view.print_bos(c.bos(a.client))),
-        (
-            "updates",
-            "page-table updates under way, and what each waits for",
-            lambda c, a: view.print_jobs(c.updates(a.client), "no page-table update is under way"),
-        ),
-    )
-    for name, help_text, action in views:
-        sub = command(name, help_text, action)
-        sub.add_argument("client", type=int, nargs="?", metavar="CLIENT", help="of one open file, see 'files'")
-    sub = command(
-        "mappings",
-        "an address space",
-        lambda c, a: view.print_mappings(c.mappings(a.client, a.va, a.limit)),
-    )
-    sub.add_argument("client", type=int, metavar="CLIENT", help="whose, see 'files'")
-    sub.add_argument("--va", type=lambda text: int(text, 0), default=0, metavar="ADDRESS", help="from there on")
-    sub.add_argument("--limit", type=int, default=100, metavar="N", help="at most so many (default: 100)")
-    command("rings", "rings and what they are at", lambda c, _: view.print_rings(c.rings()))
-    command("jobs", "all jobs under way", lambda c, _: view.print_jobs(c.jobs(), "no job is under way"))
-    command("audit", "what is kept for clients", lambda c, _: view.print_audit(c.audit()))
+def _carry_out(command: ConsoleCommand, show: View | None, console: Console, arguments: argparse.Namespace) -> None:
+    given = {name: getattr(arguments, name) for name in command.parameters}
+    result = getattr(console, command.name)(**given)
+    if show is not None:
+        show(result)
 
 
-def _declare_faults(command: Callable[[str, str, Action], Any]) -> None:
-    def counted(name: str, help_text: str, action: Action) -> Any:
-        sub = command(name, help_text, action)
-        sub.add_argument("--nth", type=int, default=1, metavar="N", help="the first to be hit (default: the next)")
-        sub.add_argument("--times", type=int, default=1, metavar="N", help="how many (default: 1)")
-        return sub
+def _add_argument(parser: argparse.ArgumentParser, parameter: Parameter) -> None:
+    word = parameter.word
+    needed = parameter.default is inspect.Parameter.empty
+    how: dict[str, Any] = {
+        "metavar": word.metavar,
+        "help": word.help.format(parameters=", ".join(MODULE_PARAMETERS)),
+        "default": parameter.default if word.default is None else word.default,
+    }
+    kinds = {get_origin(kind) or kind for kind in get_args(parameter.type) or (parameter.type,)}
+    if bool in kinds:
+        del how["metavar"]
+        how["action"] = "store_true"
+    elif get_origin(parameter.type) is Sequence:
+        how |= {"action": "append", "default": []}
+    elif Mapping in kinds:
+        how |= {"action": _Pairs, "type": _parameter}
+    else:
+        how["type"] = _number if word.any_base else (kinds - {type(None)}).pop()
+    if word.option:
+        parser.add_argument(word.option, dest=parameter.name, **how)
+    elif needed:
+        del how["default"]
+        parser.add_argument(parameter.name, **how)
+    else:
+        parser.add_argument(parameter.name, nargs="?", **how)
 
-    sub = counted("enomem", "let an allocation fail", lambda c, a: c.fail_alloc(a.nth, a.times, a.site))
-    sub.add_argument("--site", metavar="FUNCTION", help="count only those of one kernel function")
-    sub = counted("eintr", "interrupt a sleeping system call", lambda c, a: c.interrupt(a.nth, a.times, a.pid))
-    sub.add_argument("--pid", type=int, metavar="PID", help="count only those of one process")
-    sub = command("fail-ring-reset", "let resets of single rings fail", lambda c, a: c.fail_ring_reset(a.times))
-    sub.add_argument("--times", type=int, default=1, metavar="N", help="how many (default: 1)")
-    command("clear-faults", "forget faults that have not happened", lambda c, _: c.clear_faults())
+
+class _Pairs(argparse.Action):
+    """Collects pairs of name and value."""
+
+    def __call__(self, _parser: object, namespace: argparse.Namespace, values: Any, _option: object = None) -> None:
+        """Take one more."""
+        setattr(namespace, self.dest, {**(getattr(namespace, self.dest) or {}), values[0]: values[1]})
+
+
+def _number(text: str) -> int:
+    return int(text, 0)
+
+
+def _parameter(text: str) -> tuple[str, int]:
+    try:
+        return parse_parameter(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None

@@ -15,23 +15,13 @@ import json
 import os
 import socket
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from amdgpu_hw.decode import decode
 from amdgpu_hw.errors import HarnessError
-from amdgpu_hw.mock.console.types import (
-    BoState,
-    ClientState,
-    ContextState,
-    FileState,
-    JobState,
-    MappingState,
-    RingState,
-    Status,
-)
+from amdgpu_hw.mock.console.declared import ConsoleCommands
 
 __all__ = ("Console", "ConsoleError", "find_machine")
 
@@ -60,10 +50,9 @@ def find_machine() -> Path:
     raise ConsoleError("no mock machine runs: start one, for example with 'amdgpu-hw mock -- bash'")
 
 
-class Console:
+class Console(ConsoleCommands):
     """A connection to the console of the machine in ``directory``; a context manager.
 
-    Rings go by the names that `rings` lists, GPUs by their number on the machine, open files by their client id.
     Every method raises `ConsoleError`.
     """
 
@@ -93,7 +82,7 @@ class Console:
 
     def call(self, command: str, **arguments: Any) -> Any:
         """Send any command and return its result as JSON gives it."""
-        request = json.dumps({"command": command, "arguments": arguments}).encode() + b"\n"
+        request = json.dumps({"command": command, "arguments": arguments}, default=dict).encode() + b"\n"
         try:
             self._socket.sendall(request)
             line = self._lines.readline()
@@ -106,118 +95,6 @@ class Console:
             raise ConsoleError(answer["error"])
         return answer["result"]
 
-    # -- state ----------------------------------------------------------------------------------------------------
-
-    def status(self) -> Status:
-        """The machine as a whole: its kernel, its GPUs, injected faults that have not happened yet."""
-        result: Status = decode(Status, self.call("status"))
-        return result
-
-    def log(self, lines: int = 0) -> str:
-        """The last ``lines`` of the kernel's log as dmesg prints them; 0: all of it."""
-        return str(self.call("log", lines=lines))
-
-    def clients(self) -> list[ClientState]:
-        """The processes that use the machine."""
-        return [decode(ClientState, item) for item in self.call("clients")]
-
-    def files(self) -> list[FileState]:
-        """The open files."""
-        return [decode(FileState, item) for item in self.call("files")]
-
-    def contexts(self, client_id: int | None = None) -> list[ContextState]:
-        """The contexts of one open file, or of all."""
-        return [decode(ContextState, item) for item in self.call("contexts", client_id=client_id)]
-
-    def bos(self, client_id: int | None = None) -> list[BoState]:
-        """The buffers of one open file, or of all."""
-        return [decode(BoState, item) for item in self.call("bos", client_id=client_id)]
-
-    def mappings(self, client_id: int, va: int = 0, limit: int = 1000) -> list[MappingState]:
-        """Up to ``limit`` mappings of an open file, from address ``va`` on."""
-        return [decode(MappingState, i) for i in self.call("mappings", client_id=client_id, va=va, limit=limit)]
-
-    def rings(self) -> list[RingState]:
-        """The rings of all GPUs."""
-        return [decode(RingState, item) for item in self.call("rings")]
-
-    def jobs(self) -> list[JobState]:
-        """Every job that is not done."""
-        return [decode(JobState, item) for item in self.call("jobs")]
-
-    def updates(self, client_id: int | None = None) -> list[JobState]:
-        """The page-table updates that are not done, of one open file or of all, and the fences each waits for."""
-        return [decode(JobState, item) for item in self.call("updates", client_id=client_id)]
-
-    def audit(self) -> dict[str, int]:
-        """What is kept for clients; every count is 0 when they are gone and their work is done."""
-        return dict(self.call("audit"))
-
-    # -- rings ----------------------------------------------------------------------------------------------------
-
-    def hold(self, ring: str, gpu: int = 0) -> None:
-        """Stop a ring behind the packet it is at."""
-        self.call("hold", ring=ring, gpu=gpu)
-
-    def release(self, ring: str, gpu: int = 0) -> None:
-        """Let a held ring go on."""
-        self.call("release", ring=ring, gpu=gpu)
-
-    def step(self, ring: str, gpu: int = 0) -> str:
-        """Let a held ring execute one packet; returns where it is then."""
-        return str(self.call("step", ring=ring, gpu=gpu))
-
-    # -- faults ---------------------------------------------------------------------------------------------------
-
-    def hang(self, ring: str, gpu: int = 0, *, wave: bool = False) -> None:
-        """Hang a ring at its current job, or the next one; ``wave``: as a shader does, which soft recovery kills."""
-        self.call("hang", ring=ring, gpu=gpu, wave=wave)
-
-    def lose_fence(self, ring: str, gpu: int = 0) -> None:
-        """Lose the next fence that a ring writes: its job has run, but nobody hears of it."""
-        self.call("lose_fence", ring=ring, gpu=gpu)
-
-    def delay_fence(self, ring: str, ms: float, gpu: int = 0) -> None:
-        """Make the next fence that a ring writes come ``ms`` late."""
-        self.call("delay_fence", ring=ring, ms=ms, gpu=gpu)
-
-    def fail_alloc(self, nth: int = 1, times: int = 1, site: str | None = None) -> None:
-        """Make the ``nth`` allocation from now on fail with ENOMEM, and the ``times - 1`` after it.
-
-        ``site``: count only those of one kernel function (`fault_injection.AllocSite`).
-        """
-        self.call("fail_alloc", nth=nth, times=times, site=site)
-
-    def interrupt(self, nth: int = 1, times: int = 1, pid: int | None = None) -> None:
-        """Interrupt the ``nth`` system call from now on that sleeps, as a signal does (EINTR)."""
-        self.call("interrupt", nth=nth, times=times, pid=pid)
-
-    def fail_ring_reset(self, times: int = 1) -> None:
-        """Make the next resets of single rings fail, so that the whole GPU is reset."""
-        self.call("fail_ring_reset", times=times)
-
-    def clear_faults(self) -> None:
-        """Forget injected faults that have not happened."""
-        self.call("clear_faults")
-
-    def reset(self, gpu: int = 0) -> None:
-        """Reset a GPU, as root does through debugfs."""
-        self.call("reset", gpu=gpu)
-
-    def unplug(self, gpu: int = 0) -> None:
-        """Pull a GPU out: its nodes go away and open files answer ENODEV."""
-        self.call("unplug", gpu=gpu)
-
-    # -- the machine ----------------------------------------------------------------------------------------------
-
-    def parameter(self, name: str, value: int) -> None:
-        """Set a module parameter of amdgpu: one of `amdgpu_drv.params`."""
-        self.call("parameter", name=name, value=value)
-
-    def boot(self, kernel: str, bugs: Sequence[str] = (), parameters: Mapping[str, int] | None = None) -> None:
-        """Boot another kernel variant, with these bugs planted and these module parameters of amdgpu.
-
-        Refused while a client has a file open.
-        """
-        given = ",".join(f"{name}={value}" for name, value in (parameters or {}).items())
-        self.call("boot", kernel=kernel, bugs=",".join(bugs), parameters=given)
+    def carry_out(self, command: str, arguments: Mapping[str, Any]) -> Any:
+        """As `call`: what the methods of `ConsoleCommands` do here."""
+        return self.call(command, **arguments)

@@ -1,21 +1,22 @@
 # SPDX-License-Identifier: MIT
 """The commands of the console, as the mock kernel's process carries them out.
 
-A command is a method of `Commands` whose parameters are keyword-only and of simple types; `run` checks what came
-over the socket against its signature. Results are what `json` can write, or dataclasses of `types`.
+They are declared in `declared`; `run` checks what came over the socket against that. Results are what `json` can write,
+or dataclasses of `types`.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, get_type_hints
+from typing import TYPE_CHECKING, Any
 
 from amdgpu_hw.decode import JSON, DecodeError, decode
 from amdgpu_hw.gpu_model.ring import Hang
 from amdgpu_hw.mock.board import Busy
 from amdgpu_hw.mock.console import state
+from amdgpu_hw.mock.console.declared import COMMANDS, ConsoleCommands
 from amdgpu_hw.mock.console.types import (
     BoState,
     ClientState,
@@ -28,7 +29,7 @@ from amdgpu_hw.mock.console.types import (
 )
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device.recover import amdgpu_device_gpu_recover
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_drv import drv as amdgpu_drv
-from amdgpu_hw.mock.kernel.amdgpu.amdgpu_drv.params import UnknownParameter, parse_parameters
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_drv.params import UnknownParameter
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_reset import ResetSource
 from amdgpu_hw.mock.kernel.audit import audit
 from amdgpu_hw.mock.kernel.fault_injection import AllocSite, FenceFault
@@ -51,7 +52,7 @@ class CommandError(Exception):
     """A command cannot be carried out; the message is one sentence."""
 
 
-class Commands:
+class Commands(ConsoleCommands):
     """The commands on one machine."""
 
     def __init__(self, board: Board) -> None:
@@ -59,30 +60,23 @@ class Commands:
 
     def run(self, name: object, arguments: object) -> Any:
         """Carry out a command that came as JSON; raises `CommandError`."""
-        method = self._method(name)
+        if not isinstance(name, str) or name not in COMMANDS:
+            raise CommandError(f"there is no command {name!r}; there are: {', '.join(COMMANDS)}")
         if not isinstance(arguments, Mapping):
             raise CommandError(f"the arguments of '{name}' must be an object, not {arguments!r}")
-        parameters = inspect.signature(method).parameters
-        hints = get_type_hints(method)
+        parameters = COMMANDS[name].parameters
         given = {}
         for key, value in arguments.items():
             if key not in parameters:
                 raise CommandError(f"'{name}' has no argument '{key}'; it has: {', '.join(parameters) or 'none'}")
             try:
-                given[key] = decode(hints[key], value, f"'{key}' of '{name}'", _ARGUMENTS)
+                given[key] = decode(parameters[key].type, value, f"'{key}' of '{name}'", _ARGUMENTS)
             except DecodeError as error:
                 raise CommandError(str(error)) from None
         for key, parameter in parameters.items():
-            if parameter.default is parameter.empty and key not in arguments:
+            if parameter.default is inspect.Parameter.empty and key not in arguments:
                 raise CommandError(f"'{name}' needs the argument '{key}'")
-        return method(**given)
-
-    def _method(self, name: object) -> Callable[..., Any]:
-        known = [key for key in vars(Commands) if not key.startswith("_") and key != "run"]
-        if not isinstance(name, str) or name not in known:
-            raise CommandError(f"there is no command {name!r}; there are: {', '.join(known)}")
-        method: Callable[..., Any] = getattr(self, name)
-        return method
+        return getattr(self, name)(**given)
 
     # -- state ----------------------------------------------------------------------------------------------------
 
@@ -90,7 +84,7 @@ class Commands:
         """The machine as a whole."""
         return state.status(self._board)
 
-    def log(self, *, lines: int = 0) -> str:
+    def log(self, lines: int = 0) -> str:
         """The last lines of the kernel's log, or all of it."""
         found = list(self._board.kernel.log.lines)
         return "".join(f"{line}\n" for line in (found[-lines:] if lines > 0 else found))
@@ -103,15 +97,15 @@ class Commands:
         """Open files."""
         return state.files(self._board)
 
-    def contexts(self, *, client_id: int | None = None) -> list[ContextState]:
+    def contexts(self, client_id: int | None = None) -> list[ContextState]:
         """Contexts and their entities."""
         return state.contexts(self._board, client_id)
 
-    def bos(self, *, client_id: int | None = None) -> list[BoState]:
+    def bos(self, client_id: int | None = None) -> list[BoState]:
         """Buffers."""
         return state.bos(self._board, client_id)
 
-    def mappings(self, *, client_id: int, va: int = 0, limit: int = 1000) -> list[MappingState]:
+    def mappings(self, client_id: int, va: int = 0, limit: int = 1000) -> list[MappingState]:
         """Mappings of an address space."""
         return state.mappings(self._board, client_id, va, limit)
 
@@ -123,7 +117,7 @@ class Commands:
         """Jobs that are not done."""
         return state.jobs(self._board)
 
-    def updates(self, *, client_id: int | None = None) -> list[JobState]:
+    def updates(self, client_id: int | None = None) -> list[JobState]:
         """Page-table updates that are not done, and what they wait for."""
         return state.updates(self._board, client_id)
 
@@ -133,15 +127,15 @@ class Commands:
 
     # -- rings ----------------------------------------------------------------------------------------------------
 
-    def hold(self, *, ring: str, gpu: int = 0) -> None:
+    def hold(self, ring: str, gpu: int = 0) -> None:
         """Stop a ring behind the packet it is at."""
         self._ring(ring, gpu).hw.hold()
 
-    def release(self, *, ring: str, gpu: int = 0) -> None:
+    def release(self, ring: str, gpu: int = 0) -> None:
         """Let a ring go on."""
         self._ring(ring, gpu).hw.release()
 
-    def step(self, *, ring: str, gpu: int = 0) -> str:
+    def step(self, ring: str, gpu: int = 0) -> str:
         """Let a held ring execute one packet; tells where it is then."""
         hw = self._ring(ring, gpu).hw
         if not hw.held:
@@ -150,21 +144,21 @@ class Commands:
 
     # -- faults ---------------------------------------------------------------------------------------------------
 
-    def hang(self, *, ring: str, gpu: int = 0, wave: bool = False) -> None:
+    def hang(self, ring: str, gpu: int = 0, *, wave: bool = False) -> None:
         """Hang a ring at its current job, or the next one; ``wave``: a shader does, which can be killed."""
         self._ring(ring, gpu).hw.hang(Hang.WAVE if wave else Hang.PROCESSOR)
 
-    def lose_fence(self, *, ring: str, gpu: int = 0) -> None:
+    def lose_fence(self, ring: str, gpu: int = 0) -> None:
         """Lose the next fence that a ring writes."""
         self._ring(ring, gpu).fence_drv.fault = FenceFault(self._board.kernel, None)
 
-    def delay_fence(self, *, ring: str, ms: float, gpu: int = 0) -> None:
+    def delay_fence(self, ring: str, ms: float, gpu: int = 0) -> None:
         """Make the next fence that a ring writes come late."""
         if ms <= 0:
             raise CommandError(f"a fence cannot be {ms:g} ms late")
         self._ring(ring, gpu).fence_drv.fault = FenceFault(self._board.kernel, int(ms * _MSEC))
 
-    def fail_alloc(self, *, nth: int = 1, times: int = 1, site: str | None = None) -> None:
+    def fail_alloc(self, nth: int = 1, times: int = 1, site: str | None = None) -> None:
         """Make an allocation fail with ENOMEM."""
         _positive(nth=nth, times=times)
         sites = {known.value: known for known in AllocSite}
@@ -172,12 +166,12 @@ class Commands:
             raise CommandError(f"there is no allocation '{site}'; there are: {', '.join(sites)}")
         self._board.kernel.faults.fail_alloc(nth, times, None if site is None else sites[site])
 
-    def interrupt(self, *, nth: int = 1, times: int = 1, pid: int | None = None) -> None:
+    def interrupt(self, nth: int = 1, times: int = 1, pid: int | None = None) -> None:
         """Interrupt a system call that sleeps, as a signal does (EINTR)."""
         _positive(nth=nth, times=times)
         self._board.kernel.faults.interrupt_sleep(nth, times, pid)
 
-    def fail_ring_reset(self, *, times: int = 1) -> None:
+    def fail_ring_reset(self, times: int = 1) -> None:
         """Make the reset of a single ring fail, so that the whole GPU is reset."""
         _positive(times=times)
         self._board.kernel.faults.failing_ring_resets = times
@@ -190,37 +184,33 @@ class Commands:
                 ring.fence_drv.fault = None
                 ring.hw.hangs_next = None
 
-    def reset(self, *, gpu: int = 0) -> None:
+    def reset(self, gpu: int = 0) -> None:
         """Reset a GPU, as reading amdgpu_gpu_recover in debugfs does."""
         adev = self._gpu(gpu)
         if adev.ddev.unplugged:
             raise CommandError(f"GPU {gpu} is unplugged")
         amdgpu_device_gpu_recover(adev, None, ResetSource.USER)
 
-    def unplug(self, *, gpu: int = 0) -> None:
+    def unplug(self, gpu: int = 0) -> None:
         """Pull a GPU out of the machine."""
         amdgpu_drv.remove(self._gpu(gpu))
 
     # -- the machine ----------------------------------------------------------------------------------------------
 
-    def parameter(self, *, name: str, value: int) -> None:
+    def parameter(self, name: str, value: int) -> None:
         """Set a module parameter of amdgpu on all GPUs."""
         try:
             self._board.set_parameter(name, value)
         except UnknownParameter as error:
             raise CommandError(str(error)) from None
 
-    def boot(self, *, kernel: str, bugs: str = "", parameters: str = "") -> None:
-        """Boot another kernel, with planted bugs (names, comma between them) and module parameters (``name=value``).
-
-        Not while clients have files open.
-        """
+    def boot(self, kernel: str, bugs: Sequence[str] = (), parameters: Mapping[str, int] | None = None) -> None:
+        """Boot another kernel, with planted bugs and module parameters; not while clients have files open."""
         if kernel not in VARIANTS:
             raise CommandError(f"there is no kernel called '{kernel}'; there are: {', '.join(VARIANTS)}")
         try:
-            planted = [load_bug(name) for name in bugs.split(",") if name]
-            self._board.reboot(VARIANTS[kernel], planted, parse_parameters(parameters))
-        except (Busy, UnknownBug, UnknownParameter, ValueError) as refusal:
+            self._board.reboot(VARIANTS[kernel], [load_bug(name) for name in bugs], parameters)
+        except (Busy, UnknownBug, UnknownParameter) as refusal:
             raise CommandError(str(refusal)) from None
 
     # -- looking things up ----------------------------------------------------------------------------------------

@@ -397,7 +397,10 @@ def test_a_bug_is_planted_by_a_reboot_and_lifted_by_the_next() -> None:
             "there is no module parameter 'x' here",
         ),
         (b'{"command": "boot", "arguments": {"kernel": "x"}}\n', "there is no kernel called 'x'; there are: 6.12"),
-        (b'{"command": "boot", "arguments": {"kernel": "base", "bugs": "x"}}\n', "there is no planted bug called 'x'"),
+        (
+            b'{"command": "boot", "arguments": {"kernel": "base", "bugs": ["x"]}}\n',
+            "there is no planted bug called 'x'",
+        ),
         (b'{"command": "delay_fence", "arguments": {"ring": "sdma0", "ms": -1}}\n', "a fence cannot be -1 ms late"),
     ],
 )
