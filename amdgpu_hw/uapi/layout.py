@@ -13,15 +13,15 @@ __all__ = ("Buffer", "Field", "Ioctl", "Struct", "flag_names", "io", "ior", "iow
 
 Buffer: TypeAlias = bytes | bytearray | memoryview
 
-# C type -> (struct code, size in bytes, the type's name in <linux/types.h>)
+# C type -> (struct code, size in bytes)
 _TYPES = {
-    "u8": ("B", 1, "__u8"),
-    "u16": ("H", 2, "__u16"),
-    "u32": ("I", 4, "__u32"),
-    "u64": ("Q", 8, "__u64"),
-    "s32": ("i", 4, "__s32"),
-    "s64": ("q", 8, "__s64"),
-    "char": ("s", 1, "char"),
+    "u8": ("B", 1),
+    "u16": ("H", 2),
+    "u32": ("I", 4),
+    "u64": ("Q", 8),
+    "s32": ("i", 4),
+    "s64": ("q", 8),
+    "char": ("s", 1),
 }
 
 _FIELD = re.compile(r"(?P<type>\w+) (?P<name>\w+)(?:\[(?P<count>\d+)\])?$")
@@ -86,15 +86,6 @@ class Struct:
         """Decode into field name -> int, or bytes for an array."""
         values = self._struct.unpack_from(buffer, offset)
         return dict(zip(self._by_name, values, strict=True))
-
-    def c_declaration(self) -> str:
-        """The struct as C text, for CFFI."""
-        lines = [f"struct {self.name} {{"]
-        for field in self.fields:
-            array = "" if field.count is None else f"[{field.count}]"
-            lines.append(f"    {_TYPES[field.type][2]} {field.name}{array};")
-        lines.append("};")
-        return "\n".join(lines)
 
 
 def _parse(struct_name: str, declaration: str) -> list[Field]:
