@@ -18,6 +18,7 @@ from amdgpu_hw.identity import IpVersion, ip_version
 from amdgpu_hw.libdrm import core
 from amdgpu_hw.libdrm.device import AmdgpuDevice, can_isolate
 from amdgpu_hw.libdrm.vm import AmdgpuVaRange, VaOperation, bo_va_op
+from amdgpu_hw.memory import PAGE_SIZE
 from amdgpu_hw.packets.engine import Engine
 from amdgpu_hw.sync import Syncobj
 from amdgpu_hw.uapi import amdgpu_drm as uapi
@@ -25,7 +26,6 @@ from amdgpu_hw.uapi.drm import DRM_CAP_SYNCOBJ_TIMELINE
 
 __all__ = ("Capabilities", "Probe", "RingInfo", "probe_capabilities")
 
-_PAGE = 4096
 _USE_CPU_FOR_GFX = 1 << 0
 """Bit of the module parameter vm_update_mode (AMDGPU_VM_USE_CPU_FOR_GFX)."""
 
@@ -142,7 +142,7 @@ def _probe_input_fence(device: AmdgpuDevice) -> Probe:
 
 
 def _probe_prt(device: AmdgpuDevice) -> Probe:
-    prt = VaOperation(uapi.AMDGPU_VA_OP_MAP, uapi.AMDGPU_VM_PAGE_PRT, 0, _PAGE)
+    prt = VaOperation(uapi.AMDGPU_VA_OP_MAP, uapi.AMDGPU_VM_PAGE_PRT, 0, PAGE_SIZE)
     error = _try(device, prt, then_clear=True)
     if error:
         return Probe(False, error, f"GEM_VA MAP with AMDGPU_VM_PAGE_PRT: {errno_name(error)}")
@@ -163,17 +163,17 @@ def _probe_second_address_space() -> Probe:
 
 def _clear(device: AmdgpuDevice, *, flags: int = 0, syncobj_out: int = 0, inputs: tuple[int, ...] = ()) -> int:
     """CLEAR a page where nothing is mapped, which changes nothing; returns the errno or 0."""
-    clear = VaOperation(uapi.AMDGPU_VA_OP_CLEAR, flags, 0, _PAGE, syncobj_out=syncobj_out, inputs=inputs)
+    clear = VaOperation(uapi.AMDGPU_VA_OP_CLEAR, flags, 0, PAGE_SIZE, syncobj_out=syncobj_out, inputs=inputs)
     return _try(device, clear)
 
 
 def _try(device: AmdgpuDevice, operation: VaOperation, *, then_clear: bool = False) -> int:
     """Do an operation at a scratch address; returns the errno or 0."""
-    scratch = AmdgpuVaRange(device, _PAGE, _PAGE)
+    scratch = AmdgpuVaRange(device, PAGE_SIZE, PAGE_SIZE)
     try:
         bo_va_op(device, None, operation.at(scratch.address))
         if then_clear:
-            clear = VaOperation(uapi.AMDGPU_VA_OP_CLEAR, 0, scratch.address, _PAGE)
+            clear = VaOperation(uapi.AMDGPU_VA_OP_CLEAR, 0, scratch.address, PAGE_SIZE)
             bo_va_op(device, None, clear)
     except DrmError as error:
         return error.errno or 0

@@ -19,8 +19,8 @@ KiB = 1 << 10
 MiB = 1 << 20
 GiB = 1 << 30
 
-PAGE_SIZE = 4096
-"""The GPU's page, in bytes (AMDGPU_GPU_PAGE_SIZE)."""
+PAGE_SIZE = uapi.AMDGPU_GPU_PAGE_SIZE
+"""The GPU's page, in bytes."""
 
 DOMAINS = {
     "gtt": uapi.AMDGPU_GEM_DOMAIN_GTT,

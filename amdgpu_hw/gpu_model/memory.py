@@ -15,6 +15,8 @@ from __future__ import annotations
 from struct import Struct
 from typing import Protocol
 
+from amdgpu_hw.uapi.amdgpu_drm import AMDGPU_GPU_PAGE_SIZE
+
 from .host_memory import HostMemory
 
 __all__ = ("MAX_ALLOCATION", "GpuMemory", "StaleAddress", "Window")
@@ -74,7 +76,7 @@ class GpuMemory:
 
     def __init__(self, vram_size: int, gtt_size: int) -> None:
         """Make the memory; sizes are multiples of the page size."""
-        if vram_size % 4096 or gtt_size % 4096 or vram_size + gtt_size <= 0:
+        if vram_size % AMDGPU_GPU_PAGE_SIZE or gtt_size % AMDGPU_GPU_PAGE_SIZE or vram_size + gtt_size <= 0:
             raise ValueError(f"GPU memory of {vram_size:#x} + {gtt_size:#x} bytes is not made of whole pages")
         self.vram_size = vram_size
         self.gtt_size = gtt_size

@@ -32,6 +32,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
+from amdgpu_hw.uapi.amdgpu_drm import AMDGPU_GPU_PAGE_SHIFT, AMDGPU_GPU_PAGE_SIZE
+
 if TYPE_CHECKING:
     from .ring import Ring
 
@@ -41,8 +43,6 @@ __all__ = (
     "AMDGPU_PTE_WRITEABLE",
     "GEOMETRY_GFX6",
     "GEOMETRY_GFX9",
-    "PAGE_SHIFT",
-    "PAGE_SIZE",
     "VA_MASK",
     "Entry",
     "EntryKind",
@@ -53,8 +53,6 @@ __all__ = (
     "geometry_for",
 )
 
-PAGE_SHIFT = 12
-PAGE_SIZE = 1 << PAGE_SHIFT
 VA_MASK = (1 << 48) - 1
 """`AMDGPU_GMC_HOLE_MASK`: what of a virtual address page tables are indexed with."""
 
@@ -134,7 +132,7 @@ def geometry_for(gfx_version: tuple[int, ...], pages: int) -> Geometry:
 # An entry in a table is one number: the address, and in the bits below it an index into `PageTable._treatments`.
 # Indices of VALID treatments are odd: the entries of their runs count up with the pages. A run is kept as the number
 # that entry 0 of the table would have if the run began there, so that two runs that continue each other are equal.
-_CODE_MASK = PAGE_SIZE - 1
+_CODE_MASK = AMDGPU_GPU_PAGE_SIZE - 1
 _NONE = 0
 _LINK = 2
 _FIRST_OTHER = 4
@@ -246,7 +244,7 @@ class PageTable:
         value = self._encode(entry)
         for level, table_start, first, after in self._pieces(first_pfn, last_pfn, scattered):
             table = self._table_at(level, table_start)
-            origin = value + ((table_start - first_pfn) << PAGE_SHIFT) if value & 1 else value
+            origin = value + ((table_start - first_pfn) << AMDGPU_GPU_PAGE_SHIFT) if value & 1 else value
             table.put(first, after, origin, self._sizes[level])
             if level:
                 table.drop_children(first, after)
@@ -271,7 +269,7 @@ class PageTable:
     def walk(self, va: int) -> Translation:
         """Translate a virtual address; of its upper 16 bits only 0 and all ones are meaningful and neither counts."""
         offset = va & VA_MASK
-        pfn = offset >> PAGE_SHIFT
+        pfn = offset >> AMDGPU_GPU_PAGE_SHIFT
         if pfn >= self.max_pfn:
             return Translation(EntryKind.NONE, 0, VA_MASK + 1 - offset, 0)
         table = self._root
@@ -285,7 +283,7 @@ class PageTable:
         run = bisect_right(starts, index) - 1
         value = table.values[run]
         end = starts[run + 1] if run + 1 < len(starts) else size
-        span = PAGE_SHIFT + shift
+        span = AMDGPU_GPU_PAGE_SHIFT + shift
         from_table_start = offset % (size << span)
         length = (end << span) - from_table_start
         kind, flags = self._treatments[value & _CODE_MASK]

@@ -61,6 +61,9 @@ _MEMBER_PATHS = {
 # The headers' own names; our modules have a few constants beside them, such as GEM_VA_OLD_SIZE.
 _CONSTANT_PREFIXES = ("AMDGPU_", "DMA_BUF_", "DRM_", "VGEM_")
 
+# Names of the driver's own headers, which user space does not get.
+_NOT_INSTALLED = {"AMDGPU_GPU_PAGE_SHIFT", "AMDGPU_GPU_PAGE_SIZE"}
+
 # Constants that count what there is, and so grow from header to header.
 _COUNTS = {"AMDGPU_HW_IP_NUM"}
 
@@ -129,7 +132,7 @@ def check(modules: Iterable[ModuleType], flags: Sequence[str] | None = None) -> 
                 structs[value.name] = value
             elif isinstance(value, Ioctl):
                 ioctls[value.name] = value
-            elif isinstance(value, int) and name.startswith(_CONSTANT_PREFIXES):
+            elif isinstance(value, int) and name.startswith(_CONSTANT_PREFIXES) and name not in _NOT_INSTALLED:
                 constants[name] = value
     flags = compile_flags() if flags is None else flags
     report = Report()

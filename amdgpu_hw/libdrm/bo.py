@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-import os
+import mmap
 
 from amdgpu_hw.libdrm.calls import check, check_errno, ffi, lib
 from amdgpu_hw.libdrm.device import AmdgpuDevice
@@ -73,7 +73,7 @@ class AmdgpuBo:
         """
         fd = self._device.fd
         offset = ioctl(fd, IOCTL_AMDGPU_GEM_MMAP, out=GEM_MMAP_OUT, handle=self.handle)["addr_ptr"]
-        size = -(-self.size // os.sysconf("SC_PAGE_SIZE")) * os.sysconf("SC_PAGE_SIZE")
+        size = -(-self.size // mmap.PAGESIZE) * mmap.PAGESIZE
         address = lib.mmap(ffi.NULL, size, lib.PROT_READ | lib.PROT_WRITE, lib.MAP_SHARED, fd, offset)
         failed = int(ffi.cast("intptr_t", address)) == -1
         check_errno(-1 if failed else 0, "mmap", handle=self.handle, offset=offset, size=size)

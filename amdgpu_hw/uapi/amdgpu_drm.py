@@ -19,6 +19,11 @@ AMDGPU_GEM_DOMAIN_OA = 0x20
 AMDGPU_GEM_DOMAIN_DOORBELL = 0x40
 AMDGPU_GEM_DOMAIN_MMIO_REMAP = 0x80
 
+# The GPU's pages, which GEM_VA counts in whatever the CPU's are. The one name here that is of the driver's own headers
+# (amdgpu_gart.h): the ABI means it in many places and has no name for it.
+AMDGPU_GPU_PAGE_SHIFT = 12
+AMDGPU_GPU_PAGE_SIZE = 1 << AMDGPU_GPU_PAGE_SHIFT
+
 # GEM_CREATE flags
 AMDGPU_GEM_CREATE_CPU_ACCESS_REQUIRED = 1 << 0
 AMDGPU_GEM_CREATE_NO_CPU_ACCESS = 1 << 1

@@ -74,11 +74,11 @@ class Calls:
         node, engine = self.node, Engine.COMPUTE
         identity = load_identity(self.gpu)
         filler = codec_for(engine, identity.gc_version, identity.sdma_version).filler
-        ib = node.buffer(4096)
+        ib = node.buffer(amdgpu_drm.AMDGPU_GPU_PAGE_SIZE)
         node.fill(ib, struct.pack("<I", filler) * IB_DWORDS)
         node.timed(
             amdgpu_drm.IOCTL_AMDGPU_GEM_VA.request,
-            node.gem_va(amdgpu_drm.AMDGPU_VA_OP_MAP, ib, IB_ADDRESS, 4096),
+            node.gem_va(amdgpu_drm.AMDGPU_VA_OP_MAP, ib, IB_ADDRESS, amdgpu_drm.AMDGPU_GPU_PAGE_SIZE),
         )
         context = node.call(
             amdgpu_drm.IOCTL_AMDGPU_CTX, out=amdgpu_drm.CTX_ALLOC_OUT, op=amdgpu_drm.AMDGPU_CTX_OP_ALLOC_CTX

@@ -23,7 +23,7 @@ from bench.node import Node
 
 __all__ = ("main",)
 
-PAGE = 4096
+PAGE = amdgpu_drm.AMDGPU_GPU_PAGE_SIZE
 FIRST = 4 << 32
 BUFFER_PAGES = 1 << 16
 FIRST_COUNT = 1000

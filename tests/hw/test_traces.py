@@ -16,7 +16,6 @@ from amdgpu_hw.proof.words import flag_words
 from amdgpu_hw.uapi import amdgpu_drm as uapi
 
 TILE = 64 * KiB
-PAGE_SHIFT = 12
 VA_BITS = 48
 
 
@@ -70,7 +69,7 @@ def test_traces_show_the_flags_of_a_mapping(gpu: Gpu, must: Must, trace: TraceIn
     trace.take()
     tile.map(always_valid, explicit_sync=True)
     tile.unmap(always_valid, explicit_sync=True)
-    page = (tile.va & (1 << VA_BITS) - 1) >> PAGE_SHIFT
+    page = (tile.va & (1 << VA_BITS) - 1) >> uapi.AMDGPU_GPU_PAGE_SHIFT
     flags = {
         event.name: int(match[2], 16)
         for event in trace.take()

@@ -13,6 +13,7 @@ from importlib import resources
 
 from amdgpu_hw.decode import TOML, DecodeError, decode
 from amdgpu_hw.gpu_model.gpus.identity import GpuIdentity
+from amdgpu_hw.uapi.amdgpu_drm import AMDGPU_GPU_PAGE_SIZE
 
 __all__ = ("GpuIdentity", "IdentityError", "UnknownGpu", "gpu_names", "load_identity", "parse_identity")
 
@@ -65,6 +66,7 @@ def _check(identity: GpuIdentity, source: str) -> None:
     lowest, highest = identity.clocks.engine
     gc_major, sdma_major = identity.gc_version[0], identity.sdma_version[0]
     vm_size = identity.vm.size_gib
+    whole_pages = f"a positive multiple of {AMDGPU_GPU_PAGE_SIZE}"
     rules = (
         (
             len(top.cu_bitmap) <= 4 and all(len(row) <= 4 for row in top.cu_bitmap),
@@ -76,8 +78,8 @@ def _check(identity: GpuIdentity, source: str) -> None:
             "topology.cu_active",
             f"{bits * top.xcc}, as many as cu_bitmap has bits",
         ),
-        (mem.vram % 4096 == 0 and mem.vram > 0, "memory.vram", "a positive multiple of 4096"),
-        (mem.gtt % 4096 == 0 and mem.gtt > 0, "memory.gtt", "a positive multiple of 4096"),
+        (mem.vram % AMDGPU_GPU_PAGE_SIZE == 0 and mem.vram > 0, "memory.vram", whole_pages),
+        (mem.gtt % AMDGPU_GPU_PAGE_SIZE == 0 and mem.gtt > 0, "memory.gtt", whole_pages),
         (mem.visible_vram <= mem.vram, "memory.visible", "at most memory.vram"),
         (mem.vram_pinned < mem.visible_vram, "memory.vram_pinned", "less than the visible VRAM"),
         (

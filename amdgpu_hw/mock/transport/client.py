@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import errno
+import mmap
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = ("Channel", "DepartedProcess", "Process", "check_memory_access")
 
-_PAGE_SIZE = os.sysconf("SC_PAGE_SIZE")
 _READ_AHEAD = 512
 _bounce = ffi.new("char[]", 64 * 1024)
 _bounced = ffi.buffer(_bounce)
@@ -165,7 +165,7 @@ class Channel:
         if addr + length > _ADDRESS_END:
             raise KernelError(errno.EFAULT, f"{length} bytes at {addr:#x} wrap around")
         # Not beyond the page, which is there as a whole or not at all.
-        count = max(length, min(ahead, _PAGE_SIZE - addr % _PAGE_SIZE))
+        count = max(length, min(ahead, mmap.PAGESIZE - addr % mmap.PAGESIZE))
         if count <= len(_bounce):
             buffer, content = _bounce, _bounced
         elif length <= _COPY_MAX:

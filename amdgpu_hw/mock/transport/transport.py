@@ -8,6 +8,7 @@ requests always happens in the same order: closed files, the request, its reply,
 from __future__ import annotations
 
 import errno
+import mmap
 import os
 from collections.abc import Callable, Generator
 from functools import partial
@@ -29,8 +30,6 @@ ENVIRONMENT: str = ffi.string(lib.WIRE_ENVIRONMENT).decode()
 
 HEARD_MODE: int = lib.WIRE_HEARD_MODE
 """Mode bit of a file of the host: who writes to it and closes it goes on when `Transport.on_settle` has been called."""
-
-_PAGE_MASK = os.sysconf("SC_PAGE_SIZE") - 1
 
 
 class _OpenFile:
@@ -422,7 +421,7 @@ class Transport:
     def _mmap(self, channel: Channel, event: Any) -> None:
         open_file = self._opened(channel, event)
         offset, length, prot, flags = event.args
-        if not length or offset & _PAGE_MASK:
+        if not length or offset % mmap.PAGESIZE:
             raise KernelError(errno.EINVAL)
         host_fd, host_offset = open_file.file.mmap(channel, offset, length, prot, flags)
         lib.transport_reply_fd(self.handle, channel.number, host_offset, host_fd)

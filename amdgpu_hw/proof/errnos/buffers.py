@@ -10,12 +10,12 @@ from collections.abc import Callable
 from errno import EFAULT, EINVAL, ENOENT, ENOMEM, EPERM
 from typing import Any
 
+from amdgpu_hw.memory import PAGE_SIZE
 from amdgpu_hw.proof.errnos import BAD, NO_HANDLE, Row, of, row
 from amdgpu_hw.uapi import amdgpu_drm as drm
 
 __all__ = ("ROWS", "entries")
 
-PAGE = 4096
 VRAM, GTT = drm.AMDGPU_GEM_DOMAIN_VRAM, drm.AMDGPU_GEM_DOMAIN_GTT
 HUGE = 1 << 50
 
@@ -40,8 +40,8 @@ def entries(*names: str | int) -> Callable[[Any], int]:
 
 
 ROWS: tuple[Row, ...] = (
-    row("unknown domain", _CREATE, EINVAL, bo_size=PAGE, domains=0x100),
-    row("domain beyond 32 bits", _CREATE, EINVAL, bo_size=PAGE, domains=1 << 32),
+    row("unknown domain", _CREATE, EINVAL, bo_size=PAGE_SIZE, domains=0x100),
+    row("domain beyond 32 bits", _CREATE, EINVAL, bo_size=PAGE_SIZE, domains=1 << 32),
     row("flags before size", _CREATE, EINVAL, bo_size=HUGE, domains=VRAM, domain_flags=1 << 5),
     row("never fits in VRAM", _CREATE, ENOMEM, bo_size=HUGE, domains=VRAM),
     row("never fits in GTT", _CREATE, ENOMEM, bo_size=HUGE, domains=GTT),

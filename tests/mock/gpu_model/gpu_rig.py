@@ -7,9 +7,10 @@ from types import SimpleNamespace
 
 from amdgpu_hw.gpu_model.gpu import GpuModel
 from amdgpu_hw.gpu_model.loop import Timers, WorkQueue
-from amdgpu_hw.gpu_model.page_table import PAGE_SHIFT, Entry, EntryKind, PageTable, VmFault
+from amdgpu_hw.gpu_model.page_table import Entry, EntryKind, PageTable, VmFault
 from amdgpu_hw.gpu_model.ring import CallWork, Ib, IbWork, Ring
 from amdgpu_hw.packets import Engine, Pm4, Sdma
+from amdgpu_hw.uapi.amdgpu_drm import AMDGPU_GPU_PAGE_SHIFT
 
 MIB = 1 << 20
 RW = 0x60
@@ -79,7 +80,7 @@ class Rig:
 
     def map(self, va: int, size: int, entry: Entry) -> None:
         """Write page table entries at once."""
-        first, last = va >> PAGE_SHIFT, (va + size - 1) >> PAGE_SHIFT
+        first, last = va >> AMDGPU_GPU_PAGE_SHIFT, (va + size - 1) >> AMDGPU_GPU_PAGE_SHIFT
         self.table.allocate(first, last)
         self.table.write(first, last, entry)
         self.table.update_pdes()

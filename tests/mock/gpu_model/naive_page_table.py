@@ -7,7 +7,8 @@ of tables under huge leaves), unlike the model under test, which cuts the range 
 
 from __future__ import annotations
 
-from amdgpu_hw.gpu_model.page_table import PAGE_SHIFT, Entry, EntryKind, Geometry
+from amdgpu_hw.gpu_model.page_table import Entry, EntryKind, Geometry
+from amdgpu_hw.uapi.amdgpu_drm import AMDGPU_GPU_PAGE_SHIFT
 
 NONE = Entry(EntryKind.NONE)
 
@@ -75,7 +76,7 @@ class NaivePageTable:
                 upto = min(entry_end, fragment_end)
                 for page in range(at, upto, 1 << shift):
                     index = (page >> shift) % self.entries(level)
-                    address = entry.address + ((page - first) << PAGE_SHIFT)
+                    address = entry.address + ((page - first) << AMDGPU_GPU_PAGE_SHIFT)
                     table.leaves[index] = entry._replace(address=address) if entry.kind is EntryKind.VALID else entry
                     table.linked.discard(index)
                     table.children.pop(index, None)
@@ -107,4 +108,4 @@ class NaivePageTable:
         entry = table.leaves.get(index, NONE)
         if entry.kind is not EntryKind.VALID:
             return Entry(entry.kind, 0, entry.flags if entry.kind is EntryKind.PRT else 0)
-        return entry._replace(address=entry.address + ((pfn & ((1 << shift) - 1)) << PAGE_SHIFT))
+        return entry._replace(address=entry.address + ((pfn & ((1 << shift) - 1)) << AMDGPU_GPU_PAGE_SHIFT))

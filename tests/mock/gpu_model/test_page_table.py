@@ -12,8 +12,6 @@ from hypothesis import strategies as st
 
 from amdgpu_hw.gpu_model.page_table import (
     GEOMETRY_GFX6,
-    PAGE_SHIFT,
-    PAGE_SIZE,
     VA_MASK,
     Entry,
     EntryKind,
@@ -21,6 +19,7 @@ from amdgpu_hw.gpu_model.page_table import (
     PageTable,
     geometry_for,
 )
+from amdgpu_hw.uapi.amdgpu_drm import AMDGPU_GPU_PAGE_SHIFT, AMDGPU_GPU_PAGE_SIZE
 from tests.mock.gpu_model.naive_page_table import NaivePageTable
 
 NONE, PRT, VALID = EntryKind.NONE, EntryKind.PRT, EntryKind.VALID
@@ -38,7 +37,7 @@ SMALL_GFX6 = Geometry((0, 4), 16, False)
 
 def page(table: PageTable, pfn: int) -> Entry:
     """What one page looks like."""
-    found = table.walk(pfn << PAGE_SHIFT)
+    found = table.walk(pfn << AMDGPU_GPU_PAGE_SHIFT)
     return Entry(found.kind, found.address, found.flags)
 
 
@@ -83,9 +82,9 @@ def test_huge_prt_range_costs_nothing() -> None:
     pages = 1 << 28
     assert not table.allocate(pages, 2 * pages - 1)
     table.write(pages, 2 * pages - 1, Entry(PRT))
-    found = table.walk((pages + 12345) << PAGE_SHIFT)
+    found = table.walk((pages + 12345) << AMDGPU_GPU_PAGE_SHIFT)
     assert found.kind is PRT
-    assert found.length == (pages - 12345) << PAGE_SHIFT
+    assert found.length == (pages - 12345) << AMDGPU_GPU_PAGE_SHIFT
 
 
 def test_new_tables_are_invisible_until_the_directory_update() -> None:
@@ -125,7 +124,7 @@ def test_remnants_written_before_the_directory_update_leave_no_gap() -> None:
     table.write(0x210, 0x210, Entry(NONE))
     for first, last in ((0x200, 0x20F), (0x211, 0x3FF)):
         assert not table.allocate(first, last)
-        table.write(first, last, Entry(VALID, first << PAGE_SHIFT, RW))
+        table.write(first, last, Entry(VALID, first << AMDGPU_GPU_PAGE_SHIFT, RW))
     assert page(table, 0x211).address == 0x211000
     table.update_pdes()
     assert page(table, 0x210).kind is NONE
@@ -239,7 +238,7 @@ ENTRIES = st.one_of(
     st.just(Entry(NONE)),
     st.just(Entry(PRT)),
     st.builds(
-        lambda address, flags: Entry(VALID, address * PAGE_SIZE, flags),
+        lambda address, flags: Entry(VALID, address * AMDGPU_GPU_PAGE_SIZE, flags),
         st.integers(0, 300),
         st.sampled_from([RW, 0x20]),
     ),
@@ -269,7 +268,7 @@ def test_against_the_naive_model(
             first, length = first & ~15, length | 15
         last = min(first + length, 255)
         if entry is None:
-            entry = Entry(VALID, first << PAGE_SHIFT, RW)
+            entry = Entry(VALID, first << AMDGPU_GPU_PAGE_SHIFT, RW)
         needed = table.allocate(first, last, scattered)
         table.write(first, last, entry, scattered)
         assert needed == naive.write(first, last, entry, scattered)
@@ -279,14 +278,14 @@ def test_against_the_naive_model(
         expected = [naive.page(pfn) for pfn in range(256)]
         pfn = 0
         while pfn < 256:
-            found = table.walk(pfn << PAGE_SHIFT)
-            assert found.length >= PAGE_SIZE
-            for ahead in range(min(found.length >> PAGE_SHIFT, 256 - pfn)):
-                address = found.address + (ahead << PAGE_SHIFT) if found.kind is VALID else 0
+            found = table.walk(pfn << AMDGPU_GPU_PAGE_SHIFT)
+            assert found.length >= AMDGPU_GPU_PAGE_SIZE
+            for ahead in range(min(found.length >> AMDGPU_GPU_PAGE_SHIFT, 256 - pfn)):
+                address = found.address + (ahead << AMDGPU_GPU_PAGE_SHIFT) if found.kind is VALID else 0
                 seen = Entry(found.kind, address, found.flags)
                 assert seen == expected[pfn + ahead], f"page {pfn + ahead}, walked from {pfn}, of {geometry}"
             # Some walks begin inside a run.
-            pfn += max(1, found.length >> PAGE_SHIFT + 1)
+            pfn += max(1, found.length >> AMDGPU_GPU_PAGE_SHIFT + 1)
 
 
 @settings(max_examples=100, deadline=None)
@@ -303,6 +302,6 @@ def test_full_size_tables_hold_the_last_write(ranges: list[tuple[int, int, Entry
         last = min(first + length, (1 << 36) - 1)
         update(table, first, last, Entry(kind, 0x1000 if kind is VALID else 0))
         for pfn in {first, (first + last) // 2, last}:
-            found = table.walk(pfn << PAGE_SHIFT)
+            found = table.walk(pfn << AMDGPU_GPU_PAGE_SHIFT)
             assert found.kind is kind
-            assert found.address == (0x1000 + ((pfn - first) << PAGE_SHIFT) if kind is VALID else 0)
+            assert found.address == (0x1000 + ((pfn - first) << AMDGPU_GPU_PAGE_SHIFT) if kind is VALID else 0)
