@@ -12,7 +12,7 @@ from typing import Final, Literal, Self, TypedDict, Unpack, cast
 
 from amdgpu_hw.capabilities import Capabilities
 from amdgpu_hw.errors import FeatureMissing, PendingWork
-from amdgpu_hw.libdrm.device import AmdgpuDevice
+from amdgpu_hw.libdrm.device import AmdgpuDeviceHandle
 from amdgpu_hw.libdrm.vm import AmdgpuVaRange, VaOperation, bo_va_op, raw_va_op
 from amdgpu_hw.memory import PAGE_SIZE, Buffer
 from amdgpu_hw.sync import DEFAULT_TIMEOUT_NS, Syncobj, SyncPoint, sync_point
@@ -164,7 +164,7 @@ class _KernelCalls:
 class AddressSpace:
     """The VM behind one open render node; all contexts of a `Gpu` share it."""
 
-    def __init__(self, device: AmdgpuDevice, capabilities: Capabilities) -> None:
+    def __init__(self, device: AmdgpuDeviceHandle, capabilities: Capabilities) -> None:
         self._device = device
         self._capabilities = capabilities
         self._calls = _KernelCalls()

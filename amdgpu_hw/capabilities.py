@@ -16,7 +16,7 @@ from amdgpu_hw.errors import DrmError, FeatureMissing, errno_name
 from amdgpu_hw.evidence.module_parameters import module_parameter
 from amdgpu_hw.identity import IpVersion, ip_version
 from amdgpu_hw.libdrm import core
-from amdgpu_hw.libdrm.device import AmdgpuDevice, can_isolate
+from amdgpu_hw.libdrm.device import AmdgpuDeviceHandle, can_isolate
 from amdgpu_hw.libdrm.vm import AmdgpuVaRange, VaOperation, bo_va_op
 from amdgpu_hw.memory import PAGE_SIZE
 from amdgpu_hw.packets.engine import Engine
@@ -85,7 +85,7 @@ class Capabilities:
         return {name: value for name, value in values if isinstance(value, Probe)}
 
 
-def probe_capabilities(device: AmdgpuDevice) -> Capabilities:
+def probe_capabilities(device: AmdgpuDeviceHandle) -> Capabilities:
     """Find out what kernel and GPU can do; leaves nothing behind. Raises `DrmError` if the GPU does not answer."""
     return Capabilities(
         explicit_sync=_probe_explicit_sync(device),
@@ -99,7 +99,7 @@ def probe_capabilities(device: AmdgpuDevice) -> Capabilities:
     )
 
 
-def _probe_explicit_sync(device: AmdgpuDevice) -> Probe:
+def _probe_explicit_sync(device: AmdgpuDeviceHandle) -> Probe:
     error = _clear(device, flags=uapi.AMDGPU_VM_EXPLICIT_SYNC)
     if error == 0:
         return Probe(True, 0, "the kernel accepts AMDGPU_VM_EXPLICIT_SYNC")
@@ -116,7 +116,7 @@ def _probe_page_table_jobs() -> Probe:
     return Probe(True, 0, f"the GPU writes page tables (amdgpu.vm_update_mode is {mode})")
 
 
-def _probe_update_fence(device: AmdgpuDevice) -> Probe:
+def _probe_update_fence(device: AmdgpuDeviceHandle) -> Probe:
     with Syncobj.create(device) as syncobj:
         error = _clear(device, syncobj_out=syncobj.handle)
         if error:
@@ -126,7 +126,7 @@ def _probe_update_fence(device: AmdgpuDevice) -> Probe:
     return Probe(True, 0, "GEM_VA puts a fence into the output syncobj")
 
 
-def _probe_input_fence(device: AmdgpuDevice) -> Probe:
+def _probe_input_fence(device: AmdgpuDeviceHandle) -> Probe:
     control = _clear(device)
     if control:
         return Probe(False, control, f"GEM_VA CLEAR of a free page: {errno_name(control)}")
@@ -141,7 +141,7 @@ def _probe_input_fence(device: AmdgpuDevice) -> Probe:
     return Probe(False, error, why)
 
 
-def _probe_prt(device: AmdgpuDevice) -> Probe:
+def _probe_prt(device: AmdgpuDeviceHandle) -> Probe:
     prt = VaOperation(uapi.AMDGPU_VA_OP_MAP, uapi.AMDGPU_VM_PAGE_PRT, 0, PAGE_SIZE)
     error = _try(device, prt, then_clear=True)
     if error:
@@ -149,7 +149,7 @@ def _probe_prt(device: AmdgpuDevice) -> Probe:
     return Probe(True, 0, "the kernel makes PRT mappings")
 
 
-def _probe_timeline_syncobj(device: AmdgpuDevice) -> Probe:
+def _probe_timeline_syncobj(device: AmdgpuDeviceHandle) -> Probe:
     if core.get_cap(device.fd, DRM_CAP_SYNCOBJ_TIMELINE):
         return Probe(True, 0, "the driver has timeline syncobjs")
     return Probe(False, 0, "DRM_CAP_SYNCOBJ_TIMELINE is 0")
@@ -161,13 +161,13 @@ def _probe_second_address_space() -> Probe:
     return Probe(False, 0, "this libdrm opens a GPU once per process (it has no amdgpu_device_initialize2)")
 
 
-def _clear(device: AmdgpuDevice, *, flags: int = 0, syncobj_out: int = 0, inputs: tuple[int, ...] = ()) -> int:
+def _clear(device: AmdgpuDeviceHandle, *, flags: int = 0, syncobj_out: int = 0, inputs: tuple[int, ...] = ()) -> int:
     """CLEAR a page where nothing is mapped, which changes nothing; returns the errno or 0."""
     clear = VaOperation(uapi.AMDGPU_VA_OP_CLEAR, flags, 0, PAGE_SIZE, syncobj_out=syncobj_out, inputs=inputs)
     return _try(device, clear)
 
 
-def _try(device: AmdgpuDevice, operation: VaOperation, *, then_clear: bool = False) -> int:
+def _try(device: AmdgpuDeviceHandle, operation: VaOperation, *, then_clear: bool = False) -> int:
     """Do an operation at a scratch address; returns the errno or 0."""
     scratch = AmdgpuVaRange(device, PAGE_SIZE, PAGE_SIZE)
     try:

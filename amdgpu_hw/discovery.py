@@ -14,7 +14,7 @@ import pyudev
 
 from amdgpu_hw.errors import DrmError, NodePermission, NoGpu, NotAmdgpu
 from amdgpu_hw.libdrm import core
-from amdgpu_hw.libdrm.device import AmdgpuDevice
+from amdgpu_hw.libdrm.device import AmdgpuDeviceHandle
 
 __all__ = ("GpuNode", "list_gpus", "open_node", "select_gpu")
 
@@ -156,7 +156,7 @@ def _plain(name: str) -> str:
 
 def _marketing_name(gpu: GpuNode) -> str:
     try:
-        device = AmdgpuDevice(open_node(gpu.node))
+        device = AmdgpuDeviceHandle(open_node(gpu.node))
     except (DrmError, NoGpu, NodePermission, NotAmdgpu):
         return ""  # a GPU that cannot be opened cannot be chosen by the name that only opening tells
     try:

@@ -15,8 +15,8 @@ from amdgpu_hw.capabilities import Capabilities, probe_capabilities
 from amdgpu_hw.discovery import GpuNode, open_node, select_gpu
 from amdgpu_hw.errors import DrmError, FeatureMissing, HarnessError, PendingWork
 from amdgpu_hw.identity import GpuIdentity, read_identity
-from amdgpu_hw.libdrm.bo import AmdgpuBo
-from amdgpu_hw.libdrm.device import AmdgpuDevice, can_isolate
+from amdgpu_hw.libdrm.bo import AmdgpuBoHandle
+from amdgpu_hw.libdrm.device import AmdgpuDeviceHandle, can_isolate
 from amdgpu_hw.libdrm.ioctl import FieldValue, ioctl
 from amdgpu_hw.memory import PAGE_SIZE, Buffer
 from amdgpu_hw.packets import Engine
@@ -58,7 +58,7 @@ class Gpu:
                 f"this process already has {node.node} open, and its libdrm has no amdgpu_device_initialize2, so a "
                 "second address space is not possible: use another process, or a newer libdrm"
             )
-        self._device = AmdgpuDevice(open_node(node.node))
+        self._device = AmdgpuDeviceHandle(open_node(node.node))
         if not self._device.same_node:
             self._device.close()
             raise HarnessError(
@@ -141,7 +141,7 @@ class Gpu:
 
     def import_buffer(self, dma_buf: int) -> Buffer:
         """A buffer object from a dma-buf descriptor, which stays the caller's."""
-        bo = AmdgpuBo.import_dma_buf(self._device, dma_buf)
+        bo = AmdgpuBoHandle.import_dma_buf(self._device, dma_buf)
         buffer = Buffer(bo, self._device, cpu_access=True, always_valid=False)
         self._buffers.add(buffer)
         return buffer

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from amdgpu_hw.discovery import GpuNode
-from amdgpu_hw.libdrm.device import AmdgpuDevice
+from amdgpu_hw.libdrm.device import AmdgpuDeviceHandle
 from amdgpu_hw.packets.engine import Engine
 from amdgpu_hw.uapi import amdgpu_info as info
 
@@ -67,7 +67,7 @@ class GpuIdentity:
         return f"{self.name} at {self.pci_address} ({versions})"
 
 
-def read_identity(device: AmdgpuDevice, node: GpuNode) -> GpuIdentity:
+def read_identity(device: AmdgpuDeviceHandle, node: GpuNode) -> GpuIdentity:
     """Ask an open GPU what it is."""
     dev_info = info.INFO_DEVICE.as_dict(device.query_info(info.AMDGPU_INFO_DEV_INFO, info.INFO_DEVICE.size))
     memory = device.query_info(info.AMDGPU_INFO_MEMORY, info.MEMORY_INFO_SIZE)

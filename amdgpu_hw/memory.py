@@ -8,8 +8,8 @@ import time
 from typing import Self
 
 from amdgpu_hw.errors import FeatureMissing
-from amdgpu_hw.libdrm.bo import AmdgpuBo
-from amdgpu_hw.libdrm.device import AmdgpuDevice
+from amdgpu_hw.libdrm.bo import AmdgpuBoHandle
+from amdgpu_hw.libdrm.device import AmdgpuDeviceHandle
 from amdgpu_hw.sync import wait_in_slices
 from amdgpu_hw.uapi import amdgpu_drm as uapi
 
@@ -37,7 +37,7 @@ class Buffer:
     allocate or close VRAM buffers while work is gated: the kernel's clear jobs would wait for it (KERNEL.md E2).
     """
 
-    def __init__(self, bo: AmdgpuBo, device: AmdgpuDevice, *, cpu_access: bool, always_valid: bool) -> None:
+    def __init__(self, bo: AmdgpuBoHandle, device: AmdgpuDeviceHandle, *, cpu_access: bool, always_valid: bool) -> None:
         self._bo = bo
         self._device = device
         self._cpu_access = cpu_access
@@ -49,7 +49,7 @@ class Buffer:
     @classmethod
     def allocate(
         cls,
-        device: AmdgpuDevice,
+        device: AmdgpuDeviceHandle,
         size: int,
         *,
         domain: str,
@@ -68,11 +68,11 @@ class Buffer:
             flags |= uapi.AMDGPU_GEM_CREATE_CPU_ACCESS_REQUIRED
         flags |= uapi.AMDGPU_GEM_CREATE_VM_ALWAYS_VALID if always_valid else 0
         flags |= uapi.AMDGPU_GEM_CREATE_EXPLICIT_SYNC if explicit_sync else 0
-        bo = AmdgpuBo.allocate(device, size, alignment, DOMAINS[domain], flags)
+        bo = AmdgpuBoHandle.allocate(device, size, alignment, DOMAINS[domain], flags)
         return cls(bo, device, cpu_access=cpu_access, always_valid=always_valid)
 
     @property
-    def bo(self) -> AmdgpuBo:
+    def bo(self) -> AmdgpuBoHandle:
         """The libdrm object, for the device layer. Raises `ValueError` once closed."""
         if self._closed:
             raise ValueError("the buffer is closed")

@@ -16,8 +16,8 @@ from amdgpu_hw.address_space import AddressSpace, Range
 from amdgpu_hw.capabilities import RingInfo
 from amdgpu_hw.errors import DrmError, FeatureMissing, HarnessError, PendingWork, QueueFull
 from amdgpu_hw.identity import GpuIdentity
-from amdgpu_hw.libdrm.cs import AmdgpuContext
-from amdgpu_hw.libdrm.device import AmdgpuDevice
+from amdgpu_hw.libdrm.cs import AmdgpuContextHandle
+from amdgpu_hw.libdrm.device import AmdgpuDeviceHandle
 from amdgpu_hw.memory import PAGE_SIZE, Buffer, MiB
 from amdgpu_hw.packets import Engine, Pm4, Sdma, codec_for
 from amdgpu_hw.sync import DEFAULT_TIMEOUT_NS, Syncobj, SyncPoint, sync_point, wait_in_slices
@@ -52,7 +52,7 @@ class IbPool:
 
     SIZE = 1 * MiB
 
-    def __init__(self, device: AmdgpuDevice, space: AddressSpace) -> None:
+    def __init__(self, device: AmdgpuDeviceHandle, space: AddressSpace) -> None:
         self._buffer = Buffer.allocate(
             device,
             self.SIZE,
@@ -238,7 +238,7 @@ class Context:
 
     def __init__(
         self,
-        device: AmdgpuDevice,
+        device: AmdgpuDeviceHandle,
         identity: GpuIdentity,
         rings: Mapping[Engine, RingInfo],
         ib_pool: IbPool,
@@ -248,11 +248,11 @@ class Context:
         self.ib_pool = ib_pool
         self._identity = identity
         self._rings = rings
-        self._handle: AmdgpuContext | None = AmdgpuContext(device, priority)
+        self._handle: AmdgpuContextHandle | None = AmdgpuContextHandle(device, priority)
         self._queues: dict[tuple[Engine, int], Queue] = {}
 
     @property
-    def handle(self) -> AmdgpuContext:
+    def handle(self) -> AmdgpuContextHandle:
         """The libdrm object, for the device layer. Raises `ValueError` once closed."""
         if self._handle is None or self.device.closed:
             raise ValueError("the context is closed")

@@ -18,7 +18,7 @@ from typing import Generic, NamedTuple, Self, TypeVar
 
 from amdgpu_hw.errors import DrmError, PendingWork
 from amdgpu_hw.libdrm import core
-from amdgpu_hw.libdrm.device import AmdgpuDevice
+from amdgpu_hw.libdrm.device import AmdgpuDeviceHandle
 from amdgpu_hw.libdrm.ioctl import ioctl
 from amdgpu_hw.uapi import drm, sync_file
 
@@ -50,12 +50,12 @@ class Syncobj:
     Made by `Gpu.syncobj`. A context manager; also destroyed when the last reference goes.
     """
 
-    def __init__(self, device: AmdgpuDevice, handle: int) -> None:
+    def __init__(self, device: AmdgpuDeviceHandle, handle: int) -> None:
         self._device = device
         self._handle = handle
 
     @classmethod
-    def create(cls, device: AmdgpuDevice, *, signaled: bool = False) -> Syncobj:
+    def create(cls, device: AmdgpuDeviceHandle, *, signaled: bool = False) -> Syncobj:
         """A new syncobj without a fence, or with a signalled one."""
         flags = drm.DRM_SYNCOBJ_CREATE_SIGNALED if signaled else 0
         return cls(device, core.syncobj_create(device.fd, flags))

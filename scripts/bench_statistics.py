@@ -24,7 +24,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from amdgpu_hw.measure.statistics import Verdict
+from amdgpu_hw.measure.statistics import Claim
 
 EFFECT = 0.03
 METHODS: dict[str, Method] = {
@@ -71,9 +71,9 @@ def _figures(method: Method, scenario: Scenario, design: Design, runs: int, seed
     equal = tally(method, scenario, 0.0, design, runs, seed)
     slower = tally(method, scenario, EFFECT, design, runs, seed + 1)
     shares = (
-        equal.share(Verdict.FASTER, Verdict.SLOWER),
-        equal.share(Verdict.NO_DIFFERENCE),
-        slower.share(Verdict.SLOWER),
+        equal.share(Claim.FASTER, Claim.SLOWER),
+        equal.share(Claim.NO_DIFFERENCE),
+        slower.share(Claim.SLOWER),
     )
     return " / ".join(f"{100 * share:.1f}" for share in shares)
 

@@ -27,7 +27,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 
 from matrix.judge import Matrix, judge
-from matrix.plan import EXHAUSTIVE_ROWS, RIGHT_KERNELS, Plan, Run, RunResult, choose_bugs, plan, quick_bugs
+from matrix.plan import EXHAUSTIVE_ROWS, RIGHT_KERNELS, MatrixRun, Plan, RunResult, choose_bugs, plan, quick_bugs
 from matrix.report import matrix_view
 from matrix.slot import Slot
 from rich.console import Console
@@ -112,24 +112,24 @@ def _positive(text: str) -> int:
     return number
 
 
-def _right_kernels(gpus: str | None) -> list[Run]:
+def _right_kernels(gpus: str | None) -> list[MatrixRun]:
     """Where which kernel is to be found right."""
     if gpus is None:
-        return [Run(KINDS_OF_GPU[0], kernel) for kernel in RIGHT_KERNELS] + [
-            Run(gpu, DEFAULT_VARIANT) for gpu in KINDS_OF_GPU[1:]
+        return [MatrixRun(KINDS_OF_GPU[0], kernel) for kernel in RIGHT_KERNELS] + [
+            MatrixRun(gpu, DEFAULT_VARIANT) for gpu in KINDS_OF_GPU[1:]
         ]
     known = gpu_names()
     names = list(known) if gpus == "all" else [name for name in gpus.split(",") if name]
     for name in names:
         if name not in known:
             raise ValueError(f"there is no mock GPU called '{name}'; there are: {', '.join(known)}")
-    return [Run(gpu, kernel) for gpu in names for kernel in RIGHT_KERNELS]
+    return [MatrixRun(gpu, kernel) for gpu in names for kernel in RIGHT_KERNELS]
 
 
 def _run_all(work: Plan, jobs: int, console: Console) -> list[RunResult]:
     """Run everything on ``jobs`` machines; what is there when Ctrl-C comes."""
-    usual: SimpleQueue[Run] = SimpleQueue()
-    slow: SimpleQueue[Run] = SimpleQueue()
+    usual: SimpleQueue[MatrixRun] = SimpleQueue()
+    slow: SimpleQueue[MatrixRun] = SimpleQueue()
     # A machine keeps its GPU as long as it can: what most runs are on comes last.
     on_gpu = Counter(run.gpu for run in work.all_runs)
     for queue, runs in ((usual, work.runs), (slow, work.slow)):
@@ -171,7 +171,7 @@ def _run_all(work: Plan, jobs: int, console: Console) -> list[RunResult]:
 
 
 def _work(
-    queues: Sequence[SimpleQueue[Run]],
+    queues: Sequence[SimpleQueue[MatrixRun]],
     work: Plan,
     done: Callable[[RunResult], None],
     stop: threading.Event,
@@ -186,7 +186,7 @@ def _work(
             done(result.with_second_look(slot.run(run, again)) if again is not None else result)
 
 
-def _next(queues: Sequence[SimpleQueue[Run]]) -> Run | None:
+def _next(queues: Sequence[SimpleQueue[MatrixRun]]) -> MatrixRun | None:
     """Take a run from the first queue that has one."""
     for queue in queues:
         with contextlib.suppress(Empty):

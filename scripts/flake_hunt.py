@@ -53,7 +53,7 @@ MISSING = "not in the results"
 
 
 @dataclass(slots=True)
-class Run:
+class ValidationRun:
     """One validation: its number from 1, whether all cores were busy, what came of it."""
 
     number: int
@@ -79,7 +79,7 @@ class Run:
 class Difference:
     """A case that ended otherwise in one run than in most."""
 
-    run: Run
+    run: ValidationRun
     test: str
     usual: str
 
@@ -89,7 +89,7 @@ class Difference:
         return f"{self.run.name}: {case['row']} {self.test}: {self.run.outcome(self.test)}, not {self.usual}. {reason}"
 
 
-def compare(runs: Sequence[Run]) -> list[Difference]:
+def compare(runs: Sequence[ValidationRun]) -> list[Difference]:
     """Every case that ended otherwise than in most of the runs, and every run with another exit status."""
     differences = []
     for test in dict.fromkeys(test for run in runs for test in run.cases):
@@ -110,7 +110,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options, rest = _parser().parse_known_args(arguments)
     console = Console()
     with tempfile.TemporaryDirectory(prefix="amdgpu-hw-flakes-") as scratch:
-        runs: list[Run] = []
+        runs: list[ValidationRun] = []
         try:
             for run in _hunt(options, rest, Path(scratch), console):
                 runs.append(run)
@@ -134,12 +134,12 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _hunt(options: argparse.Namespace, rest: Sequence[str], scratch: Path, console: Console) -> Iterator[Run]:
+def _hunt(options: argparse.Namespace, rest: Sequence[str], scratch: Path, console: Console) -> Iterator[ValidationRun]:
     """Run after run; every other one with as many busy processes as there are cores."""
     columns = (TextColumn("validating"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
         for number in progress.track(range(1, options.runs + 1)):
-            run = Run(number, number % 2 == 0, scratch)
+            run = ValidationRun(number, number % 2 == 0, scratch)
             run.directory = scratch / run.name
             run.directory.mkdir()
             with all_cores_busy() if run.loaded else contextlib.nullcontext():
@@ -147,7 +147,7 @@ def _hunt(options: argparse.Namespace, rest: Sequence[str], scratch: Path, conso
             yield run
 
 
-def _validate(run: Run, options: argparse.Namespace, rest: Sequence[str]) -> None:
+def _validate(run: ValidationRun, options: argparse.Namespace, rest: Sequence[str]) -> None:
     results, log = run.directory / "results.json", run.directory / "log.txt"
     command = [sys.executable, "-m", "amdgpu_hw", "validate", "--mock", options.mock, "--kernel", options.kernel]
     with open(log, "w", encoding="utf-8") as output:
@@ -180,7 +180,7 @@ def all_cores_busy() -> Iterator[None]:
         yield
 
 
-def _report(runs: Sequence[Run], save: Path, console: Console) -> int:
+def _report(runs: Sequence[ValidationRun], save: Path, console: Console) -> int:
     """Tell the differences and keep their files."""
     differences = compare(runs)
     retried = Counter(case["row"] for run in runs for case in run.cases.values() if case["attempts"] > 1)

@@ -20,7 +20,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from clients.expectations import EXPECTATIONS, Expectations, load_expectations, load_sets
+from clients.expectations import EXPECTATIONS, ClientExpectations, load_expectations, load_sets
 from clients.results import Result, Setup, TestCase, TestResult
 from clients.runner import ProgramRun, Runner, find_programs
 from rich.console import Console
@@ -64,7 +64,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 class Report:
     """What came of all programs on one machine, beside what was expected."""
 
-    def __init__(self, runs: Sequence[ProgramRun], expectations: Expectations, setup: Setup, console: Console) -> None:
+    def __init__(
+        self, runs: Sequence[ProgramRun], expectations: ClientExpectations, setup: Setup, console: Console
+    ) -> None:
         self.runs = runs
         self.expectations = expectations
         self.setup = setup

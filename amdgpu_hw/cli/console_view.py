@@ -16,9 +16,9 @@ from amdgpu_hw.mock.console.types import (
     ContextState,
     FileState,
     JobState,
+    MachineState,
     MappingState,
     RingState,
-    Status,
 )
 
 __all__ = (
@@ -71,7 +71,7 @@ def _address(address: int) -> str:
     return f"{address:#_x}"
 
 
-def print_status(status: Status) -> None:
+def print_status(status: MachineState) -> None:
     """Print the machine as a whole."""
     planted = f" with planted bug {', '.join(status.bugs)}" if status.bugs else ""
     print(f"kernel {status.kernel}{planted}, oopses {status.oopses}, modelled GPU time x {status.gpu_time:g}")

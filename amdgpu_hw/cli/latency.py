@@ -21,7 +21,7 @@ from amdgpu_hw.errors import HarnessError
 from amdgpu_hw.options.declared import option
 
 if TYPE_CHECKING:
-    from amdgpu_hw.measure.grid import Options
+    from amdgpu_hw.measure.grid import LatencySettings
 
 __all__ = ("add_commands",)
 
@@ -69,15 +69,15 @@ def run_latency(options: argparse.Namespace, _rest: Sequence[str]) -> int:
     from amdgpu_hw.measure.latency import Latency
 
     given = LatencyOptions.of(options)
-    wanted = _options(given)
+    wanted = _settings(given)
     return measure_here_or_on_mock(
         "latency", options, given, lambda gpu, conditions: Latency(gpu, wanted, conditions), wanted.shape
     )
 
 
-def _options(options: LatencyOptions) -> Options:
+def _settings(options: LatencyOptions) -> LatencySettings:
     """The grid that was asked for. Raises `HarnessError`."""
-    from amdgpu_hw.measure.grid import MAPPINGS, OPERATIONS, QUICK, Options, parse_load, parse_size
+    from amdgpu_hw.measure.grid import MAPPINGS, OPERATIONS, QUICK, LatencySettings, parse_load, parse_size
 
     changes: dict[str, Any] = {
         "loads": options.loads and tuple(map(parse_load, words(options.loads))),
@@ -90,7 +90,7 @@ def _options(options: LatencyOptions) -> Options:
         "job_ns": scaled(options.job_ms, 1e6),
         "timeout_ns": scaled(options.timeout, 1e9),
     }
-    return with_changes(QUICK if options.quick else Options(), changes)
+    return with_changes(QUICK if options.quick else LatencySettings(), changes)
 
 
 def _choice(name: str, text: str, known: Sequence[str]) -> tuple[str, ...]:

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from amdgpu_hw.measure.model import Conditions, Result, Scalar
 
 __all__ = (
+    "Measurement",
     "MeasuringOptions",
-    "Run",
     "add_measuring_options",
     "measure_here_or_on_mock",
     "scaled",
@@ -57,7 +57,7 @@ _WIDE = 160
 """Columns when the output is no terminal."""
 
 
-class Run(Protocol):
+class Measurement(Protocol):
     """A measurement that is carried out step by step."""
 
     notes: list[str]
@@ -109,7 +109,7 @@ def measure_here_or_on_mock(
     command: str,
     given: argparse.Namespace,
     options: MeasuringOptions,
-    prepare: Callable[[Gpu, Conditions], Run],
+    prepare: Callable[[Gpu, Conditions], Measurement],
     shape: Mapping[str, Scalar],
 ) -> int:
     """Measure on this machine's GPU, or do the same again on a mock machine; returns the exit status.
@@ -137,7 +137,7 @@ def _carry_out(
     selector: str | None,
     options: MeasuringOptions,
     output: Path,
-    prepare: Callable[[Gpu, Conditions], Run],
+    prepare: Callable[[Gpu, Conditions], Measurement],
     shape: Mapping[str, Scalar],
 ) -> int:
     """Open the GPU, hold its conditions, carry out what ``prepare`` returns, keep the result, show it.
@@ -189,7 +189,7 @@ def _show(result: Result, output: Path, *, with_plots: bool) -> None:
     print("\n".join(str(path) for path in (output, *pictures)))
 
 
-def _take_steps(run: Run, output: Path) -> int:
+def _take_steps(run: Measurement, output: Path) -> int:
     """Carry the run out, saving what there is every few seconds and at the end; returns the exit status."""
     status, save_at, show_at = 0, 0.0, 0.0
     console = Console(stderr=True)
@@ -236,7 +236,7 @@ def _first(error: BaseException) -> BaseException:
     return error
 
 
-def _save(run: Run, output: Path) -> None:
+def _save(run: Measurement, output: Path) -> None:
     from amdgpu_hw.measure.results import save
 
     if run.result.samples:

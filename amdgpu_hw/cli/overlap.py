@@ -19,7 +19,7 @@ from amdgpu_hw.cli.packages import require_packages
 from amdgpu_hw.options.declared import option
 
 if TYPE_CHECKING:
-    from amdgpu_hw.measure.overlap import Options
+    from amdgpu_hw.measure.overlap import OverlapSettings
 
 __all__ = ("add_commands",)
 
@@ -63,15 +63,15 @@ def run_overlap(options: argparse.Namespace, _rest: Sequence[str]) -> int:
     from amdgpu_hw.measure.overlap import Overlap
 
     given = OverlapOptions.of(options)
-    wanted = _options(given)
+    wanted = _settings(given)
     return measure_here_or_on_mock(
         "overlap", options, given, lambda gpu, conditions: Overlap(gpu, wanted, conditions), wanted.shape
     )
 
 
-def _options(options: OverlapOptions) -> Options:
+def _settings(options: OverlapOptions) -> OverlapSettings:
     """The run that was asked for. Raises `HarnessError`."""
-    from amdgpu_hw.measure.overlap import QUICK, Options
+    from amdgpu_hw.measure.overlap import QUICK, OverlapSettings
 
     changes: dict[str, Any] = {
         "frame_ns": scaled(options.frame_ms, 1e6),
@@ -83,4 +83,4 @@ def _options(options: OverlapOptions) -> Options:
         "null_blocks": options.null_blocks,
         "timeout_ns": scaled(options.timeout, 1e9),
     }
-    return with_changes(QUICK if options.quick else Options(), changes)
+    return with_changes(QUICK if options.quick else OverlapSettings(), changes)

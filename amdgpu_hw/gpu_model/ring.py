@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from .loop import TimerHandle
     from .timing import EngineTiming
 
-__all__ = ("CallWork", "Hang", "Ib", "IbWork", "Ring", "RingState", "Work")
+__all__ = ("CallWork", "Hang", "Ib", "IbWork", "Ring", "RingActivity", "Work")
 
 SLICE = 128
 """Packets of one slice."""
@@ -41,7 +41,7 @@ POLL_FIRST_NS = 50_000
 POLL_LAST_NS = 1_000_000
 
 
-class RingState(Enum):
+class RingActivity(Enum):
     """What a ring is doing."""
 
     IDLE = "idle"
@@ -168,17 +168,17 @@ class Ring:
         return len(self._queue)
 
     @property
-    def state(self) -> RingState:
+    def state(self) -> RingActivity:
         """What the ring is doing."""
         if self._state.hung:
-            return RingState.HUNG
+            return RingActivity.HUNG
         if self._stage is _Stage.WAITING:
-            return RingState.WAITING
-        return RingState.IDLE if self._current is None and not self._queue else RingState.RUNNING
+            return RingActivity.WAITING
+        return RingActivity.IDLE if self._current is None and not self._queue else RingActivity.RUNNING
 
     def lag(self) -> int:
         """Tell by how many ns a ring that could go on is behind its modelled time: the mock is slower than hardware."""
-        runs = self.state is RingState.RUNNING and self._state is _READY and not self.held
+        runs = self.state is RingActivity.RUNNING and self._state is _READY and not self.held
         if self.timing is None or not runs:
             return 0
         begun = self.front if self._current is not None else max(self.front, self._queue[0].submitted)

@@ -21,7 +21,7 @@ from types import ModuleType
 
 from amdgpu_hw.uapi.layout import Ioctl, Struct
 
-__all__ = ("AbiMismatch", "Report", "check", "compile_flags")
+__all__ = ("AbiMismatch", "AbiReport", "check", "compile_flags")
 
 HEADERS = (
     "fcntl.h",
@@ -80,7 +80,7 @@ class AbiMismatch(Exception):
 
 
 @dataclass
-class Report:
+class AbiReport:
     """The outcome: how much agreed, and what could not be compared."""
 
     agreed: int = 0
@@ -116,7 +116,7 @@ def compile_flags() -> list[str]:
     return shlex.split(result.stdout)
 
 
-def check(modules: Iterable[ModuleType], flags: Sequence[str] | None = None) -> Report:
+def check(modules: Iterable[ModuleType], flags: Sequence[str] | None = None) -> AbiReport:
     """Compare the structs, ioctls and constants of these modules with the installed headers.
 
     Raises `AbiMismatch` with one line per contradiction, or with the compiler's text if it cannot be run.
@@ -135,7 +135,7 @@ def check(modules: Iterable[ModuleType], flags: Sequence[str] | None = None) -> 
             elif isinstance(value, int) and name.startswith(_CONSTANT_PREFIXES) and name not in _NOT_INSTALLED:
                 constants[name] = value
     flags = compile_flags() if flags is None else flags
-    report = Report()
+    report = AbiReport()
     problems: list[str] = []
     comparable = _check_structs(structs, flags, report, problems)
     plain = [
@@ -155,7 +155,9 @@ def check(modules: Iterable[ModuleType], flags: Sequence[str] | None = None) -> 
     return report
 
 
-def _check_structs(structs: dict[str, Struct], flags: Sequence[str], report: Report, problems: list[str]) -> set[str]:
+def _check_structs(
+    structs: dict[str, Struct], flags: Sequence[str], report: AbiReport, problems: list[str]
+) -> set[str]:
     """Check members and sizes; returns the names of the structs whose size is the header's."""
     members = [
         _Assertion(
@@ -221,7 +223,7 @@ def _path(struct: str, member: str) -> str:
     return _MEMBER_PATHS.get(struct, {}).get(member, member)
 
 
-def _record(assertion: _Assertion, verdict: str, report: Report, problems: list[str]) -> None:
+def _record(assertion: _Assertion, verdict: str, report: AbiReport, problems: list[str]) -> None:
     if verdict == "holds":
         report.agreed += 1
     elif verdict == "absent":

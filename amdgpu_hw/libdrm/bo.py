@@ -6,17 +6,17 @@ from __future__ import annotations
 import mmap
 
 from amdgpu_hw.libdrm.calls import check, check_errno, ffi, lib
-from amdgpu_hw.libdrm.device import AmdgpuDevice
+from amdgpu_hw.libdrm.device import AmdgpuDeviceHandle
 from amdgpu_hw.libdrm.ioctl import ioctl
 from amdgpu_hw.uapi.amdgpu_drm import GEM_MMAP_OUT, IOCTL_AMDGPU_GEM_MMAP
 
-__all__ = ("AmdgpuBo",)
+__all__ = ("AmdgpuBoHandle",)
 
 
-class AmdgpuBo:
+class AmdgpuBoHandle:
     """One buffer object; made by `allocate` or `import_dma_buf`, given back by `free`."""
 
-    def __init__(self, device: AmdgpuDevice, bo: object, size: int) -> None:
+    def __init__(self, device: AmdgpuDeviceHandle, bo: object, size: int) -> None:
         self._device = device
         self.bo = bo
         self.size = size
@@ -25,7 +25,9 @@ class AmdgpuBo:
         self.handle = int(handle[0])
 
     @classmethod
-    def allocate(cls, device: AmdgpuDevice, size: int, alignment: int, domains: int, flags: int) -> AmdgpuBo:
+    def allocate(
+        cls, device: AmdgpuDeviceHandle, size: int, alignment: int, domains: int, flags: int
+    ) -> AmdgpuBoHandle:
         """GEM_CREATE."""
         request = ffi.new("struct amdgpu_bo_alloc_request *")
         request.alloc_size, request.phys_alignment = size, alignment
@@ -36,7 +38,7 @@ class AmdgpuBo:
         return cls(device, bo[0], size)
 
     @classmethod
-    def import_dma_buf(cls, device: AmdgpuDevice, fd: int) -> AmdgpuBo:
+    def import_dma_buf(cls, device: AmdgpuDeviceHandle, fd: int) -> AmdgpuBoHandle:
         """PRIME_FD_TO_HANDLE; a buffer that this device already has comes back as the same GEM handle."""
         result = ffi.new("struct amdgpu_bo_import_result *")
         ret = lib.amdgpu_bo_import(device.handle, lib.amdgpu_bo_handle_type_dma_buf_fd, fd, result)

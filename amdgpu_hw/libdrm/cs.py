@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from amdgpu_hw.libdrm.calls import check, ffi, lib
-from amdgpu_hw.libdrm.device import AmdgpuDevice
+from amdgpu_hw.libdrm.device import AmdgpuDeviceHandle
 from amdgpu_hw.uapi.amdgpu_drm import (
     AMDGPU_CHUNK_ID_BO_HANDLES,
     AMDGPU_FENCE_TO_HANDLE_GET_SYNCOBJ,
@@ -16,15 +16,15 @@ from amdgpu_hw.uapi.amdgpu_drm import (
     CS_CHUNK_DEP,
 )
 
-__all__ = ("AmdgpuContext",)
+__all__ = ("AmdgpuContextHandle",)
 
 _UNUSED = 0xFFFFFFFF  # operation and list handle of a BO_HANDLES chunk, which makes no list object
 
 
-class AmdgpuContext:
+class AmdgpuContextHandle:
     """One GPU context; its submissions are numbered per (ip, ring) from 1."""
 
-    def __init__(self, device: AmdgpuDevice, priority: int) -> None:
+    def __init__(self, device: AmdgpuDeviceHandle, priority: int) -> None:
         handle = ffi.new("amdgpu_context_handle *")
         ret = lib.amdgpu_cs_ctx_create2(device.handle, priority & 0xFFFFFFFF, handle)
         check(ret, "DRM_IOCTL_AMDGPU_CTX(ALLOC_CTX)", priority=priority)

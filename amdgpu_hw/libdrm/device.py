@@ -9,7 +9,7 @@ from typing import Any
 from amdgpu_hw.libdrm.calls import check, check_errno, ffi, lib
 from amdgpu_hw.uapi.amdgpu_info import INFO_HW_IP
 
-__all__ = ("AmdgpuDevice", "can_isolate")
+__all__ = ("AmdgpuDeviceHandle", "can_isolate")
 
 # libdrm writes as much as its own headers know of; leave room for what later ones add.
 _REPLY_ROOM = 256
@@ -20,7 +20,7 @@ def can_isolate() -> bool:
     return bool(lib.glue_has_device_initialize2())
 
 
-class AmdgpuDevice:
+class AmdgpuDeviceHandle:
     """An initialised device. It owns a duplicate of the descriptor it was made from, and nothing else does."""
 
     def __init__(self, fd: int) -> None:

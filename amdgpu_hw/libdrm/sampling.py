@@ -18,10 +18,10 @@ __all__ = (
     "Beat",
     "BeatTimes",
     "Call",
-    "Load",
-    "Outcome",
-    "Plan",
+    "InFlight",
+    "SamplePlan",
     "Samples",
+    "SamplingOutcome",
     "Stage",
     "Stop",
     "address_of",
@@ -46,7 +46,7 @@ class Stage(IntEnum):
     WAIT_RESTORE = lib.SAMPLING_WAIT_RESTORE
 
 
-class Load(IntFlag):
+class InFlight(IntFlag):
     """When the load of a sample was in flight."""
 
     AT_START = lib.SAMPLING_LOAD_AT_START
@@ -63,7 +63,7 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class SamplePlan:
     """What one sample consists of; fences are handles of binary syncobjs, 0 for those of calls that are not there."""
 
     fd: int
@@ -85,7 +85,7 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class SamplingOutcome:
     """How a run ended: 0, or the errno and the call that ended it; ``valid`` samples were taken."""
 
     valid: int
@@ -104,8 +104,8 @@ class Samples:
     victim_ns: NDArray[np.int64]
     """The victim's fence was seen signalled; zeros without victim."""
     load: NDArray[np.uint8]
-    """`Load` of each sample."""
-    outcome: Outcome
+    """`InFlight` of each sample."""
+    outcome: SamplingOutcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +126,7 @@ class BeatTimes:
 
     start_ns: NDArray[np.int64]
     end_ns: NDArray[np.int64]
-    outcome: Outcome
+    outcome: SamplingOutcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +150,7 @@ def clock_ns() -> int:
     return int(lib.sampling_clock())
 
 
-def describe(plan: Plan) -> tuple[Any, list[Any]]:
+def describe(plan: SamplePlan) -> tuple[Any, list[Any]]:
     """The plan as C has it (``struct sampling_plan *``), and what has to be kept for as long as that is used."""
     keep: list[Any] = []
     described = ffi.new("struct sampling_plan *")
@@ -163,7 +163,7 @@ def describe(plan: Plan) -> tuple[Any, list[Any]]:
     return described, keep
 
 
-def run(plan: Plan, count: int) -> Samples:
+def run(plan: SamplePlan, count: int) -> Samples:
     """Take ``count`` samples in one call, without the GIL. An error ends the run; see `Samples.outcome`."""
     described, keep = describe(plan)
     ioctl, fence, victim = (np.zeros(count, np.int64) for _ in range(3))
@@ -214,5 +214,5 @@ def _pointer(type_: str, array: NDArray[Any], keep: list[Any]) -> Any:
     return pointer
 
 
-def _outcome(outcome: Any) -> Outcome:
-    return Outcome(int(outcome.valid), Stage(outcome.stage), int(outcome.error))
+def _outcome(outcome: Any) -> SamplingOutcome:
+    return SamplingOutcome(int(outcome.valid), Stage(outcome.stage), int(outcome.error))

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from amdgpu_hw.errors import DrmError
-from amdgpu_hw.libdrm.bo import AmdgpuBo
+from amdgpu_hw.libdrm.bo import AmdgpuBoHandle
 from amdgpu_hw.libdrm.calls import check, ffi, lib
-from amdgpu_hw.libdrm.device import AmdgpuDevice
+from amdgpu_hw.libdrm.device import AmdgpuDeviceHandle
 from amdgpu_hw.uapi.amdgpu_drm import GEM_VA, IOCTL_AMDGPU_GEM_VA
 
 __all__ = ("AmdgpuVaRange", "VaOperation", "bo_va_op", "raw_va_op")
@@ -18,7 +18,7 @@ __all__ = ("AmdgpuVaRange", "VaOperation", "bo_va_op", "raw_va_op")
 class AmdgpuVaRange:
     """Virtual addresses that libdrm's VA manager gave out; nothing else in this process gets them until `free`."""
 
-    def __init__(self, device: AmdgpuDevice, size: int, alignment: int) -> None:
+    def __init__(self, device: AmdgpuDeviceHandle, size: int, alignment: int) -> None:
         address = ffi.new("uint64_t *")
         handle = ffi.new("amdgpu_va_handle *")
         ret = lib.amdgpu_va_range_alloc(
@@ -71,7 +71,7 @@ class _GemVa(NamedTuple):
     num_syncobj_handles: int
 
 
-def bo_va_op(device: AmdgpuDevice, bo: AmdgpuBo | None, va: VaOperation) -> int:
+def bo_va_op(device: AmdgpuDeviceHandle, bo: AmdgpuBoHandle | None, va: VaOperation) -> int:
     """GEM_VA; returns the nanoseconds that the call took. Raises `DrmError`.
 
     Through `amdgpu_bo_va_op_raw2`, or the same ioctl from here where libdrm is too old to have it (its
@@ -101,14 +101,14 @@ def bo_va_op(device: AmdgpuDevice, bo: AmdgpuBo | None, va: VaOperation) -> int:
     return int(elapsed[0])
 
 
-def raw_va_op(device: AmdgpuDevice, **fields: int) -> int:
+def raw_va_op(device: AmdgpuDeviceHandle, **fields: int) -> int:
     """GEM_VA with the struct's fields as they are, however wrong; returns the nanoseconds that the ioctl took."""
     elapsed = ffi.new("uint64_t *")
     check(_timed_gem_va(device, elapsed, **fields), IOCTL_AMDGPU_GEM_VA.name, **fields)
     return int(elapsed[0])
 
 
-def _timed_gem_va(device: AmdgpuDevice, elapsed: Any, **fields: int) -> int:
+def _timed_gem_va(device: AmdgpuDeviceHandle, elapsed: Any, **fields: int) -> int:
     argument = bytearray(GEM_VA.pack(**fields))
     ret: int = lib.glue_timed_ioctl(device.fd, IOCTL_AMDGPU_GEM_VA.request, ffi.from_buffer(argument), elapsed)
     return ret

@@ -21,8 +21,8 @@ __all__ = (
     "MOST_JOBS",
     "OPERATIONS",
     "QUICK",
+    "LatencySettings",
     "Load",
-    "Options",
     "Turn",
     "parse_load",
     "parse_size",
@@ -61,7 +61,7 @@ def _busy(jobs: int) -> tuple[Load, ...]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class LatencySettings:
     """One run: the parts of the grid, how much of each, and what it stands on."""
 
     loads: tuple[Load, ...] = _busy(4)
@@ -104,7 +104,7 @@ class Options:
 
 _IDLE_SAMPLE_NS = 500_000
 
-QUICK = Options(
+QUICK = LatencySettings(
     loads=(Load(), Load(Engine.COMPUTE, 4)),  # a ring that every GPU has
     operations=(Operation.UNMAP.name,),
     sizes=(64 * KiB,),

@@ -19,10 +19,9 @@ from amdgpu_hw.errors import DrmError, HarnessError, errno_name
 from amdgpu_hw.evidence.health import HealthWatch
 from amdgpu_hw.gpu import Gpu
 from amdgpu_hw.libdrm import sampling
-from amdgpu_hw.libdrm.sampling import Load as InFlight
-from amdgpu_hw.libdrm.sampling import Outcome, Plan, Samples, Stage
+from amdgpu_hw.libdrm.sampling import InFlight, SamplePlan, Samples, SamplingOutcome, Stage
 from amdgpu_hw.measure.conditions import Clocks, clock_changes, clocks
-from amdgpu_hw.measure.grid import Options, Turn, turns
+from amdgpu_hw.measure.grid import LatencySettings, Turn, turns
 from amdgpu_hw.measure.model import REPEATED, Cell, Conditions, LatencyResult, Round
 from amdgpu_hw.measure.scene import Scene, require_update_fences, set_scene
 from amdgpu_hw.measure.subject import Subjects
@@ -50,7 +49,7 @@ class RunEnded(HarnessError):
     """Something ended the run before its time; what was measured until then is good."""
 
 
-def ended_by(outcome: Outcome, troubles: Sequence[str], where: str, timeout_ns: int) -> tuple[str, str]:
+def ended_by(outcome: SamplingOutcome, troubles: Sequence[str], where: str, timeout_ns: int) -> tuple[str, str]:
     """Why a run goes no further: the flag of its last round, and a sentence. Empty if it does go on."""
     if troubles:
         what = "; ".join(troubles)
@@ -76,7 +75,7 @@ def troubles_of(watch: HealthWatch) -> list[str]:
 class Latency:
     """One run on one GPU: `measure` takes the rounds, `result` is what there is so far, at any time."""
 
-    def __init__(self, gpu: Gpu, options: Options, conditions: Conditions) -> None:
+    def __init__(self, gpu: Gpu, options: LatencySettings, conditions: Conditions) -> None:
         require_update_fences(gpu)
         self.notes: list[str] = []
         self.rounds: list[Round] = []
@@ -148,9 +147,9 @@ class Latency:
                 self._take(plan, cell, turn, watch, (REPEATED,))
             yield options.round_ns(cell.load), _words(cell)
 
-    def _plan(self, cell: Cell, scene: Scene, subjects: Subjects, explicit: bool) -> Plan:
+    def _plan(self, cell: Cell, scene: Scene, subjects: Subjects, explicit: bool) -> SamplePlan:
         job = scene.job
-        return Plan(
+        return SamplePlan(
             fd=self._gpu.fileno(),
             operation=subjects.operation(cell.operation, cell.mapping, cell.size, explicit=explicit),
             update_fence=subjects.update.handle,
@@ -164,7 +163,7 @@ class Latency:
             timeout_ns=self._options.timeout_ns,
         )
 
-    def _take(self, plan: Plan, cell: Cell, turn: Turn, watch: HealthWatch, flags: tuple[str, ...]) -> Round:
+    def _take(self, plan: SamplePlan, cell: Cell, turn: Turn, watch: HealthWatch, flags: tuple[str, ...]) -> Round:
         before, load_before = clocks(self._gpu), os.getloadavg()[0]
         samples = sampling.run(plan, self._options.samples)
         after, troubles = clocks(self._gpu), troubles_of(watch)
@@ -190,7 +189,7 @@ class Latency:
         self._check(samples.outcome, troubles, cell)
         return taken
 
-    def _check(self, outcome: Outcome, troubles: Sequence[str], cell: Cell) -> None:
+    def _check(self, outcome: SamplingOutcome, troubles: Sequence[str], cell: Cell) -> None:
         """Raise `RunEnded` if it makes no sense to go on."""
         _, sentence = ended_by(outcome, troubles, _words(cell), self._options.timeout_ns)
         if sentence:

@@ -32,7 +32,7 @@ from amdgpu_hw.packets import Engine
 from amdgpu_hw.proof.units import duration
 from amdgpu_hw.uapi import amdgpu_drm as uapi
 
-__all__ = ("QUICK", "Options", "Overlap")
+__all__ = ("QUICK", "Overlap", "OverlapSettings")
 
 _TILES = 8
 _ALIGNMENT = 2 << 20
@@ -40,7 +40,7 @@ _NS_PER_S = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class OverlapSettings:
     """One run: the frames, the sparse binding beside them, and how much of it."""
 
     frame_ns: int = 8_000_000
@@ -84,7 +84,7 @@ class Options:
         return {name: getattr(self, name) for name in names}
 
 
-QUICK = Options(frames=4)
+QUICK = OverlapSettings(frames=4)
 """A first look, in a few seconds."""
 
 
@@ -101,7 +101,7 @@ class _Work:
 class Overlap:
     """One run on one GPU: `measure` takes the stretches, `result` is what there is so far, at any time."""
 
-    def __init__(self, gpu: Gpu, options: Options, conditions: Conditions) -> None:
+    def __init__(self, gpu: Gpu, options: OverlapSettings, conditions: Conditions) -> None:
         require_update_fences(gpu)
         self.notes: list[str] = []
         self.series: list[Frames] = []

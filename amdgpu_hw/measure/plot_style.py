@@ -22,7 +22,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
 
 from amdgpu_hw.measure.model import Conditions, Samples
-from amdgpu_hw.measure.statistics import Verdict
+from amdgpu_hw.measure.statistics import Claim
 from amdgpu_hw.measure.wording import conditions_words
 
 __all__ = (
@@ -65,10 +65,10 @@ A_STYLE = LineStyle("#A6538B", "-")
 B_STYLE = LineStyle("#00805C", _DASHED)
 
 VERDICT_COLOURS = {
-    Verdict.FASTER: "#0072B2",
-    Verdict.SLOWER: "#D55E00",
-    Verdict.NO_DIFFERENCE: "#555555",
-    Verdict.INCONCLUSIVE: "#966A00",
+    Claim.FASTER: "#0072B2",
+    Claim.SLOWER: "#D55E00",
+    Claim.NO_DIFFERENCE: "#555555",
+    Claim.INCONCLUSIVE: "#966A00",
 }
 
 _RC: Any = {

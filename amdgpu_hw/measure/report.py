@@ -26,7 +26,7 @@ from amdgpu_hw.measure.analysis import (
     troubles,
 )
 from amdgpu_hw.measure.model import Arm, Conditions, Frames, LatencyResult, OverlapResult, Result, Round
-from amdgpu_hw.measure.statistics import Effect, Summary, Verdict, summary
+from amdgpu_hw.measure.statistics import Claim, Effect, Summary, summary
 from amdgpu_hw.measure.wording import (
     conditions_words,
     effect_words,
@@ -50,10 +50,10 @@ __all__ = (
 _OTHERS = ("victim_ns", "ioctl_ns")
 
 _VERDICT_STYLE = {
-    Verdict.FASTER: "bold green",
-    Verdict.SLOWER: "bold red",
-    Verdict.NO_DIFFERENCE: "cyan",
-    Verdict.INCONCLUSIVE: "yellow",
+    Claim.FASTER: "bold green",
+    Claim.SLOWER: "bold red",
+    Claim.NO_DIFFERENCE: "cyan",
+    Claim.INCONCLUSIVE: "yellow",
 }
 
 
@@ -159,7 +159,7 @@ def _tail(cells: Iterable[CellAnalysis]) -> list[RenderableType]:
 
 def reasons(effects: Iterable[Effect]) -> list[RenderableType]:
     """Why some effects are inconclusive, the most frequent first."""
-    why = Counter(each.reason for each in effects if each.verdict is Verdict.INCONCLUSIVE)
+    why = Counter(each.reason for each in effects if each.verdict is Claim.INCONCLUSIVE)
     most = [f"{reason} ({number} times)" if number > 1 else reason for reason, number in why.most_common(4)]
     rest = sum(number for _, number in why.most_common()[4:])
     told = "; ".join([*most, *([f"{rest} for other reasons like these"] if rest else [])])

@@ -26,10 +26,10 @@ __all__ = (
     "CONFIDENCE",
     "MARGIN",
     "MIN_BLOCKS",
+    "Claim",
     "Effect",
     "Interval",
     "Summary",
-    "Verdict",
     "bootstrap_median",
     "mean_frame",
     "median_of",
@@ -57,7 +57,7 @@ Floats = NDArray[np.float64]
 Item = TypeVar("Item", bound=Round | Frames)
 
 
-class Verdict(StrEnum):
+class Claim(StrEnum):
     """What may be said of B beside A."""
 
     FASTER = "faster"
@@ -92,7 +92,7 @@ class Effect:
     high: float
     noise_floor: float
     """The ratio, 1 or more, that this method cannot tell from none on this machine; NaN without an A/A run."""
-    verdict: Verdict
+    verdict: Claim
     reason: str
     """Why this verdict, as half a sentence."""
     blocks: tuple[float, ...]
@@ -294,22 +294,22 @@ def _effect(interval: Interval, floor: float, ratios: Floats, unusable: int, n: 
     )
 
 
-def _judge(interval: Interval, floor: float, n: int, unusable: int, margin: float) -> tuple[Verdict, str]:
+def _judge(interval: Interval, floor: float, n: int, unusable: int, margin: float) -> tuple[Claim, str]:
     if n < MIN_BLOCKS:
         lost = f", {unusable} cannot be used" if unusable else ""
-        return Verdict.INCONCLUSIVE, f"{n} blocks are too few for an interval, {MIN_BLOCKS} are needed{lost}"
+        return Claim.INCONCLUSIVE, f"{n} blocks are too few for an interval, {MIN_BLOCKS} are needed{lost}"
     if unusable > n:
-        return Verdict.INCONCLUSIVE, f"{unusable} of {n + unusable} blocks cannot be used"
+        return Claim.INCONCLUSIVE, f"{unusable} of {n + unusable} blocks cannot be used"
     if math.isnan(floor):
-        return Verdict.INCONCLUSIVE, f"without an A/A run of {MIN_BLOCKS} blocks the noise floor is unknown"
+        return Claim.INCONCLUSIVE, f"without an A/A run of {MIN_BLOCKS} blocks the noise floor is unknown"
     if interval.high < -floor or interval.low > floor:
-        verdict = Verdict.FASTER if interval.high < 0 else Verdict.SLOWER
+        verdict = Claim.FASTER if interval.high < 0 else Claim.SLOWER
         return verdict, "the whole interval lies beyond the noise floor"
     if interval.reach <= margin:
-        return Verdict.NO_DIFFERENCE, f"the whole interval lies within {100 * math.expm1(margin):.2g} %"
+        return Claim.NO_DIFFERENCE, f"the whole interval lies within {100 * math.expm1(margin):.2g} %"
     if interval.low <= 0 <= interval.high:
         return (
-            Verdict.INCONCLUSIVE,
+            Claim.INCONCLUSIVE,
             f"the interval holds none as well as more than {100 * math.expm1(margin):.2g} %, more blocks would tell",
         )
-    return Verdict.INCONCLUSIVE, "the interval reaches into the noise floor"
+    return Claim.INCONCLUSIVE, "the interval reaches into the noise floor"

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 
 from amdgpu_hw.measure.model import Cell, Conditions
-from amdgpu_hw.measure.statistics import Effect, Verdict
+from amdgpu_hw.measure.statistics import Claim, Effect
 from amdgpu_hw.proof.units import size
 
 __all__ = (
@@ -79,7 +79,7 @@ def floor_words(effect: Effect) -> str:
 
 def effect_words(effect: Effect) -> str:
     """The verdict with its size where it has one: ``130x faster``, ``no difference``, ``inconclusive``."""
-    if effect.verdict in (Verdict.FASTER, Verdict.SLOWER):
+    if effect.verdict in (Claim.FASTER, Claim.SLOWER):
         return ratio_words(effect.ratio)
     return effect.verdict.value
 
@@ -87,17 +87,17 @@ def effect_words(effect: Effect) -> str:
 def verdict_summary(effects: Sequence[Effect]) -> str:
     """Several effects in a few words: ``95x to 130x faster``, ``inconclusive (within 12 %)``, ``faster in 3 of 4``."""
     verdicts = {each.verdict for each in effects}
-    if verdicts == {Verdict.INCONCLUSIVE}:
+    if verdicts == {Claim.INCONCLUSIVE}:
         reach = max((max(1 / each.low, each.high) for each in effects), key=lambda ends: (math.isnan(ends), ends))
         return f"inconclusive (within {100 * (reach - 1):.0f} %)" if reach < _FACTOR_FROM else "inconclusive"
-    if verdicts == {Verdict.NO_DIFFERENCE}:
-        return Verdict.NO_DIFFERENCE.value
+    if verdicts == {Claim.NO_DIFFERENCE}:
+        return Claim.NO_DIFFERENCE.value
     if len(verdicts) == 1:
         ends = sorted((each.ratio for each in effects), key=lambda ratio: abs(math.log(ratio)))
         first, last = ratio_words(ends[0]), ratio_words(ends[-1])
         number, side = _split(first)
         return last if first == last else f"{number if side == _split(last)[1] else first} to {last}"
-    ordered = sorted((each.verdict.value for each in effects), key=[each.value for each in Verdict].index)
+    ordered = sorted((each.verdict.value for each in effects), key=[each.value for each in Claim].index)
     told = ", ".join(f"{verdict} in {len([*group])}" for verdict, group in groupby(ordered))
     return f"{told} of {len(effects)}"
 

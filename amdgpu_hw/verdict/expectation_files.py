@@ -15,7 +15,7 @@ from typing import Any
 
 from amdgpu_hw.errors import HarnessError
 from amdgpu_hw.verdict.expectations import NEEDS, STATUS_OF, Expectation, Expectations, Status, names_of
-from amdgpu_hw.verdict.machine import Machine
+from amdgpu_hw.verdict.machine import MachineDescription
 from amdgpu_hw.verdict.model import Case, Outcome
 
 __all__ = ("ANY", "Subject", "load", "parse", "subject", "write")
@@ -50,7 +50,7 @@ class Subject:
         return bool(kernel) and self.kernel.startswith(kernel) and not (kernel[-1].isdigit() and rest[:1].isdigit())
 
 
-def subject(machine: Machine, gpu: Mapping[str, Any]) -> Subject:
+def subject(machine: MachineDescription, gpu: Mapping[str, Any]) -> Subject:
     """What a run on this machine and GPU (its identity) is about."""
     slug = re.sub(r"[^a-z0-9]+", "-", str(gpu["name"]).lower()).strip("-")
     name = machine.mock_gpus[0] if len(machine.mock_gpus) == 1 else slug

@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from typing import Any
 
-__all__ = ("ENVIRONMENT", "Machine", "command_line", "package_version", "software_versions", "this_machine")
+__all__ = ("ENVIRONMENT", "MachineDescription", "command_line", "package_version", "software_versions", "this_machine")
 
 ENVIRONMENT = "AMDGPU_HW_MOCK_MACHINE"
 """Set by the launcher of a mock machine: a JSON object with ``gpus`` (names), ``kernel`` (variant), ``bugs``
@@ -31,7 +31,7 @@ _MOCK_DIRECTORY = "AMDGPU_HW_MOCK"
 
 
 @dataclass(frozen=True, slots=True)
-class Machine:
+class MachineDescription:
     """The machine of a run; what begins with ``mock_`` is empty on a real one."""
 
     is_mock: bool
@@ -68,11 +68,11 @@ class Machine:
         return {"words": self.words, **asdict(self)}
 
 
-def this_machine() -> Machine:
+def this_machine() -> MachineDescription:
     """The machine this process runs on."""
     mock = _mock_description()
     uname = platform.uname()
-    return Machine(
+    return MachineDescription(
         is_mock=mock is not None,
         mock_gpus=tuple(str(name) for name in (mock or {}).get("gpus", ())),
         mock_kernel=str((mock or {}).get("kernel", "")),

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from amdgpu_hw.atomic_file import replace_file
-from amdgpu_hw.verdict.machine import Machine
+from amdgpu_hw.verdict.machine import MachineDescription
 from amdgpu_hw.verdict.model import Case, Outcome, Verdict, verdict_of
 
 __all__ = ("FORMAT", "FORMAT_VERSION", "ResultFile", "Results")
@@ -34,7 +34,7 @@ class Results:
     ended early.
     """
 
-    machine: Machine
+    machine: MachineDescription
     command: list[str]
     versions: Mapping[str, str]
     gpu: Mapping[str, Any] = field(default_factory=dict)

@@ -16,7 +16,7 @@ from amdgpu_hw.address_space import Mapping
 from amdgpu_hw.gpu_model.gpus import load_identity
 from amdgpu_hw.packets import Engine, codec_for
 from amdgpu_hw.uapi import amdgpu_drm, drm
-from bench.node import GET_CAP_ARGUMENT, Node, address_of
+from bench.node import GET_CAP_ARGUMENT, AmdgpuNode, address_of
 
 __all__ = ("main",)
 
@@ -38,7 +38,7 @@ class Calls:
     def __init__(self, count: int, gpu: str) -> None:
         self.count = count
         self.gpu = gpu
-        self.node = Node()
+        self.node = AmdgpuNode()
 
     def all(self) -> Samples:
         """Everything, by name of the row."""

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from amdgpu_hw.uapi import amdgpu_drm
-from bench.node import Node
+from bench.node import AmdgpuNode
 
 __all__ = ("main",)
 
@@ -38,7 +38,7 @@ class Mappings:
 
     def __init__(self, server: int) -> None:
         self.server = server
-        self.node = Node()
+        self.node = AmdgpuNode()
         self.handle = self.node.buffer(BUFFER_PAGES * PAGE)
         self.count = 0
 
@@ -79,7 +79,7 @@ def resident_bytes(pid: int) -> int:
 
 def threads_at_once(count: int, seconds: float) -> dict[str, float]:
     """Let threads map and unmap, each at its own address; GEM_VA per second of all, and us per call of each."""
-    node = Node()
+    node = AmdgpuNode()
     handle = node.buffer(PAGE)
     samples: list[list[float]] = [[] for _ in range(count)]
     begin = threading.Barrier(count + 1)

@@ -14,7 +14,7 @@ from amdgpu_hw.libdrm.ioctl import ioctl
 from amdgpu_hw.uapi import amdgpu_drm, drm
 from amdgpu_hw.uapi.layout import Ioctl, Struct
 
-__all__ = ("GET_CAP_ARGUMENT", "NODE", "READ_WRITE_EXECUTE", "BareNode", "Node", "address_of")
+__all__ = ("GET_CAP_ARGUMENT", "NODE", "READ_WRITE_EXECUTE", "AmdgpuNode", "BareNode", "address_of")
 
 NODE = "/dev/dri/renderD128"
 NOT_A_DRM_IOCTL = 0x5A00
@@ -52,7 +52,7 @@ class BareNode:
         return float(elapsed[0]) / 1000
 
 
-class Node(BareNode):
+class AmdgpuNode(BareNode):
     """An amdgpu node with one address space; what is made on it stays until the process ends."""
 
     def call(self, request: Ioctl, out: Struct | None = None, **fields: int) -> dict[str, Any]:

@@ -29,7 +29,7 @@ from amdgpu_hw.libdrm import sampling
 from amdgpu_hw.libdrm.abi import compile_flags
 from amdgpu_hw.libdrm.calls import ffi
 from amdgpu_hw.libdrm.core import syncobj_wait
-from amdgpu_hw.libdrm.sampling import Plan
+from amdgpu_hw.libdrm.sampling import SamplePlan
 from amdgpu_hw.measure.calls import IbMemory, NumberedContext, update_call
 from amdgpu_hw.measure.load import nop_job
 from amdgpu_hw.memory import PAGE_SIZE
@@ -57,7 +57,7 @@ class Ways:
         victim = context.submission(
             Engine.COMPUTE, 0, self._ib.va, nop_job(gpu, self._ib, Engine.COMPUTE), self._victim
         )
-        self._plan = Plan(
+        self._plan = SamplePlan(
             fd=fd,
             operation=update_call(Operation.CLEAR, self._page.va, PAGE_SIZE, self._update),
             update_fence=self._update.handle,

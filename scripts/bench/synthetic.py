@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amdgpu_hw.measure.model import Arm, Cell, Round
-from amdgpu_hw.measure.statistics import Effect, Verdict, median_of, paired_log_ratio, unpaired_log_ratio
+from amdgpu_hw.measure.statistics import Claim, Effect, median_of, paired_log_ratio, unpaired_log_ratio
 
 __all__ = ("SCENARIOS", "Design", "Method", "Scenario", "Tally", "paired", "tally", "unpaired")
 
@@ -70,9 +70,9 @@ class Tally:
     """How many runs ended with which verdict."""
 
     runs: int
-    verdicts: dict[Verdict, int]
+    verdicts: dict[Claim, int]
 
-    def share(self, *verdicts: Verdict) -> float:
+    def share(self, *verdicts: Claim) -> float:
         """The share of runs with one of these verdicts."""
         return sum(self.verdicts.get(each, 0) for each in verdicts) / self.runs
 
@@ -137,7 +137,7 @@ Method = Callable[[Scenario, float, Design, np.random.Generator], Effect]
 def tally(method: Method, scenario: Scenario, effect: float, design: Design, runs: int, seed: int) -> Tally:
     """Judge `runs` made-up runs; the same seed gives the same."""
     generator = np.random.default_rng([seed, runs, SCENARIOS.index(scenario) if scenario in SCENARIOS else 0])
-    verdicts: dict[Verdict, int] = {}
+    verdicts: dict[Claim, int] = {}
     for _ in range(runs):
         found = method(scenario, effect, design, generator)
         verdicts[found.verdict] = verdicts.get(found.verdict, 0) + 1

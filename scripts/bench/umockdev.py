@@ -53,7 +53,7 @@ _DEVICE = (
 WARM_UP = 100
 
 
-class Testbed:
+class TrivialTestbed:
     """The node, the handler, and GET_CAP: everything that a trivial ioctl needs."""
 
     def __init__(self) -> None:
@@ -113,7 +113,7 @@ def main() -> int:
     if options.client:
         json.dump(_sample(options.samples), sys.stdout)
         return 0
-    testbed = Testbed()
+    testbed = TrivialTestbed()
     try:
         command = [sys.executable, "-m", "bench.umockdev", "--client", f"--samples={options.samples}"]
         environment = {**os.environ, "LD_PRELOAD": "libumockdev-preload.so.0", "UMOCKDEV_DIR": testbed.root}

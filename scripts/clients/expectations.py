@@ -14,7 +14,7 @@ from typing import Annotated, Any
 from amdgpu_hw.decode import TOML, DecodeError, Within, decode
 from clients.results import Result, Setup, TestCase, TestResult
 
-__all__ = ("Expectation", "Expectations", "load_expectations", "load_sets")
+__all__ = ("ClientExpectation", "ClientExpectations", "load_expectations", "load_sets")
 
 HERE = Path(__file__).parent
 PROGRAMS = HERE / "programs.toml"
@@ -25,7 +25,7 @@ Sets = dict[str, dict[str, list[str]]]
 
 
 @dataclass(frozen=True)
-class Expectation:
+class ClientExpectation:
     """Tests that do not pass on some machines, how they end instead, and why that is right or cannot be helped.
 
     ``or_result``: another end that is as good, where timing decides. ``unless_parameter``: does not hold where this
@@ -57,16 +57,16 @@ class Expectation:
         )
 
 
-_PASSES = Expectation(["*"], Result.PASS, "")
+_PASSES = ClientExpectation(["*"], Result.PASS, "")
 
 
-class Expectations:
+class ClientExpectations:
     """All of them; the first that covers a test counts, and a test that none covers is expected to pass."""
 
-    def __init__(self, entries: Sequence[Expectation]) -> None:
+    def __init__(self, entries: Sequence[ClientExpectation]) -> None:
         self.entries = tuple(entries)
 
-    def of(self, test: TestCase, setup: Setup) -> Expectation:
+    def of(self, test: TestCase, setup: Setup) -> ClientExpectation:
         """How a test should end on this machine, and why if not well."""
         return next((entry for entry in self.entries if entry.covers(test, setup)), _PASSES)
 
@@ -83,13 +83,13 @@ def _matches(names: Sequence[str], patterns: Sequence[str]) -> bool:
 class _File:
     """A file of expectations."""
 
-    expected: Sequence[Expectation] = ()
+    expected: Sequence[ClientExpectation] = ()
 
 
-def load_expectations(path: Path = EXPECTATIONS) -> Expectations:
+def load_expectations(path: Path = EXPECTATIONS) -> ClientExpectations:
     """Read a file of expectations; raises `ValueError` with one sentence."""
     file: _File = _decoded(_File, path)
-    return Expectations(file.expected)
+    return ClientExpectations(file.expected)
 
 
 def load_sets(path: Path = PROGRAMS) -> Sets:

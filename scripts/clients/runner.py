@@ -13,7 +13,7 @@ from pathlib import Path
 
 from amdgpu_hw.mock.machine import Machine, MachineError
 from clients import cunit, igt
-from clients.expectations import Expectations
+from clients.expectations import ClientExpectations
 from clients.results import Ended, Result, Setup, TestCase, TestResult, run_process
 
 __all__ = ("ProgramRun", "Runner", "find_programs")
@@ -60,7 +60,7 @@ def find_programs(directories: Sequence[Path], names: Collection[str]) -> dict[s
 class Runner:
     """Runs programs on machines of one kind; a test that takes ``timeout_s`` is killed. ``scratch`` is written to."""
 
-    def __init__(self, setup: Setup, expectations: Expectations, timeout_s: float, scratch: Path) -> None:
+    def __init__(self, setup: Setup, expectations: ClientExpectations, timeout_s: float, scratch: Path) -> None:
         self.setup = setup
         self.expectations = expectations
         self.timeout_s = timeout_s

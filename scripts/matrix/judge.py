@@ -10,7 +10,7 @@ from typing import Any
 
 from amdgpu_hw.mock.planting import PlantedBug
 from amdgpu_hw.verdict.model import Outcome, row_order
-from matrix.plan import BROKEN, Case, Plan, Run, RunResult
+from matrix.plan import BROKEN, CaseResult, MatrixRun, Plan, RunResult
 
 __all__ = ("BugVerdict", "Catch", "Matrix", "judge")
 
@@ -73,7 +73,7 @@ class Matrix:
 
     bugs: tuple[BugVerdict, ...]
     right: tuple[RunResult, ...]
-    false_alarms: Mapping[Run, tuple[str, ...]]
+    false_alarms: Mapping[MatrixRun, tuple[str, ...]]
     rows: tuple[str, ...]
     seconds: float
 
@@ -125,7 +125,7 @@ def judge(plan: Plan, results: Sequence[RunResult], seconds: float) -> Matrix:
     """Put the results of all runs of the plan together."""
     by_run = {result.run: result for result in results}
     right = tuple(result for result in results if not result.run.bug)
-    bugs = tuple(_judge_bug(bug, by_run) for bug in plan.bugs if Run.of(bug) in by_run)
+    bugs = tuple(_judge_bug(bug, by_run) for bug in plan.bugs if MatrixRun.of(bug) in by_run)
     rows = {case.row for result in right for case in result.cases}
     alarms = {result.run: wrong for result in right if (wrong := _wrong(result))}
     return Matrix(bugs, right, alarms, tuple(sorted(rows, key=row_order)), seconds)
@@ -142,8 +142,8 @@ def _wrong(result: RunResult) -> tuple[str, ...]:
     return tuple(wrong)
 
 
-def _judge_bug(bug: PlantedBug, by_run: Mapping[Run, RunResult]) -> BugVerdict:
-    run = Run.of(bug)
+def _judge_bug(bug: PlantedBug, by_run: Mapping[MatrixRun, RunResult]) -> BugVerdict:
+    run = MatrixRun.of(bug)
     result = by_run[run]
     sound = by_run.get(run.sound)
     broken = list(_newly_broken(result.cases, sound.cases if sound is not None else ()))
@@ -154,7 +154,7 @@ def _judge_bug(bug: PlantedBug, by_run: Mapping[Run, RunResult]) -> BugVerdict:
     return BugVerdict(bug, _catch(bug, rows, named, trouble), rows, named, reason, trouble, result.seconds)
 
 
-def _newly_broken(cases: Iterable[Case], sound: Iterable[Case]) -> Iterable[Case]:
+def _newly_broken(cases: Iterable[CaseResult], sound: Iterable[CaseResult]) -> Iterable[CaseResult]:
     before = {case.test for case in sound if case.outcome == BROKEN}
     return (case for case in cases if case.outcome == BROKEN and case.test not in before)
 

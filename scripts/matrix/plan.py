@@ -14,9 +14,9 @@ __all__ = (
     "BROKEN",
     "EXHAUSTIVE_ROWS",
     "RIGHT_KERNELS",
-    "Case",
+    "CaseResult",
+    "MatrixRun",
     "Plan",
-    "Run",
     "RunResult",
     "Selection",
     "choose_bugs",
@@ -41,7 +41,7 @@ What happens in so short a time does in a longer one as well; what does not is l
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Run:
+class MatrixRun:
     """One run of the suite; ``bug`` is the name of the planted one, or empty. ``parameters``: what the bug asks for."""
 
     gpu: str
@@ -50,13 +50,13 @@ class Run:
     parameters: tuple[tuple[str, int], ...] = ()
 
     @classmethod
-    def of(cls, planted: PlantedBug) -> Run:
+    def of(cls, planted: PlantedBug) -> MatrixRun:
         """The run with this bug."""
         bug = planted.bug
         return cls(bug.gpu, bug.kernel, planted.name, tuple(bug.parameters.items()))
 
     @property
-    def sound(self) -> Run:
+    def sound(self) -> MatrixRun:
         """The same without the bug."""
         return replace(self, bug="")
 
@@ -70,7 +70,7 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class CaseResult:
     """What one test came to."""
 
     test: str
@@ -83,8 +83,8 @@ class Case:
 class RunResult:
     """What a run came to. ``trouble``: why it is no result, e.g. the tests crashed; ``oopses`` of the mock kernel."""
 
-    run: Run
-    cases: tuple[Case, ...]
+    run: MatrixRun
+    cases: tuple[CaseResult, ...]
     oopses: int
     seconds: float
     trouble: str = ""
@@ -132,17 +132,17 @@ class Plan:
     """
 
     bugs: tuple[PlantedBug, ...]
-    runs: tuple[Run, ...]
-    slow: tuple[Run, ...] = ()
+    runs: tuple[MatrixRun, ...]
+    slow: tuple[MatrixRun, ...] = ()
     rows: tuple[str, ...] = ()
     everything: bool = False
 
     @property
-    def all_runs(self) -> tuple[Run, ...]:
+    def all_runs(self) -> tuple[MatrixRun, ...]:
         """The slow ones as well."""
         return (*self.runs, *self.slow)
 
-    def selection(self, run: Run) -> Selection:
+    def selection(self, run: MatrixRun) -> Selection:
         """Which rows a run is to run."""
         named = self._named(run)
         without = () if self.everything else tuple(row for row in EXHAUSTIVE_ROWS if row not in named)
@@ -165,9 +165,9 @@ class Plan:
         named = self._named(result.run) if result.run.bug else ()
         return Selection(only=named) if named and not result.rows(BROKEN) & set(named) else None
 
-    def _named(self, run: Run) -> tuple[str, ...]:
+    def _named(self, run: MatrixRun) -> tuple[str, ...]:
         """The rows that name the bug of a run; without one those of all bugs that it is held against."""
-        held = (bug for bug in self.bugs if (bug.name == run.bug if run.bug else Run.of(bug).sound == run))
+        held = (bug for bug in self.bugs if (bug.name == run.bug if run.bug else MatrixRun.of(bug).sound == run))
         return tuple(dict.fromkeys(row for bug in held for row in bug.bug.caught_by))
 
 
@@ -187,12 +187,12 @@ def quick_bugs(bugs: Sequence[PlantedBug]) -> list[PlantedBug]:
     return caught[:: max(1, len(caught) // _QUICK_BUGS)][:_QUICK_BUGS]
 
 
-def plan(bugs: Sequence[PlantedBug], right: Iterable[Run], *, quick: bool, everything: bool = False) -> Plan:
+def plan(bugs: Sequence[PlantedBug], right: Iterable[MatrixRun], *, quick: bool, everything: bool = False) -> Plan:
     """Return ``right``, the runs without a bug, and every bug, with the same kernel without it on the same GPU.
 
     ``quick`` runs only the rows that are to catch these bugs, ``everything`` all there is with every bug.
     """
-    wrong = [Run.of(bug) for bug in bugs]
+    wrong = [MatrixRun.of(bug) for bug in bugs]
     sound = [*right, *(run.sound for run in wrong)]
     slow = tuple(run for run, bug in zip(wrong, bugs, strict=True) if bug.bug.slow)
     rows = sorted({row for bug in bugs for row in bug.bug.caught_by}) if quick else []

@@ -18,7 +18,7 @@ from amdgpu_hw.errors import HarnessError
 from amdgpu_hw.mock.console.client import ConsoleError
 from amdgpu_hw.mock.machine import Machine
 from amdgpu_hw.on_mock import machine_environment
-from matrix.plan import Case, Run, RunResult, Selection
+from matrix.plan import CaseResult, MatrixRun, RunResult, Selection
 
 __all__ = ("Slot",)
 
@@ -52,7 +52,7 @@ class Slot:
         self.close()
         shutil.rmtree(self._directory, ignore_errors=True)
 
-    def run(self, run: Run, rows: Selection) -> RunResult:
+    def run(self, run: MatrixRun, rows: Selection) -> RunResult:
         """Run the suite, or some rows of it, on one kernel."""
         started = time.monotonic()
         try:
@@ -83,7 +83,7 @@ class Slot:
             self._machine.close()
             self._machine = None
 
-    def _boot(self, run: Run) -> Machine:
+    def _boot(self, run: MatrixRun) -> Machine:
         bugs = [run.bug] if run.bug else []
         if self._machine is not None and self._machine.gpus == (run.gpu,) and self._reboot(self._machine, run, bugs):
             return self._machine
@@ -102,7 +102,7 @@ class Slot:
         return machine
 
     @staticmethod
-    def _reboot(machine: Machine, run: Run, bugs: list[str]) -> bool:
+    def _reboot(machine: Machine, run: MatrixRun, bugs: list[str]) -> bool:
         """Boot the kernel; False if the files of the run before do not go away, as with some bugs they must not."""
         end = time.monotonic() + _REBOOT_S
         while True:
@@ -114,7 +114,7 @@ class Slot:
                     return False
                 time.sleep(_REBOOT_POLL_S)
 
-    def _suite(self, run: Run, rows: Selection, seconds: float) -> int | None:
+    def _suite(self, run: MatrixRun, rows: Selection, seconds: float) -> int | None:
         for name in ("results", "output"):
             (self._directory / name).unlink(missing_ok=True)
         request = {
@@ -147,10 +147,10 @@ class Slot:
         answer: dict[str, Any] = json.loads(line)
         return answer
 
-    def _cases(self) -> tuple[Case, ...]:
+    def _cases(self) -> tuple[CaseResult, ...]:
         content = json.loads((self._directory / "results").read_text(encoding="utf-8"))
         return tuple(
-            Case(case["test"], case["row"], case["outcome"], case["reason"].partition("\n")[0])
+            CaseResult(case["test"], case["row"], case["outcome"], case["reason"].partition("\n")[0])
             for case in content["cases"]
         )
 
@@ -159,7 +159,7 @@ class Slot:
         return lines[-1] if lines else "it said nothing"
 
 
-def _longest(run: Run, rows: Selection) -> float:
+def _longest(run: MatrixRun, rows: Selection) -> float:
     if not run.bug:
         return _RIGHT_S
     return _WRONG_S if rows.one_case else _WRONG_WHOLE_S

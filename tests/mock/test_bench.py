@@ -21,8 +21,8 @@ SMALLEST = (
 
 AFTER_A_TESTBED = """
 import gc
-from bench.umockdev import Testbed
-testbed = Testbed()
+from bench.umockdev import TrivialTestbed
+testbed = TrivialTestbed()
 testbed.close()
 del testbed
 gc.collect()

@@ -10,18 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from flake_hunt import Run, compare
+from flake_hunt import ValidationRun, compare
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 
 
-def run(number: int, status: int | None = 0, **outcomes: str) -> Run:
+def run(number: int, status: int | None = 0, **outcomes: str) -> ValidationRun:
     """A run with these outcomes by test."""
     cases: dict[str, dict[str, Any]] = {
         test: {"row": "B01", "outcome": outcome.replace("_", " "), "reason": "late\nvery", "attempts": 1}
         for test, outcome in outcomes.items()
     }
-    return Run(number, number % 2 == 0, Path("x"), status, cases)
+    return ValidationRun(number, number % 2 == 0, Path("x"), status, cases)
 
 
 def test_runs_that_agree_have_no_difference() -> None:

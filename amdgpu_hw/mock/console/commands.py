@@ -23,9 +23,9 @@ from amdgpu_hw.mock.console.types import (
     ContextState,
     FileState,
     JobState,
+    MachineState,
     MappingState,
     RingState,
-    Status,
 )
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device.recover import amdgpu_device_gpu_recover
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_drv import drv as amdgpu_drv
@@ -80,7 +80,7 @@ class Commands(ConsoleCommands):
 
     # -- state ----------------------------------------------------------------------------------------------------
 
-    def status(self) -> Status:
+    def status(self) -> MachineState:
         """The machine as a whole."""
         return state.status(self._board)
 

@@ -24,9 +24,9 @@ from amdgpu_hw.mock.console.types import (
     ContextState,
     FileState,
     JobState,
+    MachineState,
     MappingState,
     RingState,
-    Status,
 )
 
 __all__ = ("COMMANDS", "ConsoleCommand", "ConsoleCommands", "Parameter", "Word")
@@ -123,7 +123,7 @@ class ConsoleCommands:
     # -- state ----------------------------------------------------------------------------------------------------
 
     @_command()
-    def status(self) -> Status:
+    def status(self) -> MachineState:
         """Kernel, GPUs, injected faults that have not happened yet."""
 
     @_command()

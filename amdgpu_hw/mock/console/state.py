@@ -15,9 +15,9 @@ from amdgpu_hw.mock.console.types import (
     FileState,
     GpuState,
     JobState,
+    MachineState,
     MappingState,
     RingState,
-    Status,
 )
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_job import AmdgpuJob
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_kms.kms import AmdgpuFpriv
@@ -48,12 +48,12 @@ _DOMAINS = {
 _IP_NAMES = {drm.AMDGPU_HW_IP_GFX: "gfx", drm.AMDGPU_HW_IP_COMPUTE: "compute", drm.AMDGPU_HW_IP_DMA: "dma"}
 
 
-def status(board: Board) -> Status:
+def status(board: Board) -> MachineState:
     """The machine as a whole."""
     kernel = board.kernel
     faults = kernel.faults.pending()
     faults |= {ring.name: ", ".join(found) for ring in _rings(board) if (found := list(_ring_faults(ring)))}
-    return Status(
+    return MachineState(
         kernel=kernel.variant.name,
         bugs=tuple(bug.name for bug in board.bugs),
         gpus=tuple(_gpu(adev) for adev in board.adevs),

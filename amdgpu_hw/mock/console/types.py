@@ -17,9 +17,9 @@ __all__ = (
     "FileState",
     "GpuState",
     "JobState",
+    "MachineState",
     "MappingState",
     "RingState",
-    "Status",
 )
 
 
@@ -39,7 +39,7 @@ class GpuState:
 
 
 @dataclass(frozen=True, slots=True)
-class Status:
+class MachineState:
     """The machine as a whole."""
 
     kernel: str

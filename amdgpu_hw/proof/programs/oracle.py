@@ -10,14 +10,14 @@ from __future__ import annotations
 import errno
 from dataclasses import dataclass, replace
 
-__all__ = ("PRT", "Cell", "Extent", "Oracle")
+__all__ = ("PRT", "Extent", "MappedPage", "Oracle")
 
 PRT = "PRT"
 """The owner of pages without memory."""
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class MappedPage:
     """What is mapped at one page: page ``index`` of ``owner``, by a mapping whose first page is ``first``."""
 
     owner: str
@@ -42,14 +42,14 @@ class Oracle:
 
     def __init__(self, sizes: dict[str, int]) -> None:
         self.sizes = sizes
-        self.pages: dict[int, Cell] = {}
+        self.pages: dict[int, MappedPage] = {}
 
     def map(self, first: int, count: int, owner: str, index: int) -> int:
         """MAP: refused over anything, or beyond the buffer's end."""
         if not self._is_inside(count, owner, index) or any(page in self.pages for page in range(first, first + count)):
             return errno.EINVAL
         for page in range(count):
-            self.pages[first + page] = Cell(owner, index + page, first)
+            self.pages[first + page] = MappedPage(owner, index + page, first)
         return 0
 
     def unmap(self, first: int, owner: str) -> int:

@@ -21,7 +21,7 @@ from amdgpu_hw.memory import PAGE_SIZE, Buffer, MiB
 from amdgpu_hw.packets import Sdma
 from amdgpu_hw.proof.fixtures import drain
 from amdgpu_hw.proof.programs.actions import KINDS, PAGES, SUBMIT, Action, Close, Step
-from amdgpu_hw.proof.programs.oracle import PRT, Cell, Extent, Oracle
+from amdgpu_hw.proof.programs.oracle import PRT, Extent, MappedPage, Oracle
 from amdgpu_hw.proof.record import Broken
 from amdgpu_hw.proof.units import duration, ms
 from amdgpu_hw.submit import Submission
@@ -143,7 +143,7 @@ class Window:
         """`mappings` in words."""
         return _extents(self.mappings(name) or [])
 
-    def contents(self) -> Iterator[tuple[int, Cell, bytes]]:
+    def contents(self) -> Iterator[tuple[int, MappedPage, bytes]]:
         """Each page that may be read, what the oracle has there, and what a copy by the GPU brought."""
         mapped = sorted(self.oracle.pages.items(), key=lambda item: item[0])
         cells = [(page, cell) for page, cell in mapped if self._reads_prt or cell.owner != PRT]
@@ -171,7 +171,7 @@ class Window:
         named = next((name for name, tag in self._tags.items() if tag == value & ~_TAG_PAGES), None)
         return f"page {value & _TAG_PAGES} of {named}" if named is not None else f"{value:#x}"
 
-    def due(self, cell: Cell) -> bytes:
+    def due(self, cell: MappedPage) -> bytes:
         """What a page must hold."""
         if cell.owner == PRT:
             return _ZEROS

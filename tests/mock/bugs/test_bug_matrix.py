@@ -16,9 +16,9 @@ import pytest
 from matrix.judge import Catch, Matrix, judge
 from matrix.plan import (
     EXHAUSTIVE_ROWS,
-    Case,
+    CaseResult,
+    MatrixRun,
     Plan,
-    Run,
     RunResult,
     Selection,
     choose_bugs,
@@ -33,16 +33,16 @@ from amdgpu_hw.proof.behaviour import Behaviour
 ROOT = Path(__file__).parents[3]
 SCRIPTS = ROOT / "scripts"
 
-SOUND = Run("navi31", "series-fixed")
-WRONG = Run("navi31", "series-fixed", "made_here")
+SOUND = MatrixRun("navi31", "series-fixed")
+WRONG = MatrixRun("navi31", "series-fixed", "made_here")
 
 
-def case(row: str, outcome: str = "holds") -> Case:
+def case(row: str, outcome: str = "holds") -> CaseResult:
     """A test of a row."""
-    return Case(f"tests/hw/test.py::test_{row}", row, outcome, "seen")
+    return CaseResult(f"tests/hw/test.py::test_{row}", row, outcome, "seen")
 
 
-def result(run: Run, *cases: Case, oopses: int = 0, trouble: str = "") -> RunResult:
+def result(run: MatrixRun, *cases: CaseResult, oopses: int = 0, trouble: str = "") -> RunResult:
     """A run with these cases."""
     return RunResult(run, cases, oopses, 1.0, trouble)
 
@@ -106,7 +106,7 @@ def test_rows_without_work_are_named() -> None:
 
 def test_every_bug_is_compared_with_its_kernel_on_its_gpu() -> None:
     """Also where that is not among the kernels that are run anyway; nothing is run twice."""
-    work = plan(choose_bugs(["m0*"]), [SOUND, Run("mi300x", "base")], quick=False)
+    work = plan(choose_bugs(["m0*"]), [SOUND, MatrixRun("mi300x", "base")], quick=False)
     assert len(set(work.runs)) == len(work.runs)
     for run in work.runs:
         assert run.sound in work.runs
@@ -147,7 +147,7 @@ def test_a_bug_that_needs_an_option_is_held_against_the_kernel_with_that_option(
     """Both runs have the same module parameters, and say so."""
     (bug,) = bugs = choose_bugs(["x43*"])
     work = plan(bugs, [SOUND], quick=False)
-    wrong = Run.of(bug)
+    wrong = MatrixRun.of(bug)
     assert work.runs == (SOUND, wrong.sound, wrong)
     assert wrong.parameters == wrong.sound.parameters == (("debug_mask", 1),)
     assert str(wrong.sound) == "series-fixed debug_mask=1 on navi31"
@@ -162,7 +162,7 @@ def test_rows_of_a_kernel_with_findings_are_run_to_their_end() -> None:
     """A case that is broken without the bug says nothing about the others."""
     known = PlantedBug("made_here", "Wrong.", Bug(caught_by=("B06",), kernel="series-v1"), ())
     work = plan([known], (), quick=False)
-    assert not work.selection(Run("navi31", "series-v1", "made_here")).until_broken
+    assert not work.selection(MatrixRun("navi31", "series-v1", "made_here")).until_broken
     assert plan([replace(known, bug=Bug(caught_by=("B06",)))], (), quick=False).selection(WRONG).until_broken
 
 

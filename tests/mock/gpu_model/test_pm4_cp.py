@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from amdgpu_hw.gpu_model.atomics import atomic_result
 from amdgpu_hw.gpu_model.page_table import Entry, EntryKind
-from amdgpu_hw.gpu_model.ring import Ib, IbWork, RingState
+from amdgpu_hw.gpu_model.ring import Ib, IbWork, RingActivity
 from amdgpu_hw.packets import ATOMIC_OPERATIONS, Engine, Pm4, atomic_code
 from tests.mock.gpu_model.gpu_rig import DATA_VA, HOLE_VA, IB_VA, MIB, MS, UNMAPPED_VA, Rig
 
@@ -51,7 +51,7 @@ def test_a_protected_fence_is_for_rings_of_user_queues_alone(rig: Rig) -> None:
         ring = rig.ring(COMPUTE, index)
         ring.submit(IbWork([job], rig.table, 1, told.append, on_protected_fence=told.append if listens else None))
         rig.run()
-        assert ring.state is RingState.HUNG
+        assert ring.state is RingActivity.HUNG
     assert told == [ib.va + 12, 0]
 
 
@@ -290,7 +290,7 @@ def test_illegal_packets_stop_the_ring(rig: Rig, build: Callable[[Pm4], list[int
     done = rig.submit(rig.ring(), build(rig.pm4()))
     rig.wait(10 * MS)
     assert not done
-    assert rig.ring().state is RingState.HUNG
+    assert rig.ring().state is RingActivity.HUNG
     assert rig.illegal[0][1].startswith(text)
 
 
@@ -384,7 +384,7 @@ def test_ib_in_a_hole_hangs(rig: Rig) -> None:
     """Nothing can be executed from there."""
     rig.ring().submit(IbWork([Ib(HOLE_VA, 8)], rig.table, 1, lambda _error: None))
     rig.run()
-    assert rig.ring().state is RingState.HUNG
+    assert rig.ring().state is RingActivity.HUNG
 
 
 def test_unmapped_ib_faults_and_hangs(rig: Rig) -> None:
@@ -392,7 +392,7 @@ def test_unmapped_ib_faults_and_hangs(rig: Rig) -> None:
     rig.ring().submit(IbWork([Ib(UNMAPPED_VA, 8)], rig.table, 1, lambda _error: None))
     rig.run()
     assert rig.faults[0].client == "CP_FETCH"
-    assert rig.ring().state is RingState.HUNG
+    assert rig.ring().state is RingActivity.HUNG
 
 
 def test_atomic_loop_waits_for_the_compare(rig: Rig) -> None:

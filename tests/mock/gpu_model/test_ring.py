@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from amdgpu_hw.gpu_model.page_table import Entry, EntryKind, PageTable
-from amdgpu_hw.gpu_model.ring import Hang, Ib, IbWork, RingState
+from amdgpu_hw.gpu_model.ring import Hang, Ib, IbWork, RingActivity
 from amdgpu_hw.packets import Engine
 from tests.mock.gpu_model.gpu_rig import DATA_VA, IB_VA, MIB, MS, UNMAPPED_VA, Rig
 
@@ -68,7 +68,7 @@ def test_waiting_ring_rests_and_polls_ever_less_often(rig: Rig) -> None:
     """An unsatisfied wait leaves no work behind; polls come after 50 us, then at growing distance up to 1 ms."""
     done = rig.submit(rig.ring(), rig.pm4().wait_reg_mem(DATA_VA, 1))
     rig.run()
-    assert rig.ring().state is RingState.WAITING
+    assert rig.ring().state is RingActivity.WAITING
     polls = []
     for _ in range(8):
         deadline = rig.timers.next_deadline()
@@ -154,11 +154,11 @@ def test_endless_chain_keeps_yielding_until_aborted(rig: Rig) -> None:
     assert ib == Ib(IB_VA, 4)
     ring.submit(IbWork([ib], rig.table, 1, done.append))
     assert rig.work.run(50), "the job ended by itself"
-    assert ring.state is RingState.RUNNING
+    assert ring.state is RingActivity.RUNNING
     assert ring.abort_current(-62)
     assert done == [-62]
     rig.run()
-    assert ring.state is RingState.IDLE
+    assert ring.state is RingActivity.IDLE
 
 
 def test_abort_of_a_waiting_job_lets_the_next_one_run(rig: Rig) -> None:
@@ -189,7 +189,7 @@ def test_hung_ring_says_where_and_stays_until_aborted(rig: Rig) -> None:
     bad = rig.submit(ring, [*rig.pm4().nop(3), 0xC0007F00, 0])
     good = rig.submit(ring, rig.pm4().write_data(DATA_VA, [1]))
     rig.wait(100 * MS)
-    assert ring.state is RingState.HUNG
+    assert ring.state is RingActivity.HUNG
     assert not bad
     assert not good
     [(where, text)] = rig.illegal
@@ -243,7 +243,7 @@ def test_a_ring_that_waits_can_hang_and_leaves_no_timer(rig: Rig, cause: Hang) -
     rig.run()
     assert rig.timers.next_deadline() is not None
     ring.hang(cause)
-    assert ring.state is RingState.HUNG
+    assert ring.state is RingActivity.HUNG
     assert rig.timers.next_deadline() is None
     assert not rig.gpu.waiting
     second = rig.submit(ring, rig.pm4().write_data(DATA_VA + 4, [9]))
@@ -271,7 +271,7 @@ def test_a_ring_that_hangs_before_its_turn_comes_takes_one_turn_after_the_abort(
     ring.hold()
     ring.release()
     assert done == [-62]
-    assert ring.state is RingState.RUNNING
+    assert ring.state is RingActivity.RUNNING
     called: list[int] = []
     rig.gpu.work.queue(lambda: called.append(1))
     rig.work.run(1)

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from amdgpu_hw.gpu_model.page_table import Entry, EntryKind
-from amdgpu_hw.gpu_model.ring import Ib, IbWork, RingState
+from amdgpu_hw.gpu_model.ring import Ib, IbWork, RingActivity
 from amdgpu_hw.packets import Engine, Sdma
 from tests.mock.gpu_model.gpu_rig import DATA_VA, HOLE_VA, IB_VA, MIB, MS, UNMAPPED_VA, VERSIONS, Rig
 
@@ -63,7 +63,7 @@ def test_poll_waits_and_goes_on(rig: Rig, name: str) -> None:
     """An unbounded poll waits for ever and then continues with the next packet."""
     done = rig.submit(rig.ring(SDMA), rig.sdma.poll_regmem(DATA_VA, 1) + rig.sdma.write(DATA_VA + 4, [2]))
     rig.wait(5000 * MS)
-    assert rig.ring(SDMA).state is RingState.WAITING
+    assert rig.ring(SDMA).state is RingActivity.WAITING
     rig.set_word(1)
     rig.wait(MS)
     assert (done, rig.word(4)) == ([0], 2)
@@ -189,7 +189,7 @@ def test_illegal_packets_stop_the_ring(rig: Rig, build: Callable[[Sdma], list[in
     done = rig.submit(rig.ring(SDMA), build(rig.sdma))
     rig.wait(10 * MS)
     assert not done
-    assert rig.ring(SDMA).state is RingState.HUNG
+    assert rig.ring(SDMA).state is RingActivity.HUNG
     assert len(rig.illegal) == 1
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from amdgpu_hw.gpu_model.ring import RingState
+from amdgpu_hw.gpu_model.ring import RingActivity
 from amdgpu_hw.gpu_model.timing import Operation, timing_for
 from amdgpu_hw.gpu_model.work import CallWork
 from amdgpu_hw.packets import Engine
@@ -75,7 +75,7 @@ def test_what_comes_behind_a_copy_happens_after_it(rig: Rig) -> None:
     rig.run()
     rig.wait(10_000)
     assert rig.word(3 * MIB) == 0, "1 MiB was copied in 10 us"
-    assert rig.ring(SDMA).state is RingState.RUNNING
+    assert rig.ring(SDMA).state is RingActivity.RUNNING
     elapsed_until(rig, done)
     assert rig.word(3 * MIB) == 7
 

@@ -21,7 +21,7 @@ from amdgpu_hw.capabilities import Capabilities
 from amdgpu_hw.mock.variants import VARIANTS
 from amdgpu_hw.verdict.expectation_files import load, subject
 from amdgpu_hw.verdict.expectations import compare, names_of
-from amdgpu_hw.verdict.machine import Machine
+from amdgpu_hw.verdict.machine import MachineDescription
 from amdgpu_hw.verdict.model import Case, Outcome
 
 ROOT = Path(__file__).parents[3]
@@ -256,7 +256,7 @@ def test_a_kernel_that_frees_ordinary_memory_under_jobs_is_caught(results: Resul
 def test_the_repositorys_expectations_are_met(results: Results, run: Validation) -> None:
     """On every kernel and GPU: known findings and skips are named in expectations/, and nothing else is."""
     file = results[run].file
-    machine = Machine(True, (run.gpu,), run.kernel, "", "")
+    machine = MachineDescription(True, (run.gpu,), run.kernel, "", "")
     cases = [
         Case(one["test"], one["row"], one["behaviour"], (), Outcome(one["outcome"]), missing=one["missing"])
         for one in file["cases"]

@@ -15,7 +15,7 @@ import pytest
 from amdgpu_hw.errors import DrmError
 from amdgpu_hw.libdrm import core, vm
 from amdgpu_hw.libdrm.calls import check, check_errno, ffi, lib
-from amdgpu_hw.libdrm.device import AmdgpuDevice
+from amdgpu_hw.libdrm.device import AmdgpuDeviceHandle
 from amdgpu_hw.uapi.amdgpu_drm import AMDGPU_VA_OP_CLEAR
 
 
@@ -54,7 +54,7 @@ def test_a_device_on_a_file_that_is_no_drm_node() -> None:
     """libdrm_amdgpu's refusal is a DrmError, and the descriptor is closed all the same."""
     fd = os.open("/dev/null", os.O_RDWR)
     with pytest.raises(DrmError):
-        AmdgpuDevice(fd)
+        AmdgpuDeviceHandle(fd)
     with pytest.raises(OSError, match="Bad file descriptor"):
         os.fstat(fd)
 

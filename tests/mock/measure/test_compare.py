@@ -19,7 +19,7 @@ from amdgpu_hw.measure.compare_plots import comparison_ecdf_figure, comparison_f
 from amdgpu_hw.measure.compare_report import comparison_report
 from amdgpu_hw.measure.plot_style import A_STYLE, B_STYLE
 from amdgpu_hw.measure.results import Cell, Result, save
-from amdgpu_hw.measure.statistics import Verdict
+from amdgpu_hw.measure.statistics import Claim
 from amdgpu_hw.verdict.table import render
 from tests.mock.measure.made_up import CELL, LONG_NS, SHORT_NS, latency, overlap
 
@@ -54,9 +54,9 @@ def test_two_kernels_differ_in_the_arm_that_the_series_changes() -> None:
     comparison = compare(BASE, SERIES)
     assert isinstance(comparison, LatencyComparison)
     assert comparison.subject == "kernel"
-    assert comparison.effects[CELL, EXPLICIT].verdict is Verdict.FASTER
+    assert comparison.effects[CELL, EXPLICIT].verdict is Claim.FASTER
     assert comparison.effects[CELL, EXPLICIT].ratio == pytest.approx(SHORT_NS / LONG_NS, rel=0.01)
-    assert comparison.effects[CELL, IMPLICIT].verdict is Verdict.NO_DIFFERENCE
+    assert comparison.effects[CELL, IMPLICIT].verdict is Claim.NO_DIFFERENCE
     assert comparison.finding() == (
         "series-fixed (B) beside base (A), GPU busy, implicit sync: PRT no difference. "
         "explicit sync: PRT 133x faster (simulated)"
@@ -78,7 +78,7 @@ def test_one_arm_can_be_compared_with_the_other() -> None:
     arms = ArmPair("implicit", "explicit")
     comparison = compare(SERIES, SERIES, [arms])
     assert isinstance(comparison, LatencyComparison)
-    assert comparison.effects[CELL, arms].verdict is Verdict.FASTER
+    assert comparison.effects[CELL, arms].verdict is Claim.FASTER
     assert comparison.heading == "B beside A"
 
 
@@ -89,7 +89,7 @@ def test_frames_are_compared_by_rate_and_budget_whatever_their_measured_length()
     comparison = compare(a, b)
     assert isinstance(comparison, OverlapComparison)
     (pair,) = comparison.pairs
-    assert pair.frame_effect(IMPLICIT).verdict is Verdict.FASTER
+    assert pair.frame_effect(IMPLICIT).verdict is Claim.FASTER
     assert pair.unmap_effect(IMPLICIT).ratio == pytest.approx(40_000 / 12_040_000, rel=0.01)
     text = text_of(a, b)
     assert re.search(r"implicit +mean frame +9\.20 ms +8\.00 ms +13\.0 % less time", text)

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from amdgpu_hw.errors import HarnessError
-from amdgpu_hw.measure.grid import MAPPINGS, OPERATIONS, QUICK, Load, Options, parse_load, parse_size, turns
+from amdgpu_hw.measure.grid import MAPPINGS, OPERATIONS, QUICK, LatencySettings, Load, parse_load, parse_size, turns
 from amdgpu_hw.memory import GiB, KiB
 from amdgpu_hw.packets import Engine
 
@@ -31,7 +31,7 @@ def test_blocks_of_the_null_run_stand_between_the_others() -> None:
 
 def test_the_default_grid_has_every_place() -> None:
     """Idle and each engine, three operations, three mappings, 4 KiB to 1 GiB."""
-    options = Options()
+    options = LatencySettings()
     cells = [cell for load in options.loads for cell in options.cells(load, options.mappings)]
     assert len(cells) == len(set(cells)) == 4 * 3 * 3 * 4
     assert {cell.load for cell in cells} == {"idle", "gfx x4", "compute x4", "sdma x4"}
@@ -70,4 +70,4 @@ def test_what_is_no_size(text: str) -> None:
 def test_what_is_no_run(change: dict[str, int]) -> None:
     """One sentence."""
     with pytest.raises(HarnessError):
-        replace(Options(), **change)
+        replace(LatencySettings(), **change)

@@ -18,8 +18,8 @@ from bench.synthetic import SCENARIOS, Design, Method, Scenario, paired, tally, 
 from amdgpu_hw.measure.results import NOT_SEEN, Arm, Round
 from amdgpu_hw.measure.statistics import (
     MIN_BLOCKS,
+    Claim,
     Effect,
-    Verdict,
     bootstrap_median,
     mean_frame,
     median_of,
@@ -61,28 +61,28 @@ BY_NAME = {each.name: each for each in SCENARIOS}
 def test_no_effect_is_not_called_one_whatever_disturbs_the_run(method: Method, scenario: str) -> None:
     """At most 2 of 30 runs: the whole proof is scripts/bench_statistics.py, these are some of it with a fixed seed."""
     found = tally(method, BY_NAME[scenario], 0.0, CALM, runs=30, seed=3)
-    assert found.share(Verdict.FASTER, Verdict.SLOWER) <= 0.07, f"{scenario}: {found}"
+    assert found.share(Claim.FASTER, Claim.SLOWER) <= 0.07, f"{scenario}: {found}"
 
 
 @pytest.mark.parametrize("scenario", ["white", "drift", "walk", "steps", "tails", "order"])
 def test_three_percent_are_found_in_a_run_whose_level_wanders(scenario: str) -> None:
     """In at least nine of ten runs, and never the wrong way round."""
     found = tally(paired, BY_NAME[scenario], 0.03, CALM, runs=20, seed=4)
-    assert found.share(Verdict.SLOWER) >= 0.9, f"{scenario}: {found}"
-    assert found.share(Verdict.FASTER) == 0
+    assert found.share(Claim.SLOWER) >= 0.9, f"{scenario}: {found}"
+    assert found.share(Claim.FASTER) == 0
 
 
 def test_the_proof_would_notice_statistics_that_cry_wolf() -> None:
     """Its control: a run with an effect of three percent counts as an alarm."""
     quiet = Scenario("quiet", "next to no scatter", sigma=0.001)
-    assert tally(paired, quiet, 0.03, CALM, runs=3, seed=5).share(Verdict.FASTER, Verdict.SLOWER) == 1
-    assert tally(paired, quiet, 0.0, CALM, runs=3, seed=5).share(Verdict.NO_DIFFERENCE) == 1
+    assert tally(paired, quiet, 0.03, CALM, runs=3, seed=5).share(Claim.FASTER, Claim.SLOWER) == 1
+    assert tally(paired, quiet, 0.0, CALM, runs=3, seed=5).share(Claim.NO_DIFFERENCE) == 1
 
 
 def test_an_update_that_does_not_wait_is_faster_by_the_ratio_of_the_medians() -> None:
     """The ratio is B over A, its interval around it, one ratio per block."""
     effect = judge(run(4_000_000, 40_000))
-    assert effect.verdict is Verdict.FASTER
+    assert effect.verdict is Claim.FASTER
     assert effect.ratio == pytest.approx(0.01, rel=0.005)
     assert effect.low <= effect.ratio <= effect.high < 1 < effect.noise_floor < 1.01
     assert len(effect.blocks) == 8
@@ -92,19 +92,19 @@ def test_an_update_that_does_not_wait_is_faster_by_the_ratio_of_the_medians() ->
 def test_the_same_the_other_way_round_is_slower() -> None:
     """Symmetric in the arms."""
     effect = judge(run(40_000, 4_000_000))
-    assert (effect.verdict, round(effect.ratio)) == (Verdict.SLOWER, 100)
+    assert (effect.verdict, round(effect.ratio)) == (Claim.SLOWER, 100)
 
 
 def test_equal_arms_are_no_difference_and_the_reason_says_how_equal() -> None:
     """Not merely "nothing was found": the whole interval is within five percent."""
     effect = judge(run(4_000_000, 4_000_000))
-    assert (effect.verdict, effect.reason) == (Verdict.NO_DIFFERENCE, "the whole interval lies within 5 %")
+    assert (effect.verdict, effect.reason) == (Claim.NO_DIFFERENCE, "the whole interval lies within 5 %")
 
 
 def test_without_an_a_a_run_nothing_is_concluded() -> None:
     """However large the effect: nobody knows what the method finds where there is nothing."""
     effect = judge(run(4_000_000, 40_000, null_blocks=MIN_BLOCKS - 1))
-    assert effect.verdict is Verdict.INCONCLUSIVE
+    assert effect.verdict is Claim.INCONCLUSIVE
     assert effect.reason == "without an A/A run of 6 blocks the noise floor is unknown"
     assert math.isnan(effect.noise_floor)
 
@@ -113,7 +113,7 @@ def test_an_effect_that_an_a_a_run_shows_too_is_none() -> None:
     """The noise floor is what the method finds between equal arms."""
     biased = [each for index in range(8) for each in block(CELL, index, ("null_a", "null_b"), (100_000, 120_000))]
     effect = judge(run(100_000, 118_000), null=biased)
-    assert effect.verdict is Verdict.INCONCLUSIVE
+    assert effect.verdict is Claim.INCONCLUSIVE
     assert effect.noise_floor == pytest.approx(1.2, rel=0.01)
     assert effect.reason == "the interval reaches into the noise floor"
 
@@ -122,7 +122,7 @@ def test_an_effect_that_an_a_a_run_shows_too_is_none() -> None:
 def test_too_few_blocks_conclude_nothing(blocks: int) -> None:
     """And none at all is no error."""
     effect = judge(run(4_000_000, 40_000, blocks=blocks))
-    assert effect.verdict is Verdict.INCONCLUSIVE
+    assert effect.verdict is Claim.INCONCLUSIVE
     assert effect.reason == f"{blocks} blocks are too few for an interval, 6 are needed"
 
 
@@ -133,7 +133,7 @@ def test_blocks_with_a_bad_round_are_counted_and_not_used() -> None:
         for each in run(4_000_000, 40_000)
     ]
     effect = judge(rounds, null=[each for each in rounds if each.arm.startswith("null")])
-    assert (len(effect.blocks), effect.unusable, effect.verdict) == (6, 2, Verdict.FASTER)
+    assert (len(effect.blocks), effect.unusable, effect.verdict) == (6, 2, Claim.FASTER)
 
 
 def test_a_repeated_round_stands_for_the_one_it_repeats() -> None:
@@ -141,7 +141,7 @@ def test_a_repeated_round_stands_for_the_one_it_repeats() -> None:
     rounds = run(100_000, 100_000)
     bad = replace(rounds[0], fence_ns=rounds[0].fence_ns * 50, flags=("unstable: clock",))
     effect = judge([bad, replace(rounds[0], flags=("repeated",)), *rounds[1:]])
-    assert (len(effect.blocks), effect.unusable, effect.verdict) == (8, 0, Verdict.NO_DIFFERENCE)
+    assert (len(effect.blocks), effect.unusable, effect.verdict) == (8, 0, Claim.NO_DIFFERENCE)
 
 
 def test_when_most_blocks_cannot_be_used_nothing_is_concluded() -> None:
@@ -169,9 +169,9 @@ def test_two_runs_that_drift_apart_are_not_called_different() -> None:
     slower = [replace(each, fence_ns=(each.fence_ns * 1.2).astype(np.int64)) for each in half]
     null = [each for each in rising if each.arm.startswith("null")]
     effect = unpaired_log_ratio(half, slower, [null], FENCE)
-    assert effect.verdict is Verdict.INCONCLUSIVE
+    assert effect.verdict is Claim.INCONCLUSIVE
     assert effect.ratio == pytest.approx(1.2, rel=0.01)
-    assert unpaired_log_ratio(half, [], [null], FENCE).verdict is Verdict.INCONCLUSIVE
+    assert unpaired_log_ratio(half, [], [null], FENCE).verdict is Claim.INCONCLUSIVE
 
 
 def test_the_interval_of_a_dozen_values_covers_the_median_as_often_as_it_says() -> None:

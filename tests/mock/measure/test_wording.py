@@ -8,7 +8,7 @@ import math
 import pytest
 
 from amdgpu_hw.measure.results import Cell
-from amdgpu_hw.measure.statistics import Effect, Verdict
+from amdgpu_hw.measure.statistics import Claim, Effect
 from amdgpu_hw.measure.wording import (
     by_mapping_words,
     effect_words,
@@ -19,10 +19,10 @@ from amdgpu_hw.measure.wording import (
     verdict_summary,
 )
 
-FASTER, SLOWER, EQUAL, OPEN = Verdict.FASTER, Verdict.SLOWER, Verdict.NO_DIFFERENCE, Verdict.INCONCLUSIVE
+FASTER, SLOWER, EQUAL, OPEN = Claim.FASTER, Claim.SLOWER, Claim.NO_DIFFERENCE, Claim.INCONCLUSIVE
 
 
-def effect(verdict: Verdict, ratio: float, low: float | None = None, high: float | None = None) -> Effect:
+def effect(verdict: Claim, ratio: float, low: float | None = None, high: float | None = None) -> Effect:
     """An effect with that verdict."""
     low, high = (ratio * 0.99 if low is None else low), (ratio * 1.01 if high is None else high)
     return Effect(ratio, low, high, 1.012, verdict, "", (), 0)

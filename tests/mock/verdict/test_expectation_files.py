@@ -12,7 +12,7 @@ from amdgpu_hw.gpu_model.gpus import gpu_names
 from amdgpu_hw.mock.variants import VARIANTS
 from amdgpu_hw.verdict.expectation_files import ANY, Subject, load, parse, subject, write
 from amdgpu_hw.verdict.expectations import Expectations, Status
-from amdgpu_hw.verdict.machine import Machine
+from amdgpu_hw.verdict.machine import MachineDescription
 from amdgpu_hw.verdict.model import Case, Outcome
 
 SHIPPED = Path(__file__).parents[3] / "expectations"
@@ -35,12 +35,12 @@ def statuses(expectations: Expectations) -> dict[str, Status]:
 
 def test_a_mock_machine_is_named_by_variant_and_board() -> None:
     """Whatever the host's kernel is."""
-    assert subject(Machine(True, ("navi31",), "series-v1", "6.1.0 #1", "x86_64"), GPU) == ON_MOCK
+    assert subject(MachineDescription(True, ("navi31",), "series-v1", "6.1.0 #1", "x86_64"), GPU) == ON_MOCK
 
 
 def test_hardware_is_named_by_release_and_product() -> None:
     """The version that uname tells behind the release is nobody's name."""
-    assert subject(Machine(False, (), "", "6.18.3-200.fc43 #1 SMP", "x86_64"), GPU) == ON_HARDWARE
+    assert subject(MachineDescription(False, (), "", "6.18.3-200.fc43 #1 SMP", "x86_64"), GPU) == ON_HARDWARE
 
 
 @pytest.mark.parametrize(

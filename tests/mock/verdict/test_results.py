@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from amdgpu_hw.verdict.machine import Machine
+from amdgpu_hw.verdict.machine import MachineDescription
 from amdgpu_hw.verdict.model import Case, Outcome, Verdict
 from amdgpu_hw.verdict.results import FORMAT, FORMAT_VERSION, ResultFile, Results
 
-MOCK = Machine(True, ("navi31",), "series-fixed", "6.1 #1", "x86_64")
+MOCK = MachineDescription(True, ("navi31",), "series-fixed", "6.1 #1", "x86_64")
 
 
 def results(*outcomes: Outcome) -> Results:

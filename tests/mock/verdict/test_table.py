@@ -5,16 +5,16 @@ from __future__ import annotations
 
 import pytest
 
-from amdgpu_hw.verdict.machine import Machine
+from amdgpu_hw.verdict.machine import MachineDescription
 from amdgpu_hw.verdict.model import Case, Evidence, Outcome
 from amdgpu_hw.verdict.results import Results
 from amdgpu_hw.verdict.table import verdict_text
 
-MOCK = Machine(True, ("navi31",), "series-v1", "6.1 #1", "x86_64")
-REAL = Machine(False, (), "", "6.18.0 #1", "x86_64")
+MOCK = MachineDescription(True, ("navi31",), "series-v1", "6.1 #1", "x86_64")
+REAL = MachineDescription(False, (), "", "6.18.0 #1", "x86_64")
 
 
-def run(machine: Machine = MOCK) -> Results:
+def run(machine: MachineDescription = MOCK) -> Results:
     """A run with one case of each kind."""
     holds = Case("f.py::test_a", "B06", "explicit REPLACE takes effect", ("B05",), Outcome.HOLDS)
     holds.done, holds.evidence = ["explicit REPLACE"], [Evidence("fence", "update fence signalled after 0.4 ms")]
@@ -62,7 +62,7 @@ def test_failures_are_told_in_full_with_the_way_to_see_them_again() -> None:
 
 
 @pytest.mark.parametrize(("machine", "says"), [(MOCK, " MOCK "), (REAL, " REAL GPU ")])
-def test_the_banner_says_on_what_it_was(machine: Machine, says: str) -> None:
+def test_the_banner_says_on_what_it_was(machine: MachineDescription, says: str) -> None:
     """In words that cannot be missed."""
     assert says in verdict_text(run(machine), 120, colour=False)
 

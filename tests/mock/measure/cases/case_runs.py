@@ -15,16 +15,15 @@ import pytest
 
 from amdgpu_hw import Engine, Gpu, KiB
 from amdgpu_hw.measure.conditions import Clocks, StablePstate, clocks, read_conditions
-from amdgpu_hw.measure.grid import Load, Options
+from amdgpu_hw.measure.grid import LatencySettings, Load
 from amdgpu_hw.measure.latency import Latency
 from amdgpu_hw.measure.model import Conditions
-from amdgpu_hw.measure.overlap import Options as OverlapOptions
-from amdgpu_hw.measure.overlap import Overlap
+from amdgpu_hw.measure.overlap import Overlap, OverlapSettings
 from amdgpu_hw.measure.results import load, save
 
 HAS_FLAG = os.environ["CASE_KERNEL"] == "series-fixed"
 
-GRID = Options(
+GRID = LatencySettings(
     loads=(Load(Engine.GFX, 4),),
     operations=("UNMAP", "REPLACE"),
     sizes=(64 * KiB,),
@@ -35,7 +34,7 @@ GRID = Options(
     job_ns=5_000_000,
 )
 BACKGROUND_NS = 100_000_000
-SCENE = OverlapOptions(
+SCENE = OverlapSettings(
     frame_ns=5_000_000,
     budget_ns=20_000_000,
     rate_hz=200,

@@ -14,7 +14,7 @@ from amdgpu_hw import Engine, Gpu, KiB
 from amdgpu_hw.address_space import Operation
 from amdgpu_hw.gate import choose
 from amdgpu_hw.libdrm import sampling
-from amdgpu_hw.libdrm.sampling import Beat, Load, Plan, Stage, Stop
+from amdgpu_hw.libdrm.sampling import Beat, InFlight, SamplePlan, Stage, Stop
 from amdgpu_hw.measure.calls import IbMemory, NumberedContext, update_call
 from amdgpu_hw.measure.load import Job, nop_job
 from amdgpu_hw.uapi import amdgpu_drm as uapi
@@ -24,12 +24,12 @@ COUNT = 8
 
 
 @pytest.fixture
-def plan(gpu: Gpu, context: NumberedContext) -> Plan:
+def plan(gpu: Gpu, context: NumberedContext) -> SamplePlan:
     """CLEAR and MAP of a PRT mapping beside a victim on a compute ring, without load."""
     place = gpu.reserve(SIZE)
     place.map_prt().wait()
     ib, update, victim, restored = IbMemory(gpu, 4 * KiB), gpu.syncobj(), gpu.syncobj(), gpu.syncobj()
-    made = Plan(
+    made = SamplePlan(
         fd=gpu.fileno(),
         operation=update_call(Operation.CLEAR, place.va, SIZE, update),
         update_fence=update.handle,
@@ -51,14 +51,14 @@ def job(gpu: Gpu, context: NumberedContext) -> Job:
     return made
 
 
-def explicit(plan: Plan, gpu: Gpu) -> Plan:
+def explicit(plan: SamplePlan, gpu: Gpu) -> SamplePlan:
     """The same with the flag."""
     fields = uapi.GEM_VA.as_dict(plan.operation.argument)
     fields["flags"] |= uapi.AMDGPU_VM_EXPLICIT_SYNC
     return replace(plan, operation=replace(plan.operation, argument=uapi.GEM_VA.pack(**fields)))
 
 
-def test_every_sample_has_its_times(plan: Plan) -> None:
+def test_every_sample_has_its_times(plan: SamplePlan) -> None:
     """The ioctl returns before its fence and the victim's are seen, and all of that takes time."""
     samples = sampling.run(plan, COUNT)
     assert samples.outcome.error == 0, samples.outcome
@@ -71,18 +71,18 @@ def test_every_sample_has_its_times(plan: Plan) -> None:
     assert not samples.load.any(), "no load was asked for"
 
 
-def test_only_the_implicit_operation_waits_for_the_load(plan: Plan, job: Job, gpu: Gpu) -> None:
+def test_only_the_implicit_operation_waits_for_the_load(plan: SamplePlan, job: Job, gpu: Gpu) -> None:
     """When an explicit update and its victim are done the load goes on; when an implicit one is, it has ended."""
     loaded = replace(plan, load=job.call, load_jobs=3, load_fence=job.fence.handle)
     with_flag, without = sampling.run(explicit(loaded, gpu), COUNT), sampling.run(loaded, COUNT)
     assert with_flag.outcome.error == without.outcome.error == 0
-    in_flight = Load.AT_START | Load.AT_END
+    in_flight = InFlight.AT_START | InFlight.AT_END
     # One would do: on a busy machine some end late, but one that waits never ends early.
     assert (with_flag.load == in_flight).any(), f"no explicit update ended before the load did: {with_flag}"
-    assert not (without.load & Load.AT_END).any(), f"an implicit update ended before the load did: {without}"
+    assert not (without.load & InFlight.AT_END).any(), f"an implicit update ended before the load did: {without}"
 
 
-def test_a_refused_operation_ends_the_run(plan: Plan) -> None:
+def test_a_refused_operation_ends_the_run(plan: SamplePlan) -> None:
     """The outcome names the call and the errno, and that no sample is valid."""
     fields = uapi.GEM_VA.as_dict(plan.operation.argument) | {"flags": 1 << 15}
     refused = replace(plan, operation=replace(plan.operation, argument=uapi.GEM_VA.pack(**fields)))
@@ -91,14 +91,14 @@ def test_a_refused_operation_ends_the_run(plan: Plan) -> None:
     assert samples.outcome.valid == len(samples.fence_ns) == 0
 
 
-def test_samples_before_an_error_are_kept(plan: Plan) -> None:
+def test_samples_before_an_error_are_kept(plan: SamplePlan) -> None:
     """A restore that fails ends the run after a sample that was taken in full."""
     samples = sampling.run(replace(plan, restore=plan.operation, restore_fence=0), COUNT)
     assert (samples.outcome.stage, samples.outcome.error) == (Stage.WAIT_RESTORE, errno.ENOENT)
     assert samples.outcome.valid == len(samples.fence_ns) == 1
 
 
-def test_a_wait_is_bounded(plan: Plan, gpu: Gpu) -> None:
+def test_a_wait_is_bounded(plan: SamplePlan, gpu: Gpu) -> None:
     """An implicit update behind a gate that stays shut ends the run with ETIME instead of never."""
     maker = choose(gpu.identity.node).maker
     assert maker is not None
