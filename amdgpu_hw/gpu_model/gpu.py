@@ -47,7 +47,7 @@ class _Clocks(Protocol):
 
 
 class GpuDescription(Protocol):
-    """What the hardware model needs to know of a GPU (`GpuIdentity` has it)."""
+    """What the hardware model needs to know of a GPU (`ModelIdentity` has it)."""
 
     @property
     def gc_version(self) -> tuple[int, int, int]:

@@ -19,7 +19,7 @@ from amdgpu_hw.uapi.amdgpu_drm import AMDGPU_GPU_PAGE_SIZE
 
 from .host_memory import HostMemory
 
-__all__ = ("MAX_ALLOCATION", "GpuMemory", "StaleAddress", "Window")
+__all__ = ("MAX_ALLOCATION", "ForeignMemory", "GpuMemory", "StaleAddress")
 
 _U32 = Struct("<I")
 _U64 = Struct("<Q")
@@ -42,7 +42,7 @@ class StaleAddress(Exception):
         self.address = address
 
 
-class Window(Protocol):
+class ForeignMemory(Protocol):
     """Memory that is not the GPU's own, such as pages of a client; offsets and sizes in bytes."""
 
     def read(self, offset: int, size: int) -> bytes:
@@ -85,7 +85,7 @@ class GpuMemory:
         self._map = self.host.map
         self._ranges: dict[int, tuple[int, int]] = {}
         """Number of an allocation -> start in `host`, size."""
-        self._windows: dict[int, Window] = {}
+        self._windows: dict[int, ForeignMemory] = {}
         self._reserved: set[int] = set()
         self._last = 0
 
@@ -116,7 +116,7 @@ class GpuMemory:
         self._reserved.discard(number)
         self._ranges[number] = (start, size)
 
-    def enable_window(self, address: int, window: Window) -> None:
+    def enable_window(self, address: int, window: ForeignMemory) -> None:
         """Make a reserved address show other memory."""
         number = address >> _SHIFT
         self._reserved.discard(number)
@@ -154,7 +154,7 @@ class GpuMemory:
             raise ValueError(f"[{address:#x}, +{size:#x}] is outside an allocation of {length:#x} bytes")
         return start + offset
 
-    def _window(self, address: int) -> Window:
+    def _window(self, address: int) -> ForeignMemory:
         found = self._windows.get(address >> _SHIFT)
         if found is None:
             raise StaleAddress(address)

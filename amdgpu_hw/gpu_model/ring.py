@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from amdgpu_hw.packets import Engine
 
 from .faults import RingStop
-from .work import CallWork, Ib, IbWork, Work
+from .work import CallWork, IbWork, PlacedIb, Work
 
 if TYPE_CHECKING:
     from .command_processor import CommandProcessor
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from .loop import TimerHandle
     from .timing import EngineTiming
 
-__all__ = ("CallWork", "Hang", "Ib", "IbWork", "Ring", "RingActivity", "Work")
+__all__ = ("CallWork", "Hang", "IbWork", "PlacedIb", "Ring", "RingActivity", "Work")
 
 SLICE = 128
 """Packets of one slice."""

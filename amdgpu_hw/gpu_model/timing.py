@@ -16,10 +16,10 @@ from types import MappingProxyType
 
 from amdgpu_hw.packets import Engine, Version
 
-__all__ = ("EngineTiming", "Operation", "Timing", "timing_for")
+__all__ = ("DriverOperation", "EngineTiming", "Timing", "timing_for")
 
 
-class Operation(IntEnum):
+class DriverOperation(IntEnum):
     """What a job does that the kernel builds itself."""
 
     OTHER = 0
@@ -92,7 +92,7 @@ class Timing:
         )
 
     def operations(self, engine: Engine) -> tuple[tuple[int, float], ...]:
-        """Return for each `Operation`, in order, what a whole job of it takes on an engine: ns, and ns per amount."""
+        """Return what a whole job of each `DriverOperation` takes on an engine, in order: ns, and ns per amount."""
         timing = self.engines[engine]
         job = timing.begin + timing.end
         return (

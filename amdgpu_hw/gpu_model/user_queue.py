@@ -15,20 +15,20 @@ from typing import TYPE_CHECKING
 from amdgpu_hw.packets import Engine
 
 from .ring import Ring
-from .work import Ib, IbWork
+from .work import IbWork, PlacedIb
 
 if TYPE_CHECKING:
     from .gpu import GpuModel
     from .loop import TimerHandle
     from .page_table import PageTable
 
-__all__ = ("UserQueue",)
+__all__ = ("ModelledUserQueue",)
 
 DOORBELL_POLL_NS = 300_000
 """Firmware takes 300 to 500 us to map a queue (libdrm's userq_tests.c)."""
 
 
-class UserQueue:
+class ModelledUserQueue:
     """A compute queue with ``size`` dwords of ring at ``va``, in an address space that runs as ``vmid``.
 
     ``read_doorbell`` tells what was written to its doorbell last: how many dwords have been put into the ring so far,
@@ -89,7 +89,7 @@ class UserQueue:
             va = self._va + 4 * at
             self.ring.submit(
                 IbWork(
-                    [Ib(va, count)],
+                    [PlacedIb(va, count)],
                     self._page_table,
                     self._vmid,
                     on_done=partial(self._executed, start + count),

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from .page_table import PageTable
-from .timing import Operation
+from .timing import DriverOperation
 
-__all__ = ("CallWork", "Ib", "IbWork", "Work")
+__all__ = ("CallWork", "IbWork", "PlacedIb", "Work")
 
 
-class Ib(NamedTuple):
+class PlacedIb(NamedTuple):
     """An indirect buffer: where it is in the job's address space, its length, and AMDGPU_IB_FLAG_* bits."""
 
     va: int
@@ -28,7 +28,7 @@ class IbWork:
     ``on_done`` is called once, with 0 or with the error given to `Ring.abort_current`.
     """
 
-    ibs: list[Ib]
+    ibs: list[PlacedIb]
     page_table: PageTable
     vmid: int
     on_done: Callable[[int], None]
@@ -49,7 +49,7 @@ class CallWork:
 
     run: Callable[[], None]
     on_done: Callable[[int], None]
-    operation: Operation = Operation.OTHER
+    operation: DriverOperation = DriverOperation.OTHER
     amount: int = 0
     submitted: int = 0
     """As in `IbWork`."""

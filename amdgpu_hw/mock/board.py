@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from amdgpu_hw.gpu_model.gpus import GpuIdentity
+from amdgpu_hw.gpu_model.gpus import ModelIdentity
 from amdgpu_hw.mock.kernel import moduleparam, slab
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device.device import AmdgpuDevice
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_drv import drv as amdgpu_drv
@@ -74,7 +74,7 @@ class Board:
     def __init__(
         self,
         directory: Path,
-        gpus: Sequence[GpuIdentity],
+        gpus: Sequence[ModelIdentity],
         variant: Variant,
         *,
         bugs: Sequence[PlantedBug] = (),

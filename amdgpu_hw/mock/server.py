@@ -22,7 +22,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from amdgpu_hw.gpu_model.gpus import GpuIdentity, IdentityError, UnknownGpu, load_identity
+from amdgpu_hw.gpu_model.gpus import IdentityError, ModelIdentity, UnknownGpu, load_identity
 from amdgpu_hw.mock.board import Board
 from amdgpu_hw.mock.console.server import ConsoleServer
 from amdgpu_hw.mock.defaults import OPTIONAL_DEVICES
@@ -129,7 +129,7 @@ class Server:
         signal.alarm(_END_TIMEOUT_S)
 
 
-def _identity(name: str) -> GpuIdentity:
+def _identity(name: str) -> ModelIdentity:
     try:
         return load_identity(name)
     except (UnknownGpu, IdentityError) as error:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-__all__ = ("Buffer", "Field", "Ioctl", "Struct", "flag_names", "io", "ior", "iow", "iowr")
+__all__ = ("Buffer", "Ioctl", "Member", "Struct", "flag_names", "io", "ior", "iow", "iowr")
 
 Buffer: TypeAlias = bytes | bytearray | memoryview
 
@@ -28,7 +28,7 @@ _FIELD = re.compile(r"(?P<type>\w+) (?P<name>\w+)(?:\[(?P<count>\d+)\])?$")
 
 
 @dataclass(frozen=True, slots=True)
-class Field:
+class Member:
     """One member of a struct; ``count`` is None for a scalar, else the number of array elements."""
 
     name: str
@@ -88,8 +88,8 @@ class Struct:
         return dict(zip(self._by_name, values, strict=True))
 
 
-def _parse(struct_name: str, declaration: str) -> list[Field]:
-    fields: list[Field] = []
+def _parse(struct_name: str, declaration: str) -> list[Member]:
+    fields: list[Member] = []
     offset = 0
     for text in filter(None, (part.strip() for part in declaration.split(";"))):
         match = _FIELD.match(text)
@@ -98,13 +98,13 @@ def _parse(struct_name: str, declaration: str) -> list[Field]:
         size = _TYPES[match["type"]][1]
         offset = -(-offset // size) * size
         count = None if match["count"] is None else int(match["count"])
-        field = Field(match["name"], match["type"], count, offset)
+        field = Member(match["name"], match["type"], count, offset)
         fields.append(field)
         offset += field.size
     return fields
 
 
-def _format(fields: tuple[Field, ...], size: int) -> str:
+def _format(fields: tuple[Member, ...], size: int) -> str:
     parts = ["<"]
     position = 0
     for field in fields:

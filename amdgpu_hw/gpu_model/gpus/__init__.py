@@ -2,7 +2,7 @@
 """The GPUs there are models of: one TOML file each, the only place where one is described.
 
 What a machine shows of a GPU in /sys and answers to INFO, its rings and the model of its hardware all derive from a
-`GpuIdentity`. A new GPU is a new file here; `identity` documents its keys.
+`ModelIdentity`. A new GPU is a new file here; `identity` documents its keys.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ import tomllib
 from importlib import resources
 
 from amdgpu_hw.decode import TOML, DecodeError, decode
-from amdgpu_hw.gpu_model.gpus.identity import GpuIdentity
+from amdgpu_hw.gpu_model.gpus.identity import ModelIdentity
 from amdgpu_hw.uapi.amdgpu_drm import AMDGPU_GPU_PAGE_SIZE
 
-__all__ = ("GpuIdentity", "IdentityError", "UnknownGpu", "gpu_names", "load_identity", "parse_identity")
+__all__ = ("IdentityError", "ModelIdentity", "UnknownGpu", "gpu_names", "load_identity", "parse_identity")
 
 
 class IdentityError(ValueError):
@@ -33,7 +33,7 @@ def gpu_names() -> list[str]:
 
 
 @functools.cache
-def load_identity(name: str) -> GpuIdentity:
+def load_identity(name: str) -> ModelIdentity:
     """Read the GPU called ``name`` (`UnknownGpu` if there is none, `IdentityError` if its file is wrong)."""
     names = gpu_names()
     if name not in names:
@@ -42,7 +42,7 @@ def load_identity(name: str) -> GpuIdentity:
     return parse_identity(name, text)
 
 
-def parse_identity(name: str, text: str) -> GpuIdentity:
+def parse_identity(name: str, text: str) -> ModelIdentity:
     """Make the identity of the GPU ``name`` from the text of its file; raises `IdentityError`."""
     source = f"{name}.toml"
     try:
@@ -52,14 +52,14 @@ def parse_identity(name: str, text: str) -> GpuIdentity:
     if "name" in table:
         raise IdentityError(f"{source}: the key 'name' is not allowed, the file's name is the GPU's name")
     try:
-        identity: GpuIdentity = decode(GpuIdentity, table, dialect=TOML, given={"name": name})
+        identity: ModelIdentity = decode(ModelIdentity, table, dialect=TOML, given={"name": name})
     except DecodeError as error:
         raise IdentityError(f"{source}: {error}") from None
     _check(identity, source)
     return identity
 
 
-def _check(identity: GpuIdentity, source: str) -> None:
+def _check(identity: ModelIdentity, source: str) -> None:
     """Refuse what fits the types but cannot be a GPU."""
     top, mem, rings = identity.topology, identity.memory, identity.rings
     bits = sum(word.bit_count() for row in top.cu_bitmap for word in row)

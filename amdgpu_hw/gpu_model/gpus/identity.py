@@ -18,9 +18,9 @@ __all__ = (
     "Chip",
     "Clocks",
     "Gds",
-    "GpuIdentity",
     "IpBlock",
     "Memory",
+    "ModelIdentity",
     "Pci",
     "Register",
     "Rings",
@@ -247,7 +247,7 @@ class Register:
 
 
 @dataclass(frozen=True, slots=True)
-class GpuIdentity:
+class ModelIdentity:
     """Everything that makes one GPU different from another."""
 
     name: str

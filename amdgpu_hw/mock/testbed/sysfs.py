@@ -3,14 +3,14 @@
 
 A description is text: one block per device, a line per fact. ``P:`` its path below /sys, ``N:`` its node below
 /dev, ``E:`` a udev property, ``A:`` a text attribute, ``H:`` a binary one in hex, ``L:`` a symbolic link.
-Everything derives from the `GpuIdentity`.
+Everything derives from the `ModelIdentity`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from amdgpu_hw.gpu_model.gpus.identity import GpuIdentity
+from amdgpu_hw.gpu_model.gpus.identity import ModelIdentity
 from amdgpu_hw.mock.pci import gpu_syspath, pci_address
 from amdgpu_hw.uapi.drm import DRM_MAJOR, DRM_MINOR_RENDER_BASE
 
@@ -33,7 +33,7 @@ def node_path(minor: int) -> str:
     return f"/dev/dri/{_node_name(minor)}"
 
 
-def describe_gpu(identity: GpuIdentity, index: int, card_minor: int, render_minor: int) -> str:
+def describe_gpu(identity: ModelIdentity, index: int, card_minor: int, render_minor: int) -> str:
     """Describe the PCI device of GPU ``index`` and its primary and render nodes."""
     address = pci_address(index)
     path = gpu_syspath(index).removeprefix("/sys")
@@ -92,7 +92,7 @@ def _drm_node(parent: str, minor: int, properties: dict[str, str]) -> str:
     )
 
 
-def _pci_properties(identity: GpuIdentity, address: str) -> dict[str, str]:
+def _pci_properties(identity: ModelIdentity, address: str) -> dict[str, str]:
     pci = identity.pci
     return {
         "SUBSYSTEM": "pci",
@@ -107,7 +107,7 @@ def _pci_properties(identity: GpuIdentity, address: str) -> dict[str, str]:
     }
 
 
-def _modalias(identity: GpuIdentity) -> str:
+def _modalias(identity: ModelIdentity) -> str:
     pci = identity.pci
     base, sub, interface = pci.class_code >> 16, pci.class_code >> 8 & 0xFF, pci.class_code & 0xFF
     return (
@@ -116,7 +116,7 @@ def _modalias(identity: GpuIdentity) -> str:
     )
 
 
-def _pci_attributes(identity: GpuIdentity, index: int) -> dict[str, str]:
+def _pci_attributes(identity: ModelIdentity, index: int) -> dict[str, str]:
     """Files of the PCI core."""
     pci = identity.pci
     speed = f"{_DEFAULT_LINK_SPEED[pci.gen]} GT/s PCIe\n"
@@ -144,7 +144,7 @@ def _pci_attributes(identity: GpuIdentity, index: int) -> dict[str, str]:
     return attributes
 
 
-def _driver_attributes(identity: GpuIdentity) -> dict[str, str]:
+def _driver_attributes(identity: ModelIdentity) -> dict[str, str]:
     """Files of amdgpu: memory managers (amdgpu_vram_mgr.c, amdgpu_gtt_mgr.c) and power management."""
     memory, clocks, sensors = identity.memory, identity.clocks, identity.sensors
     numbers = {
@@ -175,7 +175,7 @@ def _dpm_levels(clocks: tuple[int, int]) -> str:
     return f"0: {lowest}Mhz *\n1: {highest}Mhz"
 
 
-def _pci_config(identity: GpuIdentity) -> bytes:
+def _pci_config(identity: ModelIdentity) -> bytes:
     """The standard header of configuration space, little endian, padded to 256 bytes."""
     pci = identity.pci
     header = bytearray(256)

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from amdgpu_hw.gpu_model.gpu import GpuModel
 from amdgpu_hw.gpu_model.loop import Timers, WorkQueue
 from amdgpu_hw.gpu_model.page_table import Entry, EntryKind, PageTable, VmFault
-from amdgpu_hw.gpu_model.ring import CallWork, Ib, IbWork, Ring
+from amdgpu_hw.gpu_model.ring import CallWork, IbWork, PlacedIb, Ring
 from amdgpu_hw.packets import Engine, Pm4, Sdma
 from amdgpu_hw.uapi.amdgpu_drm import AMDGPU_GPU_PAGE_SHIFT
 
@@ -102,12 +102,12 @@ class Rig:
         """Return a ring."""
         return self.gpu.rings[engine, index]
 
-    def ib(self, dwords: list[int]) -> Ib:
+    def ib(self, dwords: list[int]) -> PlacedIb:
         """Put an IB into memory."""
         va = self._next_ib
         self._next_ib += (4 * len(dwords) + 255) & ~255
         self.memory.write(self.ibs + va - IB_VA, b"".join(word.to_bytes(4, "little") for word in dwords))
-        return Ib(va, len(dwords))
+        return PlacedIb(va, len(dwords))
 
     def submit(self, ring: Ring, *ibs: list[int]) -> list[int]:
         """Submit one job; the list it returns gets the job's result when it is done."""

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from amdgpu_hw.gpu_model.atomics import atomic_result
 from amdgpu_hw.gpu_model.page_table import Entry, EntryKind
-from amdgpu_hw.gpu_model.ring import Ib, IbWork, RingActivity
+from amdgpu_hw.gpu_model.ring import IbWork, PlacedIb, RingActivity
 from amdgpu_hw.packets import ATOMIC_OPERATIONS, Engine, Pm4, atomic_code
 from tests.mock.gpu_model.gpu_rig import DATA_VA, HOLE_VA, IB_VA, MIB, MS, UNMAPPED_VA, Rig
 
@@ -260,7 +260,7 @@ def test_a_long_row_of_fillers_ends(rig: Rig) -> None:
     words = [0xFFFF1000] * (128 * 1024)
     done: list[int] = []
     rig.memory.write(rig.ibs, b"".join(word.to_bytes(4, "little") for word in words))
-    rig.ring().submit(IbWork([Ib(IB_VA, len(words))], rig.table, 1, done.append))
+    rig.ring().submit(IbWork([PlacedIb(IB_VA, len(words))], rig.table, 1, done.append))
     rig.run()
     assert done == [0]
 
@@ -297,7 +297,7 @@ def test_illegal_packets_stop_the_ring(rig: Rig, build: Callable[[Pm4], list[int
 @pytest.mark.parametrize(("va", "page"), [(UNMAPPED_VA, "not mapped"), (HOLE_VA, "PRT"), (IB_VA, None)])
 def test_an_ib_of_zeros_tells_whether_it_was_mapped(rig: Rig, va: int, page: str | None) -> None:
     """A page without memory reads as zeros, which are no packet; the report says that it was no client's zeros."""
-    rig.ring().submit(IbWork([Ib(va, 16)], rig.table, 1, lambda _error: None))
+    rig.ring().submit(IbWork([PlacedIb(va, 16)], rig.table, 1, lambda _error: None))
     rig.wait(10 * MS)
     [(_, text)] = rig.illegal
     where = f"(IB {va:#x} dword 0 of 16" + (f", on a page that is {page})" if page else ")")
@@ -382,14 +382,14 @@ def test_unverified_hole_accesses_are_noted_once(rig: Rig) -> None:
 
 def test_ib_in_a_hole_hangs(rig: Rig) -> None:
     """Nothing can be executed from there."""
-    rig.ring().submit(IbWork([Ib(HOLE_VA, 8)], rig.table, 1, lambda _error: None))
+    rig.ring().submit(IbWork([PlacedIb(HOLE_VA, 8)], rig.table, 1, lambda _error: None))
     rig.run()
     assert rig.ring().state is RingActivity.HUNG
 
 
 def test_unmapped_ib_faults_and_hangs(rig: Rig) -> None:
     """The fetch faults; what it reads, zeros, is no packet."""
-    rig.ring().submit(IbWork([Ib(UNMAPPED_VA, 8)], rig.table, 1, lambda _error: None))
+    rig.ring().submit(IbWork([PlacedIb(UNMAPPED_VA, 8)], rig.table, 1, lambda _error: None))
     rig.run()
     assert rig.faults[0].client == "CP_FETCH"
     assert rig.ring().state is RingActivity.HUNG

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from amdgpu_hw.gpu_model.page_table import Entry, EntryKind, PageTable
-from amdgpu_hw.gpu_model.ring import Hang, Ib, IbWork, RingActivity
+from amdgpu_hw.gpu_model.ring import Hang, IbWork, PlacedIb, RingActivity
 from amdgpu_hw.packets import Engine
 from tests.mock.gpu_model.gpu_rig import DATA_VA, IB_VA, MIB, MS, UNMAPPED_VA, Rig
 
@@ -59,7 +59,7 @@ def test_empty_job_is_done(rig: Rig) -> None:
     """A job without IBs, or with an empty one, just finishes."""
     done: list[int] = []
     rig.ring().submit(IbWork([], rig.table, 1, done.append))
-    rig.ring().submit(IbWork([Ib(IB_VA, 0)], rig.table, 1, done.append))
+    rig.ring().submit(IbWork([PlacedIb(IB_VA, 0)], rig.table, 1, done.append))
     rig.run()
     assert done == [0, 0]
 
@@ -151,7 +151,7 @@ def test_endless_chain_keeps_yielding_until_aborted(rig: Rig) -> None:
     ring = rig.ring()
     done: list[int] = []
     ib = rig.ib(rig.pm4().indirect_buffer(IB_VA, 4, chain=True))
-    assert ib == Ib(IB_VA, 4)
+    assert ib == PlacedIb(IB_VA, 4)
     ring.submit(IbWork([ib], rig.table, 1, done.append))
     assert rig.work.run(50), "the job ended by itself"
     assert ring.state is RingActivity.RUNNING

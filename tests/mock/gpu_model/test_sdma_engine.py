@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from amdgpu_hw.gpu_model.page_table import Entry, EntryKind
-from amdgpu_hw.gpu_model.ring import Ib, IbWork, RingActivity
+from amdgpu_hw.gpu_model.ring import IbWork, PlacedIb, RingActivity
 from amdgpu_hw.packets import Engine, Sdma
 from tests.mock.gpu_model.gpu_rig import DATA_VA, HOLE_VA, IB_VA, MIB, MS, UNMAPPED_VA, VERSIONS, Rig
 
@@ -197,7 +197,7 @@ def test_ib_address_is_cut_to_32_bytes(rig: Rig) -> None:
     """SDMA runs the IB at the address below (PACKETS.md section 0 item 7)."""
     ib = rig.ib(rig.sdma.write(DATA_VA, [1]))
     done: list[int] = []
-    rig.ring(SDMA).submit(IbWork([Ib(ib.va + 4, ib.size_dw)], rig.table, 1, done.append))
+    rig.ring(SDMA).submit(IbWork([PlacedIb(ib.va + 4, ib.size_dw)], rig.table, 1, done.append))
     rig.run()
     assert (done, rig.word()) == ([0], 1)
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from amdgpu_hw.gpu_model.ring import RingActivity
-from amdgpu_hw.gpu_model.timing import Operation, timing_for
+from amdgpu_hw.gpu_model.timing import DriverOperation, timing_for
 from amdgpu_hw.gpu_model.work import CallWork
 from amdgpu_hw.packets import Engine
 from tests.mock.gpu_model.gpu_rig import DATA_VA, MIB, VERSIONS, Rig
@@ -115,16 +115,16 @@ def test_a_wait_for_memory_costs_the_time_it_waits(rig: Rig) -> None:
 def test_the_kernels_own_work_costs_by_what_it_is(rig: Rig) -> None:
     """A large page-table update takes longer than a small one, and a fill as long as its bytes."""
 
-    def took(operation: Operation, amount: int) -> int:
+    def took(operation: DriverOperation, amount: int) -> int:
         done: list[int] = []
         rig.ring(SDMA).submit(CallWork(lambda: None, done.append, operation, amount))
         return elapsed_until(rig, done)
 
     timing = timing_for(*VERSIONS["navi31"])
-    small, large = took(Operation.PT_ENTRIES, 1), took(Operation.PT_ENTRIES, 100_000)
+    small, large = took(DriverOperation.PT_ENTRIES, 1), took(DriverOperation.PT_ENTRIES, 100_000)
     assert large - small == pytest.approx(99_999 * timing.pt_entry, abs=2)
-    assert took(Operation.FILL, 16 * MIB) == pytest.approx(16 * MIB / timing.engines[SDMA].fill, rel=0.02)
-    assert took(Operation.OTHER, 0) < small
+    assert took(DriverOperation.FILL, 16 * MIB) == pytest.approx(16 * MIB / timing.engines[SDMA].fill, rel=0.02)
+    assert took(DriverOperation.OTHER, 0) < small
 
 
 def test_another_address_space_and_a_flush_cost_time(rig: Rig) -> None:

@@ -18,7 +18,7 @@ from amdgpu_hw.uapi import dma_buf, sync_file
 from amdgpu_hw.uapi import drm as core
 from amdgpu_hw.uapi import sw_sync as sw
 from amdgpu_hw.uapi import vgem_drm as vgem
-from amdgpu_hw.uapi.layout import Field, Ioctl
+from amdgpu_hw.uapi.layout import Ioctl, Member
 
 PAGE = 4096
 FOREVER = (1 << 63) - 1
@@ -241,7 +241,7 @@ _BY_TYPE: dict[str, st.SearchStrategy[Any]] = {
 }
 
 
-def field_values(declared: Field) -> st.SearchStrategy[Any]:
+def field_values(declared: Member) -> st.SearchStrategy[Any]:
     """What a client may put into a field."""
     if declared.count is not None:
         return st.binary(max_size=declared.size)
@@ -254,7 +254,7 @@ def field_values(declared: Field) -> st.SearchStrategy[Any]:
     return st.one_of(by_name, by_name, by_type)
 
 
-def fit(declared: Field, value: int | bytes) -> int | bytes:
+def fit(declared: Member, value: int | bytes) -> int | bytes:
     """Cut a value to what the field can hold."""
     if isinstance(value, bytes):
         return value

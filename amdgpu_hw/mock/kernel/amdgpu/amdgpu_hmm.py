@@ -26,7 +26,7 @@ _ULONG_MAX = (1 << 64) - 1
 
 
 class UserPages:
-    """Pages of a client behind a BO, at the client's address ``addr``; a `Window` of the GPU's memory."""
+    """Pages of a client behind a BO, at the client's address ``addr``; a `ForeignMemory` of the GPU's memory."""
 
     __slots__ = ("_mm", "_report", "_reported", "addr", "flags", "pid")
 

@@ -7,8 +7,8 @@ import errno
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from amdgpu_hw.gpu_model.timing import Operation
-from amdgpu_hw.gpu_model.work import CallWork, Ib, IbWork
+from amdgpu_hw.gpu_model.timing import DriverOperation
+from amdgpu_hw.gpu_model.work import CallWork, IbWork, PlacedIb
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_dev_coredump import amdgpu_coredump
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device.gang import amdgpu_device_switch_gang
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device.recover import amdgpu_device_gpu_recover
@@ -69,9 +69,9 @@ class AmdgpuJob(DrmSchedJob):
         self.adev = adev
         self.vm = vm
         self.generation = amdgpu_vm_generation(adev, vm)
-        self.ibs: list[Ib] = []
+        self.ibs: list[PlacedIb] = []
         self.call: Callable[[], None] | None = None
-        self.operation = Operation.OTHER
+        self.operation = DriverOperation.OTHER
         """What kind of work `call` is, and `amount` of what: for its modelled time."""
         self.amount = 0
         self.gang_submit: DmaFence | None = None

@@ -23,7 +23,7 @@ from amdgpu_hw.uapi import amdgpu_drm as drm
 
 if TYPE_CHECKING:
     from amdgpu_hw.gpu_model.ring import Ring
-    from amdgpu_hw.gpu_model.work import Ib
+    from amdgpu_hw.gpu_model.work import PlacedIb
     from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device.device import AmdgpuDevice
     from amdgpu_hw.mock.kernel.amdgpu.amdgpu_fence import AmdgpuFence
     from amdgpu_hw.mock.kernel.amdgpu.amdgpu_job import AmdgpuJob
@@ -115,7 +115,7 @@ class AmdgpuRing:
         return f"<ring {self.name}>"
 
 
-def amdgpu_ring_emit_ib(ring: AmdgpuRing, ib: Ib) -> Ib:
+def amdgpu_ring_emit_ib(ring: AmdgpuRing, ib: PlacedIb) -> PlacedIb:
     """Return an IB as the ring's packet names it; no ioctl checks the address or that there is a constant engine.
 
     Where the kernel has a BUG_ON(), its worker for the ring dies and the machine with it. Here the job fails.

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
-from amdgpu_hw.gpu_model.timing import Operation
+from amdgpu_hw.gpu_model.timing import DriverOperation
 from amdgpu_hw.mock.kernel.amdgpu import amdgpu_job
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_cs.mm_stats import MoveAllowance
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_ib import DelayedIbPool
@@ -252,7 +252,7 @@ def _amdgpu_move_blit(bo: AmdgpuBo, evict: bool, new: TtmResource) -> None:
         job.add_dependency(dependency)
     hand_over = partial(_hand_over, bo, old_address, new.address)
     job.call = hand_over
-    job.operation, job.amount = Operation.COPY, new.size
+    job.operation, job.amount = DriverOperation.COPY, new.size
     fence = amdgpu_job.amdgpu_job_submit(job)
     # Also when the job is cancelled by a reset: a buffer is lost then, its address is not.
     if not fence.add_callback(lambda _fence: hand_over()):
@@ -295,7 +295,7 @@ def amdgpu_fill_buffer(bo: AmdgpuBo, fences: Iterable[DmaFence]) -> DmaFence:
         for dependency in fences:
             job.add_dependency(dependency)
         job.call = partial(bo.wipe, done, size)
-        job.operation, job.amount = Operation.FILL, size
+        job.operation, job.amount = DriverOperation.FILL, size
         fence = amdgpu_job.amdgpu_job_submit(job)
         mman.ib_pool.take(fence)
         done += size

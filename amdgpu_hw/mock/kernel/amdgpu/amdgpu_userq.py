@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from amdgpu_hw.gpu_model.loop import TimerHandle
 from amdgpu_hw.gpu_model.page_table import VA_MASK
-from amdgpu_hw.gpu_model.user_queue import UserQueue
+from amdgpu_hw.gpu_model.user_queue import ModelledUserQueue
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_object.object import PAGE_SIZE, AmdgpuBo
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_userq_fence import (
     AmdgpuUserqFence,
@@ -78,7 +78,7 @@ class AmdgpuUsermodeQueue:
         for bo in self._bos:
             bo.get()
         self._hang_detect: TimerHandle | None = None
-        self._hw = UserQueue(
+        self._hw = ModelledUserQueue(
             adev.gpu,
             len(adev.userqs),
             args["queue_va"] & VA_MASK,

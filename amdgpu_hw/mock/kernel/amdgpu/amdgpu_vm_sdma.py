@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from amdgpu_hw.gpu_model.timing import Operation
+from amdgpu_hw.gpu_model.timing import DriverOperation
 from amdgpu_hw.mock.kernel.amdgpu import amdgpu_job
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_sync import AMDGPU_FENCE_OWNER_VM
 from amdgpu_hw.mock.kernel.dma_buf.dma_fence import DmaFence
@@ -47,7 +47,7 @@ def amdgpu_vm_sdma_commit(vm: AmdgpuVm, job: AmdgpuJob, write: PtesUpdate | Pdes
     """
     job.call = write
     if vm.adev.gpu.timing is not None:
-        job.operation, job.amount = Operation.PT_ENTRIES, write.entries
+        job.operation, job.amount = DriverOperation.PT_ENTRIES, write.entries
     if flush_tlb:
         vm.tlb_seq += 1
     fence = amdgpu_job.amdgpu_job_submit(job)

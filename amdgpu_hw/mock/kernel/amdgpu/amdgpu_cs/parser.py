@@ -11,7 +11,7 @@ import struct
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from amdgpu_hw.gpu_model.ring import Ib
+from amdgpu_hw.gpu_model.ring import PlacedIb
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_bo_list import (
     AmdgpuBoList,
     amdgpu_bo_create_list_entry_array,
@@ -292,7 +292,7 @@ def _amdgpu_cs_p2_ib(p: AmdgpuCsParser, kdata: bytes) -> None:
             raise KernelError(errno.EINVAL, "only one IB of a submission may be preempted")
     if flags & drm.AMDGPU_IB_FLAG_PREAMBLE:
         p.has_preamble = True
-    job.ibs.append(Ib(va_start, ib_bytes // 4, flags))
+    job.ibs.append(PlacedIb(va_start, ib_bytes // 4, flags))
 
 
 def _amdgpu_cs_p2_dependencies(p: AmdgpuCsParser, kdata: bytes, scheduled: bool) -> None:

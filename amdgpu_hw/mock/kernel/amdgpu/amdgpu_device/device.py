@@ -32,7 +32,7 @@ from amdgpu_hw.uapi import amdgpu_info as info
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from amdgpu_hw.gpu_model.gpus.identity import GpuIdentity
+    from amdgpu_hw.gpu_model.gpus.identity import ModelIdentity
     from amdgpu_hw.gpu_model.page_table import PageTable, VmFault
     from amdgpu_hw.mock.kernel.amdgpu.amdgpu_ctx import AmdgpuCtx
     from amdgpu_hw.mock.kernel.amdgpu.amdgpu_userq import AmdgpuUsermodeQueue
@@ -60,7 +60,7 @@ class AmdgpuDevice:
 
     ddev: DrmDevice
 
-    def __init__(self, kernel: Kernel, identity: GpuIdentity, index: int) -> None:
+    def __init__(self, kernel: Kernel, identity: ModelIdentity, index: int) -> None:
         self.kernel = kernel
         self.identity = identity
         self.variant = kernel.variant
@@ -293,23 +293,23 @@ def drm_to_adev(dev: DrmDevice) -> AmdgpuDevice:
 # Names as the drivers of the IP versions give them; they show in log lines and fence timelines.
 
 
-def _gfx_ring_name(identity: GpuIdentity, index: int) -> str:
+def _gfx_ring_name(identity: ModelIdentity, index: int) -> str:
     return f"gfx_0.{index}.0" if identity.gc_version >= (10, 0, 0) else "gfx"
 
 
-def _compute_ring_name(identity: GpuIdentity, index: int) -> str:
+def _compute_ring_name(identity: ModelIdentity, index: int) -> str:
     queue, pipe = divmod(index, _PIPES_PER_MEC)
     xcc = "0." if identity.gc_version in ((9, 4, 3), (9, 4, 4), (9, 5, 0)) else ""
     return f"comp_{xcc}1.{pipe}.{queue}"
 
 
-def _sdma_ring_name(identity: GpuIdentity, kind: str, index: int) -> str:
+def _sdma_ring_name(identity: ModelIdentity, kind: str, index: int) -> str:
     if identity.sdma_version[:2] == (4, 4) and identity.sdma_version[2] >= 2:
         return f"{kind}{index // _SDMA_PER_AID}.{index % _SDMA_PER_AID}"
     return f"{kind}{index}"
 
 
-def _vbios_image(identity: GpuIdentity) -> bytes:
+def _vbios_image(identity: ModelIdentity) -> bytes:
     """Return the first block of an option ROM: signature, length in blocks, and the part number as text."""
     head = b"\x55\xaa\x01" + bytes(45)
     return (head + identity.chip.vbios.encode() + b"\0AMD ATOMBIOS\0").ljust(_VBIOS_SIZE, b"\0")

@@ -38,7 +38,7 @@ from amdgpu_hw.uapi import amdgpu_drm as uapi
 from amdgpu_hw.uapi.drm import DRM_MINOR_RENDER_BASE
 
 if TYPE_CHECKING:
-    from amdgpu_hw.gpu_model.gpus.identity import GpuIdentity
+    from amdgpu_hw.gpu_model.gpus.identity import ModelIdentity
     from amdgpu_hw.mock.kernel.kernel import Kernel
     from amdgpu_hw.mock.variants import Variant
     from amdgpu_hw.uapi.layout import Ioctl
@@ -110,7 +110,7 @@ def amdgpu_kms_driver(variant: Variant) -> DrmDriver:
     )
 
 
-def probe(kernel: Kernel, identity: GpuIdentity, index: int) -> AmdgpuDevice:
+def probe(kernel: Kernel, identity: ModelIdentity, index: int) -> AmdgpuDevice:
     """Find GPU number ``index`` of the machine: card<index> and renderD<128 + index> can be opened from now on."""
     adev = AmdgpuDevice(kernel, identity, index)
     adev.ddev = DrmDevice(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from amdgpu_hw.uapi import amdgpu_info as info
 
 if TYPE_CHECKING:
-    from amdgpu_hw.gpu_model.gpus.identity import GpuIdentity
+    from amdgpu_hw.gpu_model.gpus.identity import ModelIdentity
     from amdgpu_hw.mock.variants import Variant
 
 __all__ = ("encode_dev_info",)
@@ -23,7 +23,7 @@ _GANG_SUBMIT_MINOR = 62
 """IDS_FLAGS_GANG_SUBMIT came with this driver version."""
 
 
-def encode_dev_info(identity: GpuIdentity, variant: Variant, userq_ip_mask: int = 0) -> bytes:
+def encode_dev_info(identity: ModelIdentity, variant: Variant, userq_ip_mask: int = 0) -> bytes:
     """Fill in struct drm_amdgpu_info_device, 448 bytes; clocks in kHz, sizes in bytes but caches in KiB.
 
     ``userq_ip_mask``: IPs that have user queues.
@@ -100,7 +100,7 @@ def _bitmap(rows: tuple[tuple[int, ...], ...]) -> bytes:
     return struct.pack("<16I", *words)
 
 
-def _ids_flags(identity: GpuIdentity, variant: Variant) -> int:
+def _ids_flags(identity: ModelIdentity, variant: Variant) -> int:
     chip = identity.chip
     flags = 0
     if chip.apu:

@@ -39,7 +39,7 @@ from amdgpu_hw.mock.variants import TlbFence
 from amdgpu_hw.uapi.amdgpu_drm import AMDGPU_VM_PAGE_PRT
 
 if TYPE_CHECKING:
-    from amdgpu_hw.gpu_model.gpus.identity import GpuIdentity
+    from amdgpu_hw.gpu_model.gpus.identity import ModelIdentity
     from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device.device import AmdgpuDevice
     from amdgpu_hw.mock.kernel.amdgpu.amdgpu_object.object import AmdgpuBo
     from amdgpu_hw.mock.kernel.drm.drm_file import DrmFile
@@ -74,7 +74,7 @@ __all__ = (
 class AmdgpuVmManager:
     """`adev->vm_manager`: what all address spaces of a device share."""
 
-    def __init__(self, identity: GpuIdentity) -> None:
+    def __init__(self, identity: ModelIdentity) -> None:
         self.max_pfn = identity.vm.size_gib << 18
         """Pages of an address space, the reserved ones at both ends included."""
         self.geometry = geometry_for(identity.gc_version, self.max_pfn)
