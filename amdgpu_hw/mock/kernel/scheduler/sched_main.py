@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 
 from amdgpu_hw.gpu_model.loop import TimerHandle
 from amdgpu_hw.mock.kernel.dma_buf.dma_fence import DmaFence
-from amdgpu_hw.mock.kernel.dma_buf.dma_resv import DmaResv
 from amdgpu_hw.mock.kernel.errno_ import KernelError
 from amdgpu_hw.mock.kernel.scheduler.sched_entity import DrmSchedEntity
 from amdgpu_hw.mock.kernel.scheduler.sched_fence import DrmSchedFence, to_drm_sched_fence
@@ -123,11 +122,6 @@ class DrmSchedJob:
         known = dependencies.get(fence.context)
         if known is None or fence.seqno > known.seqno:
             dependencies[fence.context] = fence
-
-    def add_resv_dependencies(self, resv: DmaResv, usage: int) -> None:
-        """`drm_sched_job_add_resv_dependencies`: wait for all fences with ``usage`` or a lower one."""
-        for fence in resv.iter(usage):
-            self.add_dependency(fence)
 
     def has_dependency(self, fence: DmaFence) -> bool:
         """Whether exactly this fence is among the dependencies."""
@@ -397,10 +391,6 @@ class DrmGpuScheduler:
                 self.job_done(job, parent.error or result)
         self._start_timeout()
         self.wqueue_start()
-
-    def wqueue_stop(self) -> None:
-        """Hand out no more jobs (`drm_sched_wqueue_stop`)."""
-        self.pause_submit = True
 
     def wqueue_start(self) -> None:
         """Hand out jobs again (`drm_sched_wqueue_start`)."""
