@@ -17,6 +17,6 @@ BUG = Bug(caught_by=("T02",))
 
 @replaces(change_tree)
 def operation(original: Original, ctx: AmdgpuVmUpdateCtx, bo_va: AmdgpuBoVa | None, args: GemVa) -> None:
-    if args.operation == drm.AMDGPU_VA_OP_UNMAP and (not args.map_size or args.map_size % 4096):
+    if args.operation == drm.AMDGPU_VA_OP_UNMAP and (not args.map_size or args.map_size % drm.AMDGPU_GPU_PAGE_SIZE):
         raise KernelError(errno.EINVAL, f"size {args.map_size:#x}")
     original(ctx, bo_va, args)

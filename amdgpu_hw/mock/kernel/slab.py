@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from amdgpu_hw.mock.kernel.file import TextFile
+from amdgpu_hw.mock.kernel.page import PAGE_SIZE
 
 if TYPE_CHECKING:
     from amdgpu_hw.mock.kernel.kernel import Kernel
@@ -24,7 +25,6 @@ _HEADER = (
     " : tunables <limit> <batchcount> <sharedfactor>"
     " : slabdata <active_slabs> <num_slabs> <sharedavail>\n"
 )
-_PAGE_SIZE = 4096
 
 
 def probe(kernel: Kernel, caches: dict[str, tuple[int, Callable[[], int]]]) -> None:
@@ -37,7 +37,7 @@ def probe(kernel: Kernel, caches: dict[str, tuple[int, Callable[[], int]]]) -> N
 
 
 def _line(name: str, size: int, active: int) -> str:
-    per_slab = _PAGE_SIZE // size
+    per_slab = PAGE_SIZE // size
     slabs = -(-active // per_slab)
     return (
         f"{name:<17} {active:6} {slabs * per_slab:6} {size:6} {per_slab:4} {1:4}"

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING
 
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device.device import drm_to_adev
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_object.create import amdgpu_bo_create
-from amdgpu_hw.mock.kernel.amdgpu.amdgpu_object.object import PAGE_SIZE, AmdgpuBo
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_object.object import AmdgpuBo
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm import vm as amdgpu_vm
 from amdgpu_hw.mock.kernel.dma_buf.dma_buf import DmaBuf
 from amdgpu_hw.mock.kernel.drm.drm_gem import DrmGemObject
 from amdgpu_hw.mock.kernel.drm.drm_prime import drm_gem_is_prime_exported_dma_buf, drm_gem_prime_export
 from amdgpu_hw.mock.kernel.errno_ import KernelError, errno_name
+from amdgpu_hw.mock.kernel.page import PAGE_SIZE
 from amdgpu_hw.mock.kernel.ttm.ttm_bo_util import ttm_bo_pipeline_gutting
 from amdgpu_hw.mock.kernel.ttm.ttm_resource.resource import TTM_PL_SYSTEM
 from amdgpu_hw.mock.kernel.ttm.types import TtmBoType

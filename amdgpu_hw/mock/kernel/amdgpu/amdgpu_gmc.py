@@ -13,7 +13,7 @@ from amdgpu_hw.gpu_model.faults import Client
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_ids import AMDGPU_GFXHUB
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.task_info import amdgpu_vm_print_task_info
 from amdgpu_hw.mock.kernel.amdgpu.gmc_v8_0 import gmc_v8_0_process_interrupt
-from amdgpu_hw.uapi.amdgpu_drm import AMDGPU_HW_IP_COMPUTE, AMDGPU_HW_IP_GFX
+from amdgpu_hw.uapi.amdgpu_drm import AMDGPU_GPU_PAGE_SIZE, AMDGPU_HW_IP_COMPUTE, AMDGPU_HW_IP_GFX
 from amdgpu_hw.uapi.amdgpu_info import AMDGPU_VMHUB_TYPE_GFX, AMDGPU_VMHUB_TYPE_MM0
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def process_fault(adev: AmdgpuDevice, ring: AmdgpuRing, fault: VmFault) -> None:
     if adev.identity.gc_version < (9,):
         gmc_v8_0_process_interrupt(adev, fault)
         return
-    address = fault.va & ~0xFFF & (1 << 48) - 1
+    address = fault.va & -AMDGPU_GPU_PAGE_SIZE & (1 << 48) - 1
     client, client_name = _client(ring, fault.client)
     permission = _PERMISSION_WRITE if fault.write else _PERMISSION_READ
     status = permission << 4 | client << 9 | int(fault.write) << 18 | fault.vmid << 20

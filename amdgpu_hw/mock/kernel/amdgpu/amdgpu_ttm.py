@@ -20,6 +20,7 @@ from amdgpu_hw.mock.kernel.amdgpu.amdgpu_sync import AMDGPU_FENCE_OWNER_UNDEFINE
 from amdgpu_hw.mock.kernel.dma_buf.dma_fence import DmaFence, dma_fence_get_stub
 from amdgpu_hw.mock.kernel.dma_buf.dma_resv import DMA_RESV_USAGE_BOOKKEEP
 from amdgpu_hw.mock.kernel.kasan import RetiredMemory
+from amdgpu_hw.mock.kernel.page import PAGE_SHIFT
 from amdgpu_hw.mock.kernel.scheduler.sched_main import DRM_SCHED_PRIORITY_NORMAL, DrmSchedEntity
 from amdgpu_hw.mock.kernel.ttm.ttm_bo.bo import ttm_bo_move_null, ttm_bo_wait_ctx
 from amdgpu_hw.mock.kernel.ttm.ttm_bo.validate import ttm_bo_validate
@@ -93,9 +94,9 @@ class AmdgpuMman(TtmDevice):
         self.gtt = TtmResourceManager(TTM_PL_TT, sizes.gtt, sizes.gtt_pinned)
         self.system = TtmResourceManager(TTM_PL_SYSTEM, 2 * (sizes.vram + sizes.gtt))
         on_chip = (
-            (AMDGPU_PL_GDS, gds.size << 12),
-            (AMDGPU_PL_GWS, gds.gws << 12),
-            (AMDGPU_PL_OA, gds.oa << 12),
+            (AMDGPU_PL_GDS, gds.size << PAGE_SHIFT),
+            (AMDGPU_PL_GWS, gds.gws << PAGE_SHIFT),
+            (AMDGPU_PL_OA, gds.oa << PAGE_SHIFT),
             (AMDGPU_PL_DOORBELL, _DOORBELLS),
         )
         self.managers = {manager.mem_type: manager for manager in (self.vram, self.gtt, self.system)} | {

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from amdgpu_hw.gpu_model.loop import TimerHandle
 from amdgpu_hw.gpu_model.page_table import VA_MASK
 from amdgpu_hw.gpu_model.user_queue import ModelledUserQueue
-from amdgpu_hw.mock.kernel.amdgpu.amdgpu_object.object import PAGE_SIZE, AmdgpuBo
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_object.object import AmdgpuBo
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_userq_fence import (
     AmdgpuUserqFence,
     AmdgpuUserqFenceDriver,
@@ -29,6 +29,7 @@ from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.types import (
 from amdgpu_hw.mock.kernel.dma_buf.dma_fence import dma_fence_wait
 from amdgpu_hw.mock.kernel.errno_ import KernelError
 from amdgpu_hw.mock.kernel.kernel import capable
+from amdgpu_hw.mock.kernel.page import PAGE_SIZE
 from amdgpu_hw.mock.kernel.wait import Blocking
 from amdgpu_hw.uapi import amdgpu_drm as drm
 

@@ -17,6 +17,7 @@ from amdgpu_hw.mock.kernel.dma_buf.dma_resv import DMA_RESV_USAGE_READ, DMA_RESV
 from amdgpu_hw.mock.kernel.dma_buf.sync_file import install_sync_file, sync_file_get_fence
 from amdgpu_hw.mock.kernel.errno_ import KernelError
 from amdgpu_hw.mock.kernel.file import Caller, File, FileStat
+from amdgpu_hw.mock.kernel.page import PAGE_SIZE
 from amdgpu_hw.mock.kernel.wait import Blocking
 from amdgpu_hw.uapi import dma_buf as uapi
 
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 __all__ = ("BufferFile", "DmaBuf", "dma_buf_fd", "dma_buf_get")
 
-_PAGE_SIZE = 4096
 _SYNC_VALID_FLAGS = uapi.DMA_BUF_SYNC_RW | uapi.DMA_BUF_SYNC_END
 
 
@@ -70,7 +70,7 @@ class DmaBuf:
 
     def mmap(self, offset: int, length: int, prot: int, flags: int) -> tuple[int, int]:
         """Map a part of the buffer: the host's descriptor and the offset in it; EINVAL beyond the end."""
-        if offset + -(-length // _PAGE_SIZE) * _PAGE_SIZE > self.size:
+        if offset + -(-length // PAGE_SIZE) * PAGE_SIZE > self.size:
             raise KernelError(errno.EINVAL, f"{length} bytes from {offset} of a dma-buf of {self.size}")
         return self.priv.mmap(offset, length, prot, flags)
 

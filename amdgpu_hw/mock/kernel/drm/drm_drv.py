@@ -19,6 +19,7 @@ from amdgpu_hw.mock.kernel.drm.drm_ioctl import (
 )
 from amdgpu_hw.mock.kernel.idr import Idr
 from amdgpu_hw.mock.kernel.kobject import KOBJ_ADD, KOBJ_CHANGE, KOBJ_REMOVE
+from amdgpu_hw.mock.kernel.page import PAGE_SIZE
 from amdgpu_hw.mock.kernel.wait import Blocking
 from amdgpu_hw.uapi.drm import DRM_MAJOR
 
@@ -42,7 +43,6 @@ __all__ = (
 )
 
 _MMAP_OFFSET_START = 0x1_0000_0000  # DRM_FILE_PAGE_OFFSET_START, in bytes
-_PAGE_SIZE = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +185,7 @@ class DrmDevice:
     def alloc_vma_offset(self, obj: DrmGemObject) -> int:
         """Reserve fake mmap offsets for an object (`drm_vma_offset_add`); the first, in bytes. Never reused."""
         offset = self._next_offset
-        self._next_offset += -(-obj.size // _PAGE_SIZE) * _PAGE_SIZE
+        self._next_offset += -(-obj.size // PAGE_SIZE) * PAGE_SIZE
         self.vma_offsets[offset] = obj
         return offset
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from amdgpu_hw.mock.kernel.drm.drm_gem import drm_gem_handle_delete, drm_gem_object_lookup
 from amdgpu_hw.mock.kernel.errno_ import KernelError
+from amdgpu_hw.mock.kernel.page import PAGE_SIZE
 from amdgpu_hw.mock.kernel.wait import Blocking
 from amdgpu_hw.uapi import drm as uapi
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 __all__ = ("drm_mode_create_dumb_ioctl", "drm_mode_destroy_dumb_ioctl", "drm_mode_mmap_dumb_ioctl")
 
 _U32_MAX = 0xFFFF_FFFF
-_PAGE_SIZE = 4096
 
 
 def drm_mode_create_dumb_ioctl(dev: DrmDevice, data: bytearray, filp: DrmFile, caller: Caller) -> int:
@@ -33,7 +33,7 @@ def drm_mode_create_dumb_ioctl(dev: DrmDevice, data: bytearray, filp: DrmFile, c
     if not (width and height and bpp):
         raise KernelError(errno.EINVAL, f"{width}x{height}, {bpp} bit")
     stride = -(-bpp // 8) * width
-    if bpp > _U32_MAX - 8 or stride > _U32_MAX or height * stride > _U32_MAX - _PAGE_SIZE + 1:
+    if bpp > _U32_MAX - 8 or stride > _U32_MAX or height * stride > _U32_MAX - PAGE_SIZE + 1:
         raise KernelError(errno.EINVAL, f"{width}x{height}, {bpp} bit does not fit in 32 bit")
     handle, pitch, size = dev.driver.dumb_create(filp, dev, width, height, bpp)
     uapi.MODE_CREATE_DUMB.pack_into(data, 0, height, width, bpp, flags, handle, pitch, size)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from amdgpu_hw.mock.kernel.dma_buf.dma_resv import DmaResv
 from amdgpu_hw.mock.kernel.errno_ import KernelError
+from amdgpu_hw.mock.kernel.page import PAGE_SIZE
 from amdgpu_hw.mock.kernel.wait import Blocking
 from amdgpu_hw.uapi import drm as uapi
 
@@ -30,8 +31,6 @@ __all__ = (
     "drm_gem_open_ioctl",
     "drm_gem_release",
 )
-
-_PAGE_SIZE = 4096
 
 
 class DrmGemObject:
@@ -231,7 +230,7 @@ def drm_gem_mmap(filp: DrmFile, offset: int, length: int, prot: int, flags: int)
     if filp.dev.unplugged:
         raise KernelError(errno.ENODEV, "unplugged")
     obj = filp.dev.vma_offsets.get(offset)
-    if obj is None or -(-length // _PAGE_SIZE) > -(-obj.size // _PAGE_SIZE):
+    if obj is None or -(-length // PAGE_SIZE) > -(-obj.size // PAGE_SIZE):
         raise KernelError(errno.EINVAL, f"no object of {length} bytes at offset {offset:#x}")
     if not obj.is_allowed(filp):
         raise KernelError(errno.EACCES, "object of another file")

@@ -11,6 +11,7 @@ from amdgpu_hw.gpu_model.memfd import memfd_create
 from amdgpu_hw.mock.kernel.drm.drm_drv import DRM_RENDER_ALLOW, DrmDevice, DrmDriver, DrmIoctlDesc
 from amdgpu_hw.mock.kernel.drm.drm_gem import DrmGemObject, drm_gem_handle_create, drm_gem_object_release
 from amdgpu_hw.mock.kernel.errno_ import KernelError
+from amdgpu_hw.mock.kernel.page import PAGE_SIZE
 from amdgpu_hw.mock.kernel.vgem.vgem_fence import (
     vgem_fence_attach_ioctl,
     vgem_fence_close,
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
     from amdgpu_hw.mock.kernel.kernel import Kernel
 
 __all__ = ("MemfdObject", "probe")
-
-_PAGE_SIZE = 4096
 
 
 class MemfdObject(DrmGemObject):
@@ -73,7 +72,7 @@ def vgem_postclose(dev: DrmDevice, filp: DrmFile) -> None:
 def create_dumb(filp: DrmFile, dev: DrmDevice, width: int, height: int, bpp: int) -> tuple[int, int, int]:
     """A buffer of whole pages (`drm_gem_shmem_dumb_create`): handle, pitch, size."""
     pitch = -(-width * bpp // 8)
-    size = -(-pitch * height // _PAGE_SIZE) * _PAGE_SIZE
+    size = -(-pitch * height // PAGE_SIZE) * PAGE_SIZE
     obj = MemfdObject(dev, size)
     try:
         handle = drm_gem_handle_create(filp, obj)

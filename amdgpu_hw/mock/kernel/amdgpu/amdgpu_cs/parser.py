@@ -32,6 +32,7 @@ from amdgpu_hw.mock.kernel.drm.drm_gem import drm_gem_object_lookup
 from amdgpu_hw.mock.kernel.drm.drm_syncobj.syncobj import DrmSyncobj, drm_syncobj_find, drm_syncobj_find_fence
 from amdgpu_hw.mock.kernel.errno_ import KernelError, errno_name
 from amdgpu_hw.mock.kernel.fault_injection import AllocSite
+from amdgpu_hw.mock.kernel.page import PAGE_SIZE
 from amdgpu_hw.mock.kernel.scheduler.sched_main import to_drm_sched_fence
 from amdgpu_hw.mock.kernel.wait import Blocking
 from amdgpu_hw.uapi import amdgpu_drm as drm
@@ -46,7 +47,6 @@ if TYPE_CHECKING:
 __all__ = ("AMDGPU_CS_GANG_SIZE", "AmdgpuCsParser", "amdgpu_cs_pass1", "amdgpu_cs_pass2")
 
 AMDGPU_CS_GANG_SIZE = 4
-PAGE_SIZE = 4096
 _KMALLOC_MAX = 4 << 20
 _KVMALLOC_MAX = (1 << 31) - 1
 _CP_GFX_SHADOW_FLAGS_INIT_SHADOW = 1

@@ -13,6 +13,7 @@ from amdgpu_hw.mock.kernel.amdgpu.amdgpu_object.object import amdgpu_bo_placemen
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_ttm import amdgpu_ttm_tt_get_user_pages
 from amdgpu_hw.mock.kernel.drm.drm_gem import drm_gem_handle_create
 from amdgpu_hw.mock.kernel.errno_ import KernelError
+from amdgpu_hw.mock.kernel.page import PAGE_SIZE
 from amdgpu_hw.mock.kernel.ttm.ttm_bo.validate import ttm_bo_validate
 from amdgpu_hw.mock.kernel.ttm.types import TtmOperationCtx
 from amdgpu_hw.mock.kernel.wait import Blocking
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
 
 __all__ = ("amdgpu_gem_userptr_ioctl",)
 
-_PAGE_MASK = 0xFFF
 _FLAGS = (
     AMDGPU_GEM_USERPTR_READONLY
     | AMDGPU_GEM_USERPTR_ANONONLY
@@ -54,7 +54,7 @@ def amdgpu_gem_userptr_ioctl(dev: DrmDevice, data: bytearray, filp: DrmFile, cal
     """
     adev = drm_to_adev(dev)
     addr, size, flags, _ = GEM_USERPTR.unpack_from(data)
-    if (addr | size) & _PAGE_MASK:
+    if (addr | size) % PAGE_SIZE:
         raise KernelError(errno.EINVAL, f"address {addr:#x} or size {size:#x} not page aligned")
     if flags & ~_FLAGS:
         raise KernelError(errno.EINVAL, f"flags {flags:#x}")

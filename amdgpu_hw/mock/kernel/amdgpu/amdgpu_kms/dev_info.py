@@ -7,6 +7,7 @@ import struct
 from typing import TYPE_CHECKING
 
 from amdgpu_hw.uapi import amdgpu_info as info
+from amdgpu_hw.uapi.amdgpu_drm import AMDGPU_GPU_PAGE_SIZE
 
 if TYPE_CHECKING:
     from amdgpu_hw.gpu_model.gpus.identity import ModelIdentity
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
 
 __all__ = ("encode_dev_info",)
 
-AMDGPU_GPU_PAGE_SIZE = 4096
 AMDGPU_GMC_HOLE_START = 0x0000_8000_0000_0000
 AMDGPU_GMC_HOLE_END = 0xFFFF_8000_0000_0000
 

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 
 from amdgpu_hw.gpu_model.memory import MAX_ALLOCATION
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_object.object import (
-    PAGE_SHIFT,
-    PAGE_SIZE,
     AmdgpuBo,
     amdgpu_bo_placement_from_domain,
 )
@@ -17,6 +15,7 @@ from amdgpu_hw.mock.kernel.amdgpu.amdgpu_ttm import AmdgpuMman, amdgpu_ttm_clear
 from amdgpu_hw.mock.kernel.dma_buf.dma_resv import DMA_RESV_USAGE_BOOKKEEP, DMA_RESV_USAGE_KERNEL, DmaResv
 from amdgpu_hw.mock.kernel.errno_ import KernelError
 from amdgpu_hw.mock.kernel.fault_injection import AllocSite
+from amdgpu_hw.mock.kernel.page import PAGE_SHIFT, PAGE_SIZE
 from amdgpu_hw.mock.kernel.ttm.ttm_bo.bo import ttm_bo_assign_mem
 from amdgpu_hw.mock.kernel.ttm.ttm_bo.validate import try_alloc, ttm_bo_validate
 from amdgpu_hw.mock.kernel.ttm.ttm_resource.resource import TTM_PL_VRAM, TtmPlace

@@ -52,8 +52,6 @@ if TYPE_CHECKING:
     from amdgpu_hw.mock.kernel.dma_buf.dma_fence import DmaFence
 
 __all__ = (
-    "PAGE_SHIFT",
-    "PAGE_SIZE",
     "AmdgpuBo",
     "amdgpu_bo_fault_reserve_notify",
     "amdgpu_bo_fence",
@@ -62,8 +60,6 @@ __all__ = (
     "amdgpu_bo_set_tiling_flags",
 )
 
-PAGE_SHIFT = 12
-PAGE_SIZE = 1 << PAGE_SHIFT
 
 _DOMAIN_OF = {
     TTM_PL_SYSTEM: drm.AMDGPU_GEM_DOMAIN_CPU,

@@ -15,6 +15,7 @@ from sortedcontainers import SortedList
 from amdgpu_hw.mock.kernel.dma_buf.dma_fence import dma_fence_context_alloc, dma_fence_get_stub
 from amdgpu_hw.mock.kernel.dma_buf.dma_resv import DMA_RESV_USAGE_BOOKKEEP, DmaResv
 from amdgpu_hw.mock.kernel.ttm.ttm_resource.resource import TtmLruBulkMove
+from amdgpu_hw.uapi.amdgpu_drm import AMDGPU_GPU_PAGE_SHIFT, AMDGPU_GPU_PAGE_SIZE
 
 if TYPE_CHECKING:
     from amdgpu_hw.gpu_model.page_table import PageTable
@@ -33,9 +34,6 @@ __all__ = (
     "VaTree",
     "amdgpu_vm_generation",
 )
-
-AMDGPU_GPU_PAGE_SHIFT = 12
-AMDGPU_GPU_PAGE_SIZE = 1 << AMDGPU_GPU_PAGE_SHIFT
 
 
 class AmdgpuBoVaMapping:
