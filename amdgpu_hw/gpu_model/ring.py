@@ -98,7 +98,7 @@ class _Stage(Enum):
 
 # Looked at with every packet: an attribute of a module, not of a class with a metaclass.
 _READY, _POLLING, _BUSY = _State.READY, _State.POLLING, _State.BUSY
-_EXECUTED = _Stage.EXECUTED
+_NO_WORK, _EXECUTING, _WAITING, _EXECUTED = _Stage
 
 
 class Ring:
@@ -135,7 +135,7 @@ class Ring:
         self._current: Work | None = None
         self._processor: CommandProcessor | None = None
         self._execution: Generator[bool, None, None] | None = None
-        self._stage = _Stage.NONE
+        self._stage = _NO_WORK
         self._address_space = 0
         """Which page table the last job of a client used (`id`: it must not be kept alive)."""
         self._state = _READY
@@ -172,7 +172,7 @@ class Ring:
         """What the ring is doing."""
         if self._state.hung:
             return RingActivity.HUNG
-        if self._stage is _Stage.WAITING:
+        if self._stage is _WAITING:
             return RingActivity.WAITING
         return RingActivity.IDLE if self._current is None and not self._queue else RingActivity.RUNNING
 
@@ -264,13 +264,13 @@ class Ring:
 
     def begin_wait(self, deadline: int | None = None) -> None:
         """Note that a packet begins to wait, and when it gives up."""
-        self._stage = _Stage.WAITING
+        self._stage = _WAITING
         self._poll_delay = POLL_FIRST_NS
         self.wait_deadline = deadline
 
     def end_wait(self) -> None:
         """Note that the packet goes on now."""
-        self._stage = _Stage.EXECUTING
+        self._stage = _EXECUTING
         self._idle_until_now()
 
     # -- running --------------------------------------------------------------------------------------------------
@@ -379,7 +379,7 @@ class Ring:
 
     def _begin(self, work: Work) -> Work:
         self._current = work
-        self._stage = _Stage.EXECUTING
+        self._stage = _EXECUTING
         if self.hangs_next is not None:
             self._enter(_STATE_OF[self.hangs_next])
             self.hangs_next = None
@@ -407,7 +407,7 @@ class Ring:
         assert work is not None, "only a job that was begun can end"
         self.budget -= 1
         self._current = self._processor = self._execution = None
-        self._stage = _Stage.NONE
+        self._stage = _NO_WORK
         work.on_done(error)
 
     def _idle_until_now(self) -> None:
