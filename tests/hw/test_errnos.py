@@ -127,6 +127,6 @@ def calls(gpu: Gpu, client: Client, rows: tuple[Row, ...]) -> Iterator[tuple[str
     for row in rows:
 
         def call(row: Row = row) -> object:
-            return gpu.ioctl(row.ioctl, **row.arguments(client))
+            return gpu.ioctl(row.ioctl, out=None, **row.arguments(client))
 
         yield row.words, row.errno, call

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import gc
 import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -42,12 +42,11 @@ ALL = bug_names()
 
 
 @pytest.fixture
-def lifted() -> Iterator[list[object]]:
+def lifted() -> Iterator[list[Callable[[], None]]]:
     """Whatever a test plants is lifted: the list takes what `plant` returned."""
-    lifts: list[object] = []
+    lifts: list[Callable[[], None]] = []
     yield lifts
     for lift in reversed(lifts):
-        assert callable(lift)
         lift()
 
 
@@ -78,12 +77,12 @@ def test_no_table_keeps_a_function_that_a_bug_replaces(name: str) -> None:
             assert not isinstance(holder, tuple | list), f"{replacement.target.__name__} is in {holder!r:.200}"
 
 
-def test_a_function_is_replaced_wherever_it_was_imported_to(lifted: list[object]) -> None:
+def test_a_function_is_replaced_wherever_it_was_imported_to(lifted: list[Callable[[], None]]) -> None:
     """Importing a name makes a copy that an assignment to the defining module would not reach."""
     sound = update_ctx.amdgpu_vm_is_bo_always_valid
 
     @replaces(sound)
-    def nobody(_original: object, _vm: object, _bo: object) -> bool:
+    def nobody(original: object, vm: object, bo: object) -> bool:
         return False
 
     lift = plant([bug(nobody)])
@@ -95,23 +94,23 @@ def test_a_function_is_replaced_wherever_it_was_imported_to(lifted: list[object]
         assert vars(module)["amdgpu_vm_is_bo_always_valid"] is sound, module
 
 
-def test_a_method_is_replaced_and_still_gets_its_object(lifted: list[object]) -> None:
+def test_a_method_is_replaced_and_still_gets_its_object(lifted: list[Callable[[], None]]) -> None:
     """The replacement sees the original first, then what the method gets."""
     sound = DmaResv.test_signaled
 
     @replaces(DmaResv.test_signaled)
-    def opposite(original: object, resv: DmaResv, usage: int) -> bool:
+    def opposite(original: Callable[[DmaResv, int], bool], self: DmaResv, usage: int) -> bool:
         assert callable(original)
-        return not original(resv, usage)
+        return not original(self, usage)
 
     lifted.append(plant([bug(opposite)]))
     assert not DmaResv().test_signaled(0)
-    lifted.pop()()  # type: ignore[operator]  # what plant() returned
+    lifted.pop()()
     assert DmaResv.test_signaled is sound
     assert DmaResv().test_signaled(0)
 
 
-def test_of_two_bugs_in_one_function_the_second_gets_the_first(lifted: list[object]) -> None:
+def test_of_two_bugs_in_one_function_the_second_gets_the_first(lifted: list[Callable[[], None]]) -> None:
     """So that bugs add up in the order they were asked for."""
 
     @replaces(vm_types.amdgpu_vm_generation)
@@ -129,7 +128,7 @@ def test_of_two_bugs_in_one_function_the_second_gets_the_first(lifted: list[obje
     assert vm_types.amdgpu_vm_generation(adev, None) == 2  # type: ignore[arg-type]
 
 
-def test_a_file_read_while_another_bug_is_planted_replaces_the_sound_function(lifted: list[object]) -> None:
+def test_a_file_read_while_another_bug_is_planted_replaces_the_sound_function(lifted: list[Callable[[], None]]) -> None:
     """A machine that is rebooted with another bug reads that one's file with the first still planted."""
     sound = vm_types.amdgpu_vm_generation
 
@@ -144,7 +143,7 @@ def test_a_file_read_while_another_bug_is_planted_replaces_the_sound_function(li
         assert original is sound
         return 2
 
-    lifted.pop()()  # type: ignore[operator]  # what plant() returned
+    lifted.pop()()
     lifted.append(plant([bug(second)]))
     assert vm_types.amdgpu_vm_generation(None, None) == 2  # type: ignore[arg-type]
 

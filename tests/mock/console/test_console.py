@@ -66,7 +66,7 @@ class Client:
 
     def _answer(self, end: str) -> list[str]:
         assert self._process.stdout is not None
-        lines = []
+        lines: list[str] = []
         for line in self._process.stdout:
             if line == f"{end}\n":
                 return lines

@@ -43,7 +43,7 @@ class Rig:
             self.work,
             self.timers,
             lambda: self.time,
-            SimpleNamespace(  # type: ignore[arg-type]
+            SimpleNamespace(
                 gc_version=gc,
                 sdma_version=sdma,
                 memory=SimpleNamespace(vram=64 * MIB, gtt=64 * MIB),

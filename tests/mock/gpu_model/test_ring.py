@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -39,8 +39,12 @@ def test_a_ring_does_its_work_in_order(rig: Rig) -> None:
     """Jobs and the kernel's own work finish in the order they were submitted."""
     order: list[str] = []
     ring = rig.ring(SDMA)
+
+    def note(name: str) -> Callable[[int], None]:
+        return lambda _error: order.append(name)
+
     for name in "abc":
-        ring.submit(IbWork([rig.ib(rig.sdma.nop())], rig.table, 1, lambda _error, name=name: order.append(name)))
+        ring.submit(IbWork([rig.ib(rig.sdma.nop())], rig.table, 1, note(name)))
         rig.call(ring, lambda name=name: order.append(name.upper()))
     rig.run()
     assert order == ["a", "A", "b", "B", "c", "C"]
@@ -154,7 +158,8 @@ def test_endless_chain_keeps_yielding_until_aborted(rig: Rig) -> None:
     assert ib == PlacedIb(IB_VA, 4)
     ring.submit(IbWork([ib], rig.table, 1, done.append))
     assert rig.work.run(50), "the job ended by itself"
-    assert ring.state is RingActivity.RUNNING
+    meanwhile = ring.state
+    assert meanwhile is RingActivity.RUNNING
     assert ring.abort_current(-62)
     assert done == [-62]
     rig.run()

@@ -19,7 +19,7 @@ from amdgpu_hw.uapi import drm as core
 
 from .audited_machine import AuditedMachine, audited_machine
 from .gpu_client import PAGE, SDMA, GpuClient
-from .wire_client import closing_fds
+from .wire_client import Reply, WireClient, closing_fds
 
 GTT, VRAM = drm.AMDGPU_GEM_DOMAIN_GTT, drm.AMDGPU_GEM_DOMAIN_VRAM
 SECRET = b"not for everybody"
@@ -44,6 +44,12 @@ def two(machine: AuditedMachine) -> Iterator[tuple[GpuClient, GpuClient]]:
     machine.expect_rest()
 
 
+def ask_for_mapping(gpu: GpuClient, offset: int, length: int) -> Reply:
+    """What the mock kernel answers to an mmap() of the render node, before anything is mapped."""
+    assert isinstance(gpu.client, WireClient)
+    return gpu.client.mmap(gpu.fd, offset, length)
+
+
 # -- buffers ----------------------------------------------------------------------------------------------------------
 
 
@@ -53,7 +59,7 @@ def test_a_mapping_reaches_one_buffer(two: tuple[GpuClient, GpuClient], domain: 
     ours, theirs = two
     theirs.cpu_map(theirs.bo(PAGE, domain))[: len(SECRET)] = SECRET
     bo = ours.bo(PAGE, domain)
-    reply = ours.client.mmap(ours.fd, ours.mmap_offset(bo), PAGE)
+    reply = ask_for_mapping(ours, ours.mmap_offset(bo), PAGE)
     with closing_fds(*reply.fds) as (fd,):
         assert os.fstat(fd).st_size == PAGE
         for change in (
@@ -123,7 +129,7 @@ def test_offsets_and_handles_of_others_are_worth_nothing(two: tuple[GpuClient, G
     """The fake offset of another client's buffer is EACCES, its handle is another buffer or none."""
     ours, theirs = two
     secret = theirs.bo(3 * PAGE)
-    reply = ours.client.mmap(ours.fd, theirs.mmap_offset(secret), 3 * PAGE)
+    reply = ask_for_mapping(ours, theirs.mmap_offset(secret), 3 * PAGE)
     assert reply.result == -errno.EACCES
     for number in range(2, 50):
         with contextlib.suppress(OSError):

@@ -74,7 +74,7 @@ def _submission(draw: st.DrawFn) -> Request:
         (drm.AMDGPU_CHUNK_ID_IB, IbChunk(draw(st.sampled_from(ENGINES))), None),
     )
     number = draw(u32s) if draw(st.integers(0, 15)) == 0 else len(chunks)
-    fields = {
+    fields: dict[str, values.Value] = {
         "ctx_id": draw(st.sampled_from((1, 1, 1, 1, 2, 0))),
         "bo_list_handle": draw(st.sampled_from((0, 0, 1, 2))),
         "num_chunks": number,

@@ -43,11 +43,16 @@ class Memory(Protocol):
 class World(Protocol):
     """Where requests are made: the mock kernel in this process, or a machine over the wire."""
 
-    memory: Memory
     fds: list[int]
     """Descriptors of every kind, in the order of `RENDER` .. `NULL`, then some that calls have given."""
-    ibs: Mapping[int, bytes]
-    """By engine: an IB chunk with a valid IB that does nothing."""
+
+    @property
+    def memory(self) -> Memory:
+        """The client's."""
+
+    @property
+    def ibs(self) -> Mapping[int, bytes]:
+        """By engine: an IB chunk with a valid IB that does nothing."""
 
     def ioctl(self, fd: int, request: int, argument: int, ending: str) -> int:
         """An ioctl to its end, one way or the other: 0 or an errno, EINPROGRESS for one that is left asleep."""

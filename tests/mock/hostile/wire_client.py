@@ -17,10 +17,14 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeAlias
 
 from amdgpu_hw.mock.transport._transport import lib
 
 from amdgpu_hw.uapi.layout import Ioctl
+
+_MemoryMap: TypeAlias = mmap.mmap
+"""By a name of its own: a client has a method `mmap`."""
 
 PATIENCE_S = 20.0
 """Longer than any call takes on a sound mock kernel, however busy the host is."""
@@ -157,7 +161,7 @@ class WireClient:
         prot = mmap.PROT_READ | mmap.PROT_WRITE
         return self.call(lib.WIRE_MMAP, fd, os.fstat(fd).st_ino, (offset, length, prot, mmap.MAP_SHARED))
 
-    def map(self, fd: int, offset: int, length: int) -> mmap.mmap:
+    def map(self, fd: int, offset: int, length: int) -> _MemoryMap:
         """Map a part of a file; raises OSError."""
         reply = self.mmap(fd, offset, length)
         if reply.result < 0:
@@ -217,10 +221,10 @@ class WireClient:
         except ConnectionResetError:
             return None
         self.received += fds
-        return struct.unpack("<II", message)[0] if len(message) == 8 else None
+        return int(struct.unpack("<II", message)[0]) if len(message) == 8 else None
 
     def _load(self, offset: int) -> int:
-        return struct.unpack_from("<I", self.slot, offset)[0]
+        return int(struct.unpack_from("<I", self.slot, offset)[0])
 
     def _store(self, offset: int, value: int) -> None:
         struct.pack_into("<I", self.slot, offset, value)

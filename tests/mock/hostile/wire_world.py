@@ -39,12 +39,12 @@ class Arena:
     def __init__(self) -> None:
         read_write = mmap.PROT_READ | mmap.PROT_WRITE
         private = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
-        self._base = _libc.mmap(None, ARENA + 3 * PAGE, read_write, private, -1, 0)
+        self._base = int(_libc.mmap(None, ARENA + 3 * PAGE, read_write, private, -1, 0))
         self._read_only = self._base + ARENA
         self._end = self._read_only + 2 * PAGE
         assert not _libc.mprotect(self._read_only, PAGE, mmap.PROT_READ)
         assert not _libc.munmap(self._end, PAGE)
-        self._zeros = _libc.mmap(None, ZEROS_SIZE, mmap.PROT_READ, private, -1, 0)
+        self._zeros = int(_libc.mmap(None, ZEROS_SIZE, mmap.PROT_READ, private, -1, 0))
         self._next = self._base
 
     def close(self) -> None:
@@ -58,7 +58,7 @@ class Arena:
 
     def alloc(self, content: bytes) -> int:
         """As `values.Memory`."""
-        address = self._next
+        address: int = self._next
         self._next += -(-len(content) // 16) * 16 + 16
         assert self._next < self._read_only, "an ioctl with arguments of a megabyte"
         self.write(address, content)

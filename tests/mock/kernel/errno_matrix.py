@@ -14,7 +14,7 @@ from amdgpu_hw.proof import errnos
 from amdgpu_hw.proof.errnos import BAD, Argument
 from amdgpu_hw.uapi.layout import Ioctl
 
-__all__ = ("BAD", "HasFails", "Row", "matrix", "on", "row")
+__all__ = ("BAD", "Argument", "HasFails", "Row", "matrix", "on", "row")
 
 
 class HasFails(Protocol):

@@ -13,7 +13,7 @@ import pytest
 from amdgpu_hw.mock.kernel.errno_ import errno_name
 from amdgpu_hw.uapi import amdgpu_drm as drm
 from tests.mock.kernel.amdgpu_client import COMPUTE, GFX, PAGE, SDMA, Client, boot_gpu
-from tests.mock.kernel.errno_matrix import BAD, Row, matrix, row
+from tests.mock.kernel.errno_matrix import BAD, Argument, Row, matrix, row
 from tests.mock.kernel.fake_caller import IoctlError
 
 NEW, STABLE, OLD = "base", "6.18", "6.12"
@@ -264,13 +264,13 @@ def by_ctx(client: Client) -> int:
     return client.ctx
 
 
-_NAMES = (
+_NAMES: tuple[tuple[str, dict[str, Argument]], ...] = (
     ("unknown context", {"ctx_id": NO_HANDLE, "ip_instance": 1}),
     ("unknown IP", {"ctx_id": by_ctx, "ip_type": 10}),
     ("instance", {"ctx_id": by_ctx, "ip_type": SDMA, "ip_instance": 1}),
     ("ring", {"ctx_id": by_ctx, "ip_type": SDMA, "ring": 2}),
 )
-_TO_COME = {"ctx_id": by_ctx, "ip_type": SDMA}
+_TO_COME: dict[str, Argument] = {"ctx_id": by_ctx, "ip_type": SDMA}
 
 WAIT_ROWS: tuple[Row, ...] = (
     *(row(why, _WAIT_CS, EINVAL, *ALL, **fields) for why, fields in _NAMES),

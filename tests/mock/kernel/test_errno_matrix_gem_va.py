@@ -10,7 +10,7 @@ from typing import Any
 from amdgpu_hw.mock.variants import VARIANTS
 from amdgpu_hw.uapi import amdgpu_drm as drm
 from tests.mock.kernel.amdgpu_client import PAGE, Client, boot_gpu
-from tests.mock.kernel.errno_matrix import BAD, Row, matrix, row
+from tests.mock.kernel.errno_matrix import BAD, Argument, Row, matrix, row
 
 OLD, STABLE, NEW, POSTED, FIXED = "6.12", "6.18", "base", "series-v1", "series-fixed"
 ALL = tuple(VARIANTS)
@@ -47,7 +47,7 @@ def handles(*values: int | Callable[[Client], int]) -> Callable[[Client], int]:
 
 def va(why: str, expected: int, *variants: str, **changes: Any) -> Row:
     """A MAP of one page that is right but for ``changes``."""
-    fields = {"handle": bo, "operation": MAP, "flags": RW, "va_address": VA, "map_size": PAGE}
+    fields: dict[str, Argument] = {"handle": bo, "operation": MAP, "flags": RW, "va_address": VA, "map_size": PAGE}
     return row(why, _GEM_VA, expected, *(variants or ALL), **fields | changes)
 
 

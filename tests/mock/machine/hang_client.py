@@ -7,7 +7,6 @@ usage: hang_client.py gfx|compute|sdma
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
 from pathlib import Path
@@ -38,7 +37,7 @@ def main() -> None:
         try:
             print("job done" if job.wait(WAIT_NS) else "job still runs")
         except DrmError as error:
-            print("job", errno.errorcode[error.errno])
+            print("job", error.errno_name)
         print("reset" if context.reset_flags() & AMDGPU_CTX_QUERY2_FLAGS_RESET else "no reset")
     with open_gpu() as gpu:
         queue = gpu.new_context().queue(engine)

@@ -15,7 +15,7 @@ import time
 from amdgpu_hw import open_gpu
 from amdgpu_hw.errors import DrmError
 from amdgpu_hw.gpu import Gpu
-from amdgpu_hw.packets import Engine
+from amdgpu_hw.packets import Engine, Sdma
 
 TILE = 65536
 WAIT_NS = 20_000_000_000
@@ -43,6 +43,7 @@ def afterwards(gpu: Gpu) -> str:
             with gpu.new_context() as context, gpu.alloc(TILE) as buffer, gpu.reserve(TILE) as tile:
                 tile.map(buffer).wait()
                 queue = context.queue(Engine.SDMA)
+                assert isinstance(queue.packets, Sdma)
                 job = queue.submit(queue.packets.fill(tile.va, 0x600DDA7A, TILE), buffers=[buffer])
                 return hex(buffer.read_u32()) if job.wait(WAIT_NS) else "not done"
         except DrmError as error:

@@ -6,6 +6,8 @@ from __future__ import annotations
 import json
 import os
 import re
+import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -188,7 +190,7 @@ def test_what_cannot_be_compared_is_one_sentence(
 def test_missing_packages_are_installed_only_into_the_environment_of_the_clone(monkeypatch: pytest.MonkeyPatch) -> None:
     """Elsewhere one sentence says how; nobody's system Python is touched."""
     monkeypatch.setattr(packages, "find_spec", lambda name: None)
-    monkeypatch.setattr(packages.sys, "prefix", os.sep)
+    monkeypatch.setattr(sys, "prefix", os.sep)
     with pytest.raises(HarnessError, match=r"measuring needs numpy, scipy, matplotlib: install them with pip install"):
         packages.require_packages()
 
@@ -203,8 +205,8 @@ def test_missing_packages_are_installed_by_the_setup_script(monkeypatch: pytest.
 
     clone = Path(packages.__file__).parents[2]
     monkeypatch.setattr(packages, "find_spec", lambda name: None)
-    monkeypatch.setattr(packages.sys, "prefix", str(clone / ".venv"))
-    monkeypatch.setattr(packages.subprocess, "run", setup)
+    monkeypatch.setattr(sys, "prefix", str(clone / ".venv"))
+    monkeypatch.setattr(subprocess, "run", setup)
     packages.require_packages()
     with pytest.raises(HarnessError, match="could not be installed; see the messages above"):
         packages.require_packages()

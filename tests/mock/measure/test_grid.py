@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -67,7 +68,7 @@ def test_what_is_no_size(text: str) -> None:
 
 
 @pytest.mark.parametrize("change", [{"samples": 0}, {"blocks": 0}, {"null_blocks": -1}, {"job_ns": 0}])
-def test_what_is_no_run(change: dict[str, int]) -> None:
+def test_what_is_no_run(change: dict[str, Any]) -> None:
     """One sentence."""
     with pytest.raises(HarnessError):
         replace(LatencySettings(), **change)

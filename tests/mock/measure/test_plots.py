@@ -9,8 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.image import imread
+from matplotlib.lines import Line2D
+from numpy.typing import NDArray
 
 from amdgpu_hw.measure import plot_style, plots
 from amdgpu_hw.measure.analysis import analyse_latency, analyse_overlap
@@ -32,6 +35,16 @@ def words_in(drawn: Figure) -> str:
     return "\n".join([*(text.get_text() for text in drawn.texts), drawn.get_suptitle(), drawn.get_supxlabel()])
 
 
+def x_of(line: Line2D) -> NDArray[np.float64]:
+    """Where the points of a line are, horizontally."""
+    return np.asarray(line.get_xdata(), np.float64)
+
+
+def y_of(line: Line2D) -> NDArray[np.float64]:
+    """And vertically."""
+    return np.asarray(line.get_ydata(), np.float64)
+
+
 def test_the_ecdf_has_a_panel_per_load_and_mapping_with_both_arms() -> None:
     """A logarithmic time axis in seconds, shares up to 100 %, both arms at their medians, the finding in each title."""
     result = latency(GRID)
@@ -39,12 +52,12 @@ def test_the_ecdf_has_a_panel_per_load_and_mapping_with_both_arms() -> None:
         assert len(drawn.axes) == 4
         for axes in drawn.axes:
             assert axes.get_xscale() == "log"
-            lines = {line.get_color(): line for line in axes.lines if len(line.get_xdata()) > 1}  # type: ignore[arg-type]
+            lines = {line.get_color(): line for line in axes.lines if len(x_of(line)) > 1}
             assert set(lines) == {IMPLICIT.colour, EXPLICIT.colour}
             implicit, explicit = lines[IMPLICIT.colour], lines[EXPLICIT.colour]
-            assert np.median(implicit.get_xdata()) == pytest.approx(LONG_NS / 1e9, rel=0.01)
-            assert np.median(explicit.get_xdata()) == pytest.approx(SHORT_NS / 1e9, rel=0.01)
-            assert max(explicit.get_ydata()) == 100
+            assert np.median(x_of(implicit)) == pytest.approx(LONG_NS / 1e9, rel=0.01)
+            assert np.median(x_of(explicit)) == pytest.approx(SHORT_NS / 1e9, rel=0.01)
+            assert max(y_of(explicit)) == 100
             assert {text.get_text() for text in axes.texts} == {"implicit\n4.00 ms", "explicit\n30.0 us"}
             assert axes.get_title(loc="left").endswith(": 133x faster")
         assert drawn.axes[2].get_xlabel() == "time until the update is effective"
@@ -56,7 +69,7 @@ def test_what_was_not_seen_keeps_the_ecdf_below_100_percent() -> None:
     result = latency()
     lost = [replace(each, fence_ns=np.where(np.arange(20) < 5, NOT_SEEN, each.fence_ns)) for each in result.rounds]
     with plots.ecdf_figure(analyse_latency(replace(result, rounds=tuple(lost))), result.conditions) as drawn:
-        assert max(max(line.get_ydata()) for line in drawn.axes[0].lines) == 75
+        assert max(max(y_of(line)) for line in drawn.axes[0].lines) == 75
 
 
 def test_the_ratio_strip_has_a_dot_per_block_and_a_verdict_per_cell() -> None:
@@ -85,11 +98,11 @@ def test_the_timeline_marks_frames_over_budget_and_every_unmap() -> None:
         assert [axes.get_ylabel() for axes in drawn.axes] == ["frame time (ms)"] * 2
         assert explicit.get_xlabel() == "time (ms)"
         shown = int(re.search(r"(\d+) of (\d+) frames", implicit.get_title(loc="left")).group(2))  # type: ignore[union-attr]
-        late = [bar for bar in implicit.patches if bar.get_facecolor()[0] > 0.8]
+        late = [bar for bar in implicit.patches if to_rgba(bar.get_facecolor())[0] > 0.8]
         assert len(late) == pytest.approx(shown / 10, abs=1)
         assert len(explicit.containers[1].patches) == 0  # type: ignore[attr-defined]
         marks = next(line for line in explicit.lines if line.get_marker() == "^")
-        assert len(marks.get_xdata()) >= 6  # type: ignore[arg-type]
+        assert len(x_of(marks)) >= 6
 
 
 def test_frame_times_stand_beside_their_budget() -> None:
@@ -97,7 +110,7 @@ def test_frame_times_stand_beside_their_budget() -> None:
     result = overlap()
     with plots.frame_figure(analyse_overlap(result), result.conditions) as drawn:
         upper, lower = drawn.axes
-        assert any(np.allclose(line.get_xdata(), 0.0167) for line in upper.lines)
+        assert any(np.allclose(x_of(line), 0.0167) for line in upper.lines)
         assert "budget 16.7 ms" in {text.get_text() for text in upper.texts}
         assert [label.get_text() for label in lower.get_yticklabels()] == ["mean frame", "unmap"]
 

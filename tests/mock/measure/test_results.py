@@ -179,9 +179,15 @@ def samples_of(path: Path) -> Path:
     return path.with_name(json.loads(path.read_text())["samples"]["file"])
 
 
+def become_directory(path: Path) -> None:
+    """Put a directory in the place of a file."""
+    path.unlink()
+    path.mkdir()
+
+
 BAD_FILES: dict[str, tuple[Callable[[Path], Any], str]] = {
     "absent": (lambda path: path.unlink(), "cannot be read: No such file"),
-    "a directory": (lambda path: (path.unlink(), path.mkdir()), "cannot be read: Is a directory"),
+    "a directory": (become_directory, "cannot be read: Is a directory"),
     "empty": (lambda path: path.write_bytes(b""), "is empty"),
     "cut off": (lambda path: path.write_bytes(path.read_bytes()[:500]), "was cut off"),
     "binary": (lambda path: path.write_bytes(bytes(range(256))), "is not JSON"),

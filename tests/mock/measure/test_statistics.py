@@ -218,7 +218,7 @@ def test_frames_are_compared_by_their_mean() -> None:
 def test_the_benchmark_prints_its_tables() -> None:
     """A row per disturbance, for both ways of comparing."""
     script = Path(__file__).parents[3] / "scripts" / "bench_statistics.py"
-    command = [sys.executable, script, "--runs=2", "--blocks=6", "--scenarios", "white"]
+    command = [sys.executable, str(script), "--runs=2", "--blocks=6", "--scenarios", "white"]
     printed = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
     assert len(re.findall(r"^white +5 % of scatter +[\d.]+ / [\d.]+ / [\d.]+$", printed, re.MULTILINE)) == 2
     assert "of 2 runs" in " ".join(printed.split())

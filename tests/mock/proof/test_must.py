@@ -16,6 +16,7 @@ from amdgpu_hw.errors import DrmError
 from amdgpu_hw.gate.base import WATCHDOG
 from amdgpu_hw.proof.must import Must
 from amdgpu_hw.proof.record import Broken, Inconclusive, Record
+from amdgpu_hw.proof.traced import JobWatch
 from amdgpu_hw.proof.units import ms
 from amdgpu_hw.submit import Submission
 from amdgpu_hw.sync import BackgroundCall
@@ -43,7 +44,7 @@ class FakeHeld:
     """A job behind such a gate."""
 
     words = "job 1 of compute0"
-    watch = None
+    watch: JobWatch | None = None
 
     def __init__(self) -> None:
         self.gate: Any = FakeGate()
@@ -163,8 +164,13 @@ def test_no_signal_under_the_gate_is_evidence_of_waiting(must: Must, record: Rec
 def test_what_must_not_happen_is_watched_as_long_as_the_run_says(record: Record, held: FakeHeld) -> None:
     """A test may want less of it, never more."""
     asked: list[int] = []
+
+    def never(timeout_ns: int) -> bool:
+        asked.append(timeout_ns)
+        return False
+
     fence: Any = FakeFence(lambda: False)
-    fence.wait = lambda timeout: bool(asked.append(timeout))
+    fence.wait = never
     subject = Update(Operation.CLEAR, 0x8000_0000, 0x10000, 0, fence, 1000)
     must = Must(record, watch_ns=ms(7))
     must.not_signal(subject, while_pending=held)

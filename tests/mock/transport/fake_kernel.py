@@ -121,7 +121,7 @@ class FakeFile(File):
         return self.memory, offset
 
     def flush(self, caller: Caller) -> Blocking[None] | None:
-        self.machine.note(f"flush {self.serial}{' exiting' if caller.exiting else ''}")  # type: ignore[attr-defined]
+        self.machine.note(f"flush {self.serial}{' exiting' if caller.exiting else ''}")
         return self._flush() if self.slow_flush else None
 
     def _flush(self) -> Blocking[None]:

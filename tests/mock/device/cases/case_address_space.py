@@ -11,6 +11,7 @@ import pytest
 
 from amdgpu_hw import BackgroundCall, Buffer, DrmError, FeatureMissing, Gpu, KiB, MiB, Operation, Range
 from amdgpu_hw.address_space import MapOptions
+from amdgpu_hw.packets import Sdma
 from amdgpu_hw.uapi import amdgpu_drm as uapi
 from tests.mock.device.cases.gates import Gate
 
@@ -22,7 +23,9 @@ def gpu_reads(gpu: Gpu, va: int, *buffers: Buffer) -> int:
     with gpu.alloc(4 * KiB) as result, gpu.reserve(4 * KiB) as window:
         result.fill(0x77777777)
         window.map(result)
-        copy = gpu.sdma.packets.copy(va, window.va, 4)
+        packets = gpu.sdma.packets
+        assert isinstance(packets, Sdma)
+        copy = packets.copy(va, window.va, 4)
         gpu.sdma.submit(copy, buffers=[result, *buffers]).wait()
         return result.read_u32()
 

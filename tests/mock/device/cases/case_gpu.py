@@ -9,6 +9,7 @@ import os
 import pytest
 
 from amdgpu_hw import BackgroundCall, DrmError, Engine, FeatureMissing, Gpu, KiB, PendingWork, list_gpus, open_gpu
+from amdgpu_hw.packets import Sdma
 from amdgpu_hw.uapi import amdgpu_drm as uapi
 from amdgpu_hw.uapi import amdgpu_info
 from amdgpu_hw.uapi.layout import iowr
@@ -84,8 +85,10 @@ def test_the_clock_runs(gpu: Gpu) -> None:
 def test_vm_faults_are_told(gpu: Gpu, kernel: str) -> None:
     """None at first; after a job that touches nothing, its address."""
     assert gpu.last_vm_fault() is None
+    packets = gpu.sdma.packets
+    assert isinstance(packets, Sdma)
     with gpu.reserve(4 * KiB) as empty:
-        gpu.sdma.submit(gpu.sdma.packets.write(empty.va, [1])).wait()
+        gpu.sdma.submit(packets.write(empty.va, [1])).wait()
         fault = gpu.last_vm_fault()
     assert fault is not None
     assert fault["addr"] & ~0xFFF == empty.va & 0xFFFF_FFFF_FFFF

@@ -35,7 +35,8 @@ def sleeper(function: Any) -> Call:
 
 def test_callbacks_run_once_and_not_when_late() -> None:
     """add_callback() says whether the callback will come; a removed one does not."""
-    f, seen = fence(), []
+    f = fence()
+    seen: list[DmaFence] = []
     assert f.add_callback(seen.append)
     removed: list[DmaFence] = []
     f.add_callback(removed.append)

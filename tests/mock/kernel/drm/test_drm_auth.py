@@ -8,6 +8,7 @@ import errno
 import pytest
 
 from amdgpu_hw.mock.kernel.drm import drm_auth, drm_file, drm_ioctl
+from amdgpu_hw.mock.kernel.kernel import capable
 from amdgpu_hw.uapi import drm
 from tests.mock.kernel import fake_driver
 from tests.mock.kernel.fake_caller import FakeCaller, boot
@@ -62,7 +63,7 @@ def test_root_is_always_authenticated() -> None:
     kernel = boot()
     fake_driver.probe(kernel)
     root, nobody = FakeCaller(kernel), FakeCaller(kernel, pid=1 << 30)
-    assert drm_file.capable(nobody) is False, "a process that does not exist has no rights"
+    assert capable(nobody) is False, "a process that does not exist has no rights"
     root.open(CARD)
     second = nobody.open(CARD)
     assert nobody.ioctl(second, drm.IOCTL_GET_CLIENT)["auth"] == 0

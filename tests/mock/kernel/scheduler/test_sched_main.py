@@ -39,7 +39,7 @@ class Ring(DrmSchedBackendOps):
         self.freed: list[DrmSchedJob] = []
         self.on_timeout: Any = lambda job: DrmGpuSchedStat.NO_HANG
 
-    def run_job(self, job: DrmSchedJob) -> DmaFence:
+    def run_job(self, job: DrmSchedJob) -> DmaFence | None:
         self.jobs.append(job)
         fence = self.fences[job] = DmaFence(self.context, len(self.jobs))
         return fence
@@ -252,7 +252,7 @@ def test_errors_stick_to_fence_and_entity(bench: Bench) -> None:
     assert job.s_fence.finished.error == -errno.ENODATA
     assert entity.error == -errno.ENODATA
 
-    def fail(_job: DrmSchedJob) -> DmaFence:
+    def fail(job: DrmSchedJob) -> DmaFence | None:
         raise KernelError(errno.EIO)
 
     ring = bench.rings[0]
@@ -371,7 +371,7 @@ def test_no_recursion_in_a_long_line_of_dependencies(bench: Bench) -> None:
     previous: list[DmaFence] = [gate()]
     first = previous[0]
     for ring in bench.rings:
-        ring.run_job = lambda job: None  # type: ignore[method-assign,assign,return-value]
+        ring.run_job = lambda job: None  # type: ignore[method-assign]
     entities = [bench.entity(0), bench.entity(1)]
     for number in range(3000):
         previous.append(bench.push(entities[number % 2], previous[-1]).s_fence.finished)

@@ -84,7 +84,7 @@ def test_frames_wait_for_implicit_updates(gpu: Gpu, conditions: Conditions) -> N
     assert sum(expected for expected, _ in run.measure()) == run.expected_ns
     result = run.result
     assert result.complete
-    took = {"explicit": [], "implicit": []}
+    took: dict[str, list[int]] = {"explicit": [], "implicit": []}
     for stretch in result.series:
         took[stretch.arm].extend(stretch.unmap_effective_ns - stretch.unmap_start_ns)
         assert (stretch.frame_end_ns > stretch.frame_start_ns).all()

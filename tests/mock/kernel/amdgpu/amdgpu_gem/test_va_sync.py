@@ -297,7 +297,7 @@ def test_a_pure_unmap_stalls_later_submissions_since_base(kernel: str, stalls: b
 # -- input fences -------------------------------------------------------------------------------------------------
 
 
-def start_with_input(client: Client, operation: int, va: int, handle: int, **fields: object) -> tuple[Call, object]:
+def start_with_input(client: Client, operation: int, va: int, handle: int, **fields: int) -> tuple[Call, object]:
     """An operation with one unsignalled input fence; the call and the fence."""
     gate = new_gate()
     call, out = client.start(operation, va, handle, inputs=(client.syncobj(gate),), **fields)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -38,7 +38,7 @@ def bo(name: str, priority: int = 1, bulk: TtmLruBulkMove | None = None) -> Any:
 
 def names(manager: TtmResourceManager) -> str:
     """Buffers in the order of eviction."""
-    return "".join(entry.name for entry in manager.lru_walk())
+    return "".join(cast(Bo, entry).name for entry in manager.lru_walk())
 
 
 # -- heaps ------------------------------------------------------------------------------------------------------------
