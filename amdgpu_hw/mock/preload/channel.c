@@ -32,7 +32,7 @@ bool preload_started;
 static char socket_path[sizeof(((struct sockaddr_un *)0)->sun_path)];
 
 static struct channel channels[CHANNELS_MAX];
-static _Atomic int channels_used;       /* entries from here on were never taken */
+static _Atomic int channels_used; /* entries from here on were never taken */
 static _Atomic int lowest_channel_fd = INT_MAX;
 static pthread_key_t thread_exit_key;
 

@@ -24,7 +24,7 @@ DECLARE_NEXT(posix_spawnp);
 
 static const char *const names[VARIABLES] = { "LD_PRELOAD", "UMOCKDEV_DIR", WIRE_ENVIRONMENT };
 static char variables[VARIABLES][2 * PATH_MAX];
-static char *machine_environment[VARIABLES + 1];  /* what a program on this machine needs; empty elsewhere */
+static char *machine_environment[VARIABLES + 1]; /* what a program on this machine needs; empty elsewhere */
 
 void keep_environment(void)
 {
@@ -33,7 +33,8 @@ void keep_environment(void)
 	for (int i = 0; i < VARIABLES; i++) {
 		const char *value = getenv(names[i]);
 
-		if (value && (size_t)snprintf(variables[i], sizeof(variables[i]), "%s=%s", names[i], value) < sizeof(variables[i]))
+		if (value && (size_t)snprintf(variables[i], sizeof(variables[i]), "%s=%s", names[i], value) <
+				     sizeof(variables[i]))
 			machine_environment[count++] = variables[i];
 	}
 	machine_environment[count] = NULL;

@@ -16,7 +16,7 @@
 
 DECLARE_NEXT(realpath);
 
-static char testbed[PATH_MAX];  /* umockdev's root directory, or "" */
+static char testbed[PATH_MAX]; /* umockdev's root directory, or "" */
 
 void find_testbed(void)
 {

@@ -83,7 +83,11 @@ static int open_node(const char *node, int flags)
 {
 	int fd = -1;
 	struct call call = {
-		.op = WIRE_OPEN, .fd = -1, .args = { (unsigned int)flags }, .text = node, .received = &fd,
+		.op = WIRE_OPEN,
+		.fd = -1,
+		.args = { (unsigned int)flags },
+		.text = node,
+		.received = &fd,
 	};
 	int64_t result = make_call(&call);
 
@@ -124,40 +128,40 @@ static int next_openat_call(int dirfd, const char *path, int flags, mode_t mode)
 	return NEXT(openat64)(dirfd, path, flags, mode);
 }
 
-#define DEFINE_OPEN(name)                                                                   \
-	EXPORT int name(const char *path, int flags, ...)                                   \
-	{                                                                                   \
-		va_list arguments;                                                          \
-		mode_t mode;                                                                \
-		va_start(arguments, flags);                                                 \
-		mode = creation_mode(flags, &arguments);                                    \
-		va_end(arguments);                                                          \
-		return open_any(next_open_call, AT_FDCWD, path, flags, mode);               \
+#define DEFINE_OPEN(name)                                                     \
+	EXPORT int name(const char *path, int flags, ...)                     \
+	{                                                                     \
+		va_list arguments;                                            \
+		mode_t mode;                                                  \
+		va_start(arguments, flags);                                   \
+		mode = creation_mode(flags, &arguments);                      \
+		va_end(arguments);                                            \
+		return open_any(next_open_call, AT_FDCWD, path, flags, mode); \
 	}
 
-#define DEFINE_OPENAT(name)                                                                 \
-	EXPORT int name(int dirfd, const char *path, int flags, ...)                        \
-	{                                                                                   \
-		va_list arguments;                                                          \
-		mode_t mode;                                                                \
-		va_start(arguments, flags);                                                 \
-		mode = creation_mode(flags, &arguments);                                    \
-		va_end(arguments);                                                          \
-		return open_any(next_openat_call, dirfd, path, flags, mode);                \
+#define DEFINE_OPENAT(name)                                                  \
+	EXPORT int name(int dirfd, const char *path, int flags, ...)         \
+	{                                                                    \
+		va_list arguments;                                           \
+		mode_t mode;                                                 \
+		va_start(arguments, flags);                                  \
+		mode = creation_mode(flags, &arguments);                     \
+		va_end(arguments);                                           \
+		return open_any(next_openat_call, dirfd, path, flags, mode); \
 	}
 
-#define DEFINE_FORTIFIED_OPEN(name)                                                         \
-	EXPORT int name(const char *path, int flags);                                       \
-	EXPORT int name(const char *path, int flags)                                        \
-	{                                                                                   \
-		return open_any(next_open_call, AT_FDCWD, path, flags, 0);                  \
+#define DEFINE_FORTIFIED_OPEN(name)                                        \
+	EXPORT int name(const char *path, int flags);                      \
+	EXPORT int name(const char *path, int flags)                       \
+	{                                                                  \
+		return open_any(next_open_call, AT_FDCWD, path, flags, 0); \
 	}
 
-#define DEFINE_FORTIFIED_OPENAT(name)                                                       \
-	EXPORT int name(int dirfd, const char *path, int flags);                            \
-	EXPORT int name(int dirfd, const char *path, int flags)                             \
-	{                                                                                   \
-		return open_any(next_openat_call, dirfd, path, flags, 0);                   \
+#define DEFINE_FORTIFIED_OPENAT(name)                                     \
+	EXPORT int name(int dirfd, const char *path, int flags);          \
+	EXPORT int name(int dirfd, const char *path, int flags)           \
+	{                                                                 \
+		return open_any(next_openat_call, dirfd, path, flags, 0); \
 	}
 
 DEFINE_OPEN(open)
@@ -323,8 +327,11 @@ EXPORT int ioctl(int fd, unsigned long request, ...)
 	if (on_machine() && is_mock_file(fd, &st) && request != FIOCLEX && request != FIONCLEX && request != FIONBIO &&
 	    request != FIOASYNC) {
 		struct call call = {
-			.op = WIRE_IOCTL, .fd = fd, .ino = st.st_ino,
-			.args = { (uint32_t)request, (uintptr_t)argument }, .argument = argument,
+			.op = WIRE_IOCTL,
+			.fd = fd,
+			.ino = st.st_ino,
+			.args = { (uint32_t)request, (uintptr_t)argument },
+			.argument = argument,
 			/* As every driver here numbers its requests (asm-generic/ioctl.h). */
 			.argument_size = _IOC_DIR(request) & _IOC_WRITE ? _IOC_SIZE(request) : 0,
 			.answer_room = _IOC_DIR(request) & _IOC_READ ? _IOC_SIZE(request) : 0,
@@ -340,7 +347,9 @@ static void *map(void *address, size_t length, int prot, int flags, int fd, off6
 	struct stat st;
 	int host_fd = -1;
 	struct call call = {
-		.op = WIRE_MMAP, .fd = fd, .received = &host_fd,
+		.op = WIRE_MMAP,
+		.fd = fd,
+		.received = &host_fd,
 		.args = { offset, length, (unsigned int)prot, (unsigned int)flags },
 	};
 	int64_t result;
@@ -375,7 +384,10 @@ static off64_t seek(int fd, off64_t offset, int whence)
 	/* A socket cannot be seeked, so that only a failure can be a mock file. */
 	if (result < 0 && errno == ESPIPE && on_machine() && is_mock_file(fd, &st)) {
 		struct call call = {
-			.op = WIRE_LSEEK, .fd = fd, .ino = st.st_ino, .args = { offset, (unsigned int)whence },
+			.op = WIRE_LSEEK,
+			.fd = fd,
+			.ino = st.st_ino,
+			.args = { offset, (unsigned int)whence },
 		};
 
 		return to_errno(make_call(&call));

@@ -45,13 +45,13 @@ struct call {
 	int fd;
 	uint64_t ino;
 	uint64_t args[4];
-	const char *text;           /* goes into the slot's text, or NULL */
-	struct wire_stat *stat;     /* filled from the reply, or NULL */
-	char *name;                 /* WIRE_TEXT_SIZE bytes filled from the reply, or NULL */
-	void *argument;             /* what an ioctl points to, or NULL */
-	uint32_t argument_size;     /* bytes of it that the mock kernel will want, as far as one can tell */
-	uint32_t answer_room;       /* bytes of it that the mock kernel may change */
-	int *received;              /* the descriptor that came with the reply, or NULL */
+	const char *text;	/* goes into the slot's text, or NULL */
+	struct wire_stat *stat; /* filled from the reply, or NULL */
+	char *name;		/* WIRE_TEXT_SIZE bytes filled from the reply, or NULL */
+	void *argument;		/* what an ioctl points to, or NULL */
+	uint32_t argument_size; /* bytes of it that the mock kernel will want, as far as one can tell */
+	uint32_t answer_room;	/* bytes of it that the mock kernel may change */
+	int *received;		/* the descriptor that came with the reply, or NULL */
 };
 
 /* Let the mock kernel run a system call; >= 0, or -errno. -ENODEV also when the mock kernel is gone. */

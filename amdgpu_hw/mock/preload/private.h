@@ -13,10 +13,10 @@ struct channel {
 	_Atomic int sock;
 	_Atomic int slot_fd;
 	struct wire_slot *slot;
-	bool may_write_file;    /* no limit on the size of files is in the way: beyond it, pwrite() raises SIGXFSZ */
+	bool may_write_file; /* no limit on the size of files is in the way: beyond it, pwrite() raises SIGXFSZ */
 	uint32_t seq;
-	int received;   /* a descriptor that arrived before it was asked for, or -1 */
-	bool busy;      /* a call is under way; a signal handler may find it so */
+	int received; /* a descriptor that arrived before it was asked for, or -1 */
+	bool busy;    /* a call is under way; a signal handler may find it so */
 };
 
 /*

@@ -16,7 +16,8 @@ DECLARE_NEXT(rmdir);
 
 static bool is_instance(const char *path)
 {
-	return on_machine() && path && strncmp(path, INSTANCES, strlen(INSTANCES)) == 0 && strlen(path) < WIRE_TEXT_SIZE;
+	return on_machine() && path && strncmp(path, INSTANCES, strlen(INSTANCES)) == 0 &&
+	       strlen(path) < WIRE_TEXT_SIZE;
 }
 
 static int on_instance(uint32_t op, const char *path)

@@ -61,7 +61,10 @@ static bool make_board(struct transport *t, int directory)
 	cpu_set_t cpus;
 
 	t->board = (struct wire_board){
-		.magic = WIRE_MAGIC, .version = WIRE_VERSION, .server_pid = getpid(), .server_cpu = WIRE_NO_CPU,
+		.magic = WIRE_MAGIC,
+		.version = WIRE_VERSION,
+		.server_pid = getpid(),
+		.server_cpu = WIRE_NO_CPU,
 		.spin = !sched_getaffinity(0, sizeof(cpus), &cpus) && CPU_COUNT(&cpus) > 1,
 	};
 	t->board_fd = openat(directory, WIRE_BOARD, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
@@ -82,7 +85,8 @@ static int listen_in(const char *directory)
 	}
 	sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	/* The socket's file gets the socket's own mode. */
-	if (sock >= 0 && (fchmod(sock, 0600) || bind(sock, (struct sockaddr *)&address, sizeof(address)) || listen(sock, SOMAXCONN))) {
+	if (sock >= 0 && (fchmod(sock, 0600) || bind(sock, (struct sockaddr *)&address, sizeof(address)) ||
+			  listen(sock, SOMAXCONN))) {
 		close(sock);
 		return -1;
 	}
@@ -319,8 +323,15 @@ void transport_reply_stat(struct transport *t, uint32_t number, const struct fil
 	if (!channel)
 		return;
 	channel->slot->stat = (struct wire_stat){
-		.dev = stat->dev, .ino = stat->ino, .size = stat->size, .mode = stat->mode, .nlink = stat->nlink,
-		.uid = stat->uid, .gid = stat->gid, .rdev_major = stat->rdev_major, .rdev_minor = stat->rdev_minor,
+		.dev = stat->dev,
+		.ino = stat->ino,
+		.size = stat->size,
+		.mode = stat->mode,
+		.nlink = stat->nlink,
+		.uid = stat->uid,
+		.gid = stat->gid,
+		.rdev_major = stat->rdev_major,
+		.rdev_minor = stat->rdev_minor,
 	};
 	transport_reply(t, number, 0);
 }

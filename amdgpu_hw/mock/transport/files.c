@@ -22,8 +22,10 @@ int transport_open_file(struct transport *t, struct file_ends *ends)
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair))
 		return -errno;
-	error = fchmod(pair[0], WIRE_FILE_MODE & 07777) || fstat(pair[0], &st) ? -errno :
-		epoll_add(t, pair[1], EPOLLIN, tag_data(TAG_FILE, pair[1]));
+	if (fchmod(pair[0], WIRE_FILE_MODE & 07777) || fstat(pair[0], &st))
+		error = -errno;
+	else
+		error = epoll_add(t, pair[1], EPOLLIN, tag_data(TAG_FILE, pair[1]));
 	if (error) {
 		close(pair[0]);
 		close(pair[1]);

@@ -13,7 +13,7 @@
 #include "transport.h"
 #include "wire.h"
 
-#define POLLED_MAX 32    /* slots polled at a time; the others ring */
+#define POLLED_MAX 32 /* slots polled at a time; the others ring */
 #define EVENTS_MAX 128
 #define PATIENCE_FIRST 32 /* calls on one CPU with the client before leaving it */
 
@@ -21,12 +21,12 @@ enum tag { TAG_LISTENER, TAG_CHANNEL, TAG_WATCH, TAG_FILE };
 
 struct channel {
 	int sock;
-	uint32_t generation;     /* tells a stale epoll event from one of the channel that now has the number */
-	bool busy;               /* a system call runs */
+	uint32_t generation; /* tells a stale epoll event from one of the channel that now has the number */
+	bool busy;	     /* a system call runs */
 	bool polled;
-	bool passing;            /* the client was asked to take a descriptor */
-	bool rung;               /* in the queue of channels whose doorbell rang */
-	struct wire_slot *slot;  /* NULL: the number is free */
+	bool passing;		/* the client was asked to take a descriptor */
+	bool rung;		/* in the queue of channels whose doorbell rang */
+	struct wire_slot *slot; /* NULL: the number is free */
 };
 
 struct transport {
@@ -37,14 +37,14 @@ struct transport {
 	uint32_t channel_count, generation;
 	uint32_t polled[POLLED_MAX];
 	uint32_t polled_count, polled_next;
-	uint32_t *rung;          /* ring buffer of channel_count + 1 entries */
+	uint32_t *rung; /* ring buffer of channel_count + 1 entries */
 	uint32_t rung_head, rung_tail, rung_size;
 	struct epoll_event events[EVENTS_MAX];
 	int event_count, event_next;
-	uint32_t candidate;      /* a request found in a slot, while epoll is asked for what came before it */
+	uint32_t candidate; /* a request found in a slot, while epoll is asked for what came before it */
 	bool has_candidate;
-	bool polled_first;       /* whose turn it is: the slots that are polled, or those whose doorbell rang */
-	bool interrupted;        /* a signal of our own arrived: Python wants to run its handler */
+	bool polled_first; /* whose turn it is: the slots that are polled, or those whose doorbell rang */
+	bool interrupted;  /* a signal of our own arrived: Python wants to run its handler */
 	uint32_t last_client_cpu;
 	uint32_t calls_on_shared_cpu, calls_apart, patience;
 	int64_t last_request;

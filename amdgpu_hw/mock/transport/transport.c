@@ -18,9 +18,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define SPIN_NS 100000   /* how long after the last request the slots are polled before sleeping */
+#define SPIN_NS 100000 /* how long after the last request the slots are polled before sleeping */
 #define SPINS_PER_EPOLL 16
-#define PATIENCE_MAX 65536  /* patience is doubled each time up to this, and forgotten after as many calls apart */
+#define PATIENCE_MAX 65536 /* patience is doubled each time up to this, and forgotten after as many calls apart */
 
 _Static_assert(sizeof(((struct event *)0)->text) == WIRE_TEXT_SIZE, "event.text holds what a slot holds");
 _Static_assert(sizeof(((struct event *)0)->argument) == WIRE_ARGUMENT_SIZE, "event.argument holds what a slot holds");

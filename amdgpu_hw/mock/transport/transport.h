@@ -13,14 +13,14 @@ struct transport;
 
 /* What transport_next() found. */
 enum event_kind {
-	EVENT_TIMEOUT,   /* the deadline has passed, or a signal arrived here */
-	EVENT_CONNECT,   /* a client thread opened a channel: channel, pid */
-	EVENT_REQUEST,   /* a system call: channel, op, fd, ino, args, and by op text or argument */
+	EVENT_TIMEOUT,	 /* the deadline has passed, or a signal arrived here */
+	EVENT_CONNECT,	 /* a client thread opened a channel: channel, pid */
+	EVENT_REQUEST,	 /* a system call: channel, op, fd, ino, args, and by op text or argument */
 	EVENT_INTERRUPT, /* a signal arrived at the thread: channel */
-	EVENT_PASSED,    /* the client took a descriptor: channel, result = its number or -errno */
-	EVENT_HANGUP,    /* the thread closed its channel or died: channel */
-	EVENT_CLOSED,    /* the last descriptor of a mock file is gone: fd = our end */
-	EVENT_WATCH,     /* a descriptor given to transport_watch() is readable: watch */
+	EVENT_PASSED,	 /* the client took a descriptor: channel, result = its number or -errno */
+	EVENT_HANGUP,	 /* the thread closed its channel or died: channel */
+	EVENT_CLOSED,	 /* the last descriptor of a mock file is gone: fd = our end */
+	EVENT_WATCH,	 /* a descriptor given to transport_watch() is readable: watch */
 };
 
 struct event {
@@ -34,8 +34,8 @@ struct event {
 	uint64_t ino;
 	uint64_t args[4];
 	char text[1024];
-	uint32_t argument_size;  /* 0: not here, to be read from the client's memory */
-	uint32_t answer_room;    /* 0: an answer is to be written to the client's memory */
+	uint32_t argument_size; /* 0: not here, to be read from the client's memory */
+	uint32_t answer_room;	/* 0: an answer is to be written to the client's memory */
 	char argument[256];
 };
 
@@ -73,7 +73,8 @@ int transport_watch(struct transport *transport, int fd, uint64_t watch);
 /* The ways a system call ends. */
 void transport_reply(struct transport *transport, uint32_t channel, int64_t result);
 /* With an ioctl's argument as it is afterwards, at most answer_room bytes. */
-void transport_reply_answer(struct transport *transport, uint32_t channel, int64_t result, const char *answer, size_t size);
+void transport_reply_answer(struct transport *transport, uint32_t channel, int64_t result, const char *answer,
+			    size_t size);
 void transport_reply_stat(struct transport *transport, uint32_t channel, const struct file_stat *stat);
 void transport_reply_text(struct transport *transport, uint32_t channel, const char *text);
 /* With a descriptor, which the client maps or keeps. */

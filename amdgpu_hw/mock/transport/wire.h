@@ -62,11 +62,11 @@ struct wire_board {
 	uint32_t magic;
 	uint32_t version;
 	uint32_t server_pid;
-	uint32_t spin;                 /* more than one CPU: spinning can pay */
-	_Atomic uint32_t server_cpu;   /* where the mock kernel runs, WIRE_NO_CPU while it sleeps */
-	_Atomic uint32_t nodes_seq;    /* odd while the list changes */
+	uint32_t spin;		     /* more than one CPU: spinning can pay */
+	_Atomic uint32_t server_cpu; /* where the mock kernel runs, WIRE_NO_CPU while it sleeps */
+	_Atomic uint32_t nodes_seq;  /* odd while the list changes */
 	uint32_t nodes_length;
-	char nodes[WIRE_NODES_SIZE];   /* paths of the nodes, each NUL-terminated */
+	char nodes[WIRE_NODES_SIZE]; /* paths of the nodes, each NUL-terminated */
 };
 
 enum wire_state { WIRE_IDLE, WIRE_REQUEST, WIRE_PASS_FD, WIRE_REPLY };
@@ -94,24 +94,24 @@ struct wire_stat {
 /* One system call at a time of one client thread. */
 struct wire_slot {
 	_Atomic uint32_t state;
-	_Atomic uint32_t client_sleeps;  /* the reply has to be followed by WIRE_WAKE */
-	_Atomic uint32_t server_polls;   /* written by the mock kernel: no WIRE_RING needed */
+	_Atomic uint32_t client_sleeps; /* the reply has to be followed by WIRE_WAKE */
+	_Atomic uint32_t server_polls;	/* written by the mock kernel: no WIRE_RING needed */
 	_Atomic uint32_t client_cpu;
 	uint32_t tid;
-	uint32_t seq;                    /* number of the request, so that a late interrupt finds its call gone */
+	uint32_t seq; /* number of the request, so that a late interrupt finds its call gone */
 	uint32_t op;
-	int32_t fd;                      /* descriptor the call was made on */
-	uint64_t ino;                    /* inode of that descriptor */
+	int32_t fd;   /* descriptor the call was made on */
+	uint64_t ino; /* inode of that descriptor */
 	uint64_t args[4];
-	int64_t result;                  /* >= 0, or -errno */
-	int32_t passed;                  /* client: number of the descriptor it took, or -errno */
+	int64_t result; /* >= 0, or -errno */
+	int32_t passed; /* client: number of the descriptor it took, or -errno */
 	uint32_t pass_cloexec;
-	uint32_t has_fd;                 /* the reply carries a descriptor */
+	uint32_t has_fd; /* the reply carries a descriptor */
 	struct wire_stat stat;
 	char text[WIRE_TEXT_SIZE];
-	uint32_t argument_size;          /* client: bytes of the ioctl's argument that are in `argument` */
-	uint32_t answer_room;            /* client: how many bytes of `argument` it is ready to write back */
-	uint32_t answer_size;            /* mock kernel: how many it has to */
+	uint32_t argument_size; /* client: bytes of the ioctl's argument that are in `argument` */
+	uint32_t answer_room;	/* client: how many bytes of `argument` it is ready to write back */
+	uint32_t answer_size;	/* mock kernel: how many it has to */
 	char argument[WIRE_ARGUMENT_SIZE];
 };
 
@@ -120,11 +120,11 @@ _Static_assert(sizeof(struct wire_board) <= 4096, "the board is one page");
 
 /* Messages on a channel. */
 enum wire_kind {
-	WIRE_RING = 1,  /* client: there is a request in the slot */
+	WIRE_RING = 1,	/* client: there is a request in the slot */
 	WIRE_INTERRUPT, /* client: a signal arrived during request seq */
-	WIRE_PASSED,    /* client: slot.passed is written */
-	WIRE_WAKE,      /* server: look at the slot */
-	WIRE_FD,        /* server: here is a descriptor (the first one ever is the slot's memory) */
+	WIRE_PASSED,	/* client: slot.passed is written */
+	WIRE_WAKE,	/* server: look at the slot */
+	WIRE_FD,	/* server: here is a descriptor (the first one ever is the slot's memory) */
 };
 
 struct wire_message {

@@ -19,8 +19,8 @@
 
 #define TILES 16
 #define BLOCK_TILES (TILES / 2)
-#define PROBE 512u              /* bytes looked at in one place of a tile */
-#define PLACES 3                /* head, middle and tail of a tile */
+#define PROBE 512u /* bytes looked at in one place of a tile */
+#define PLACES 3   /* head, middle and tail of a tile */
 #define WALK_STEPS 150
 #define NOTHING (-1)
 #define POISON 0xdeadbeefu
@@ -75,9 +75,12 @@ static void bind_between(VkSemaphore wait, VkSemaphore signal, int first, int co
 	VkSparseBufferMemoryBindInfo buffer_info = { .buffer = sparse, .pBinds = binds };
 	VkBindSparseInfo info = {
 		.sType = VK_STRUCTURE_TYPE_BIND_SPARSE_INFO,
-		.waitSemaphoreCount = wait != VK_NULL_HANDLE, .pWaitSemaphores = &wait,
-		.bufferBindCount = 1, .pBufferBinds = &buffer_info,
-		.signalSemaphoreCount = signal != VK_NULL_HANDLE, .pSignalSemaphores = &signal,
+		.waitSemaphoreCount = wait != VK_NULL_HANDLE,
+		.pWaitSemaphores = &wait,
+		.bufferBindCount = 1,
+		.pBufferBinds = &buffer_info,
+		.signalSemaphoreCount = signal != VK_NULL_HANDLE,
+		.pSignalSemaphores = &signal,
 	};
 
 	for (int i = 0; i < count; i++) {
@@ -274,8 +277,8 @@ static void test_in_flight(void)
 	CHECK_VK(vkCreateSemaphore(device, &semaphore_info, NULL, &first_done));
 	CHECK_VK(vkCreateSemaphore(device, &semaphore_info, NULL, &bind_done));
 	CHECK_VK(vkCreateEvent(device, &event_info, NULL, &event));
-	vkCmdWaitEvents(commands, 1, &event, VK_PIPELINE_STAGE_HOST_BIT, VK_PIPELINE_STAGE_TRANSFER_BIT, 0, NULL, 0, NULL,
-			0, NULL);
+	vkCmdWaitEvents(commands, 1, &event, VK_PIPELINE_STAGE_HOST_BIT, VK_PIPELINE_STAGE_TRANSFER_BIT, 0, NULL, 0,
+			NULL, 0, NULL);
 	vkCmdCopyBuffer(commands, sparse, staging, 1, &head);
 	submit(commands, VK_NULL_HANDLE, first_done);
 	bind_between(first_done, bind_done, 0, 1, (bound_to[0] + 1) % TILES);

@@ -67,17 +67,24 @@ static void create_device(void)
 	float priority = 1;
 	VkDeviceQueueCreateInfo queue_info = {
 		.sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
-		.queueFamilyIndex = family, .queueCount = 1, .pQueuePriorities = &priority,
+		.queueFamilyIndex = family,
+		.queueCount = 1,
+		.pQueuePriorities = &priority,
 	};
 	VkPhysicalDeviceFeatures features = {
-		.sparseBinding = VK_TRUE, .sparseResidencyBuffer = VK_TRUE, .sparseResidencyAliased = VK_TRUE,
+		.sparseBinding = VK_TRUE,
+		.sparseResidencyBuffer = VK_TRUE,
+		.sparseResidencyAliased = VK_TRUE,
 	};
 	VkDeviceCreateInfo info = {
 		.sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
-		.queueCreateInfoCount = 1, .pQueueCreateInfos = &queue_info, .pEnabledFeatures = &features,
+		.queueCreateInfoCount = 1,
+		.pQueueCreateInfos = &queue_info,
+		.pEnabledFeatures = &features,
 	};
 	VkCommandPoolCreateInfo pool_info = {
-		.sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO, .queueFamilyIndex = family,
+		.sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO,
+		.queueFamilyIndex = family,
 	};
 
 	CHECK_VK(vkCreateDevice(physical, &info, NULL, &device));
@@ -87,8 +94,10 @@ static void create_device(void)
 
 bool open_device(void)
 {
-	VkApplicationInfo application = { .sType = VK_STRUCTURE_TYPE_APPLICATION_INFO, .apiVersion = VK_API_VERSION_1_1 };
-	VkInstanceCreateInfo info = { .sType = VK_STRUCTURE_TYPE_INSTANCE_CREATE_INFO, .pApplicationInfo = &application };
+	VkApplicationInfo application = { .sType = VK_STRUCTURE_TYPE_APPLICATION_INFO,
+					  .apiVersion = VK_API_VERSION_1_1 };
+	VkInstanceCreateInfo info = { .sType = VK_STRUCTURE_TYPE_INSTANCE_CREATE_INFO,
+				      .pApplicationInfo = &application };
 
 	CHECK_VK(vkCreateInstance(&info, NULL, &instance));
 	if (!choose_device())
@@ -120,7 +129,8 @@ struct memory allocate(VkDeviceSize size, uint32_t allowed, VkMemoryPropertyFlag
 {
 	VkMemoryAllocateInfo info = {
 		.sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO,
-		.allocationSize = size, .memoryTypeIndex = memory_type(allowed, wanted),
+		.allocationSize = size,
+		.memoryTypeIndex = memory_type(allowed, wanted),
 	};
 	struct memory memory = { 0 };
 
@@ -133,7 +143,9 @@ struct memory allocate(VkDeviceSize size, uint32_t allowed, VkMemoryPropertyFlag
 VkMemoryRequirements create_buffer(VkDeviceSize size, VkBufferCreateFlags flags, VkBuffer *buffer)
 {
 	VkBufferCreateInfo info = {
-		.sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO, .flags = flags, .size = size,
+		.sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO,
+		.flags = flags,
+		.size = size,
 		.usage = VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT,
 	};
 	VkMemoryRequirements requirements;
@@ -157,7 +169,9 @@ VkCommandBuffer begin(void)
 {
 	VkCommandBufferAllocateInfo info = {
 		.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
-		.commandPool = pool, .level = VK_COMMAND_BUFFER_LEVEL_PRIMARY, .commandBufferCount = 1,
+		.commandPool = pool,
+		.level = VK_COMMAND_BUFFER_LEVEL_PRIMARY,
+		.commandBufferCount = 1,
 	};
 	VkCommandBufferBeginInfo begin_info = {
 		.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO,
@@ -179,7 +193,8 @@ static void barrier(VkCommandBuffer commands)
 	};
 
 	vkCmdPipelineBarrier(commands, VK_PIPELINE_STAGE_ALL_COMMANDS_BIT,
-			     VK_PIPELINE_STAGE_ALL_COMMANDS_BIT | VK_PIPELINE_STAGE_HOST_BIT, 0, 1, &all, 0, NULL, 0, NULL);
+			     VK_PIPELINE_STAGE_ALL_COMMANDS_BIT | VK_PIPELINE_STAGE_HOST_BIT, 0, 1, &all, 0, NULL, 0,
+			     NULL);
 }
 
 void submit(VkCommandBuffer commands, VkSemaphore wait, VkSemaphore signal)
@@ -187,9 +202,13 @@ void submit(VkCommandBuffer commands, VkSemaphore wait, VkSemaphore signal)
 	VkPipelineStageFlags stage = VK_PIPELINE_STAGE_ALL_COMMANDS_BIT;
 	VkSubmitInfo info = {
 		.sType = VK_STRUCTURE_TYPE_SUBMIT_INFO,
-		.waitSemaphoreCount = wait != VK_NULL_HANDLE, .pWaitSemaphores = &wait, .pWaitDstStageMask = &stage,
-		.commandBufferCount = 1, .pCommandBuffers = &commands,
-		.signalSemaphoreCount = signal != VK_NULL_HANDLE, .pSignalSemaphores = &signal,
+		.waitSemaphoreCount = wait != VK_NULL_HANDLE,
+		.pWaitSemaphores = &wait,
+		.pWaitDstStageMask = &stage,
+		.commandBufferCount = 1,
+		.pCommandBuffers = &commands,
+		.signalSemaphoreCount = signal != VK_NULL_HANDLE,
+		.pSignalSemaphores = &signal,
 	};
 
 	barrier(commands);

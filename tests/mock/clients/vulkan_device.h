@@ -16,12 +16,12 @@
 
 struct memory {
 	VkDeviceMemory object;
-	uint8_t *bytes;         /* where the CPU sees it, or NULL */
+	uint8_t *bytes; /* where the CPU sees it, or NULL */
 };
 
 extern VkDevice device;
 extern VkQueue queue;
-extern bool strict;             /* addresses without memory read 0 */
+extern bool strict; /* addresses without memory read 0 */
 
 void check_vk(VkResult result, const char *call);
 
