@@ -19,6 +19,7 @@ static int call(int fd, const struct sampling_call *what)
 	return drmIoctl(fd, what->request, argument);
 }
 
+int bare_loop(const struct sampling_plan *plan, uint32_t count);
 int bare_loop(const struct sampling_plan *plan, uint32_t count)
 {
 	uint32_t fences[2] = { plan->update_fence, plan->victim_fence };

@@ -45,13 +45,14 @@ static int send_message(int sock, uint32_t kind, int fd)
 
 /* ---- set-up ---- */
 
-bool publish(struct transport *t, const void *field, size_t size)
+bool publish(struct transport *t, size_t offset, size_t size)
 {
-	off_t offset = (const char *)field - (const char *)&t->board;
+	/* Not from &t->board: gcc 12 takes a read at its start for one of its first field only. */
+	const char *board = (const char *)t + offsetof(struct transport, board);
 	ssize_t written;
 
 	do
-		written = pwrite(t->board_fd, field, size, offset);
+		written = pwrite(t->board_fd, board + offset, size, offset);
 	while (written < 0 && errno == EINTR);
 	return written == (ssize_t)size;
 }
@@ -70,7 +71,7 @@ static bool make_board(struct transport *t, int directory)
 	t->board_fd = openat(directory, WIRE_BOARD, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (t->board_fd < 0 || ftruncate(t->board_fd, 4096))
 		return false;
-	return publish(t, &t->board, sizeof(t->board));
+	return publish(t, 0, sizeof(t->board));
 }
 
 static int listen_in(const char *directory)
@@ -145,14 +146,14 @@ int transport_set_nodes(struct transport *t, const char *nodes, size_t size)
 	if (size > sizeof(board->nodes))
 		return -ENOSPC;
 	atomic_fetch_add(&board->nodes_seq, 1);
-	publish(t, &board->nodes_seq, sizeof(board->nodes_seq));
+	publish(t, offsetof(struct wire_board, nodes_seq), sizeof(board->nodes_seq));
 	memcpy(board->nodes, nodes, size);
 	board->nodes_length = size;
 	atomic_thread_fence(memory_order_seq_cst);
-	publish(t, &board->nodes_length, sizeof(board->nodes_length) + sizeof(board->nodes));
+	publish(t, offsetof(struct wire_board, nodes_length), sizeof(board->nodes_length) + sizeof(board->nodes));
 	atomic_thread_fence(memory_order_seq_cst);
 	atomic_fetch_add(&board->nodes_seq, 1);
-	publish(t, &board->nodes_seq, sizeof(board->nodes_seq));
+	publish(t, offsetof(struct wire_board, nodes_seq), sizeof(board->nodes_seq));
 	return 0;
 }
 

@@ -66,7 +66,7 @@ uint64_t tag_data(enum tag tag, uint64_t value);
  * Write a part of our copy of the board to its file. No mapping: a client may cut the file short, or the disk be full,
  * and an access to a mapping would then kill us.
  */
-bool publish(struct transport *transport, const void *field, size_t size);
+bool publish(struct transport *transport, size_t offset, size_t size);
 
 /* Take a client's connection; true when `event` says so. */
 bool accept_channel(struct transport *transport, struct event *event);

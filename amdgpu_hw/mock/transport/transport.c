@@ -233,7 +233,7 @@ static void publish_cpu(struct transport *t, uint32_t cpu)
 	if (!t->board.spin || atomic_load_explicit(&t->board.server_cpu, memory_order_relaxed) == cpu)
 		return;
 	atomic_store_explicit(&t->board.server_cpu, cpu, memory_order_relaxed);
-	publish(t, &t->board.server_cpu, sizeof(t->board.server_cpu));
+	publish(t, offsetof(struct wire_board, server_cpu), sizeof(t->board.server_cpu));
 }
 
 /*
