@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from amdgpu_hw.mock.planting import PlantedBug, bug_names, load_bug
+from amdgpu_hw.mock.variants import VARIANTS
 from amdgpu_hw.verdict.model import Outcome
 
 __all__ = (
@@ -24,8 +25,11 @@ __all__ = (
     "quick_bugs",
 )
 
-RIGHT_KERNELS = ("series-fixed", "base", "6.18-stable", "6.18", "6.15", "6.12")
-"""On these nothing may be broken."""
+_WITH_FINDINGS = ("series-v1", "series-v1-patch-1")
+"""What the suite has found on these is in `expectations`."""
+
+RIGHT_KERNELS = tuple(name for name in reversed(VARIANTS) if name not in _WITH_FINDINGS)
+"""On all others nothing may be broken; the newest first."""
 
 EXHAUSTIVE_ROWS = ("B46", "D01", "P01", "P02", "T16")
 """Random programs, stress and killed processes: half of the suite's work, and too broad to name what a bug breaks."""

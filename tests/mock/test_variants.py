@@ -19,7 +19,7 @@ def differences(one: Variant, other: Variant) -> set[str]:
 def test_the_kernels_the_harness_is_about_exist_and_the_mended_series_is_the_default() -> None:
     """Released kernels, the tree of the series, each state of it; the default is the one that must pass everything."""
     released = {"6.12", "6.15", "6.18", "6.18-stable"}
-    assert set(VARIANTS) == released | {"base", "series-v1-patch-1", "series-v1", "series-fixed"}
+    assert set(VARIANTS) >= released | {"base", "series-v1-patch-1", "series-v1", "series-fixed"}
     assert DEFAULT_VARIANT == "series-fixed"
     assert all(name == variant.name for name, variant in VARIANTS.items())
 
