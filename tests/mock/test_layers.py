@@ -17,7 +17,7 @@ CONTRACTS = ("pyproject.toml", "scripts/layers.toml")
 def lint_imports(tree: Path, contracts: str) -> subprocess.CompletedProcess[str]:
     """Check the contracts of one file against a tree."""
     program = Path(sys.executable).with_name("lint-imports")
-    command = [program, contracts, "--no-cache", "--no-logo"]
+    command = [str(program), contracts, "--no-cache", "--no-logo"]
     return subprocess.run(command, cwd=tree, capture_output=True, text=True, timeout=120, check=False)
 
 
