@@ -1,11 +1,16 @@
 # SPDX-License-Identifier: MIT
-"""Says how the cases are run, to whoever names them himself."""
+"""Tests can be run from any folder; the cases, which run on mock machines, say so to whoever names them himself."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import chdir
+from pathlib import Path
 
 import pytest
+
+ROOT = Path(__file__).parents[2]
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -19,3 +24,10 @@ def pytest_configure(config: pytest.Config) -> None:
             if folder.name == "cases":
                 tests = os.path.relpath(folder.parent, here)
                 raise pytest.UsageError(f"{argument} has to run on a mock machine, which pytest {tests} makes for it")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _at_the_root() -> Iterator[None]:
+    """Programs that tests start import `tests`, which Python finds from here, wherever pytest was started."""
+    with chdir(ROOT):
+        yield
