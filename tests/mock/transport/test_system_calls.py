@@ -156,6 +156,7 @@ signal.siginterrupt(signal.SIGALRM, True)
 signal.setitimer(signal.ITIMER_REAL, 0.05, 0.05)
 threading.Timer(0.4, lambda: ioctl(fd, WAKE)).start()
 say(ioctl(fd, BLOCK_UNINTERRUPTIBLE))
+signal.setitimer(signal.ITIMER_REAL, 0)
 """)
     assert output == ["7"]
     rig.expect("sleeps 1", "slept 1")
