@@ -69,19 +69,10 @@ static void destroy_buffers(void)
 /* ---- binds and commands ---- */
 
 /* Bind `count` tiles from `first` on to memory tiles from `memory` on, or to NOTHING; one bind for each block. */
-static void bind_between(VkSemaphore wait, VkSemaphore signal, int first, int count, int memory)
+static void bind(int first, int count, int memory)
 {
 	VkSparseMemoryBind binds[2];
 	VkSparseBufferMemoryBindInfo buffer_info = { .buffer = sparse, .pBinds = binds };
-	VkBindSparseInfo info = {
-		.sType = VK_STRUCTURE_TYPE_BIND_SPARSE_INFO,
-		.waitSemaphoreCount = wait != VK_NULL_HANDLE,
-		.pWaitSemaphores = &wait,
-		.bufferBindCount = 1,
-		.pBufferBinds = &buffer_info,
-		.signalSemaphoreCount = signal != VK_NULL_HANDLE,
-		.pSignalSemaphores = &signal,
-	};
 
 	for (int i = 0; i < count; i++) {
 		int to = memory == NOTHING ? NOTHING : memory + i;
@@ -99,12 +90,7 @@ static void bind_between(VkSemaphore wait, VkSemaphore signal, int first, int co
 		}
 		buffer_info.bindCount++;
 	}
-	CHECK_VK(vkQueueBindSparse(queue, 1, &info, VK_NULL_HANDLE));
-}
-
-static void bind(int first, int count, int memory)
-{
-	bind_between(VK_NULL_HANDLE, VK_NULL_HANDLE, first, count, memory);
+	bind_sparse(&buffer_info);
 }
 
 static VkDeviceSize place_offset(int place)
@@ -139,7 +125,7 @@ static void write_tile(int tile)
 	vkCmdFillBuffer(commands, sparse, tile * tile_size, PROBE, stamp);
 	vkCmdUpdateBuffer(commands, sparse, tile * tile_size + place_offset(1), PROBE, words);
 	vkCmdCopyBuffer(commands, staging, sparse, 1, &tail);
-	submit(commands, VK_NULL_HANDLE, VK_NULL_HANDLE);
+	submit(commands);
 	wait_idle();
 	if (bound_to[tile] != NOTHING)
 		stamp_of[bound_to[tile]] = stamp;
@@ -200,7 +186,7 @@ static void check_all(const char *when)
 	for (size_t i = 0; i < TILES * PLACES * PROBE / sizeof(uint32_t); i++)
 		((uint32_t *)readback_memory.bytes)[i] = POISON;
 	copy_back(commands);
-	submit(commands, VK_NULL_HANDLE, VK_NULL_HANDLE);
+	submit(commands);
 	wait_idle();
 	check_readback(when);
 }
@@ -266,32 +252,27 @@ static void test_rebind(void)
 /* Work that is in flight when a tile is rebound sees the old memory, later work the new one. */
 static void test_in_flight(void)
 {
-	VkSemaphoreCreateInfo semaphore_info = { .sType = VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO };
 	VkEventCreateInfo event_info = { .sType = VK_STRUCTURE_TYPE_EVENT_CREATE_INFO };
 	VkBufferCopy head = { .srcOffset = 0, .size = PROBE };
-	VkSemaphore first_done, bind_done;
 	VkCommandBuffer commands = begin();
 	uint32_t old = stamp_of[bound_to[0]];
 	VkEvent event;
 
-	CHECK_VK(vkCreateSemaphore(device, &semaphore_info, NULL, &first_done));
-	CHECK_VK(vkCreateSemaphore(device, &semaphore_info, NULL, &bind_done));
 	CHECK_VK(vkCreateEvent(device, &event_info, NULL, &event));
 	vkCmdWaitEvents(commands, 1, &event, VK_PIPELINE_STAGE_HOST_BIT, VK_PIPELINE_STAGE_TRANSFER_BIT, 0, NULL, 0,
 			NULL, 0, NULL);
 	vkCmdCopyBuffer(commands, sparse, staging, 1, &head);
-	submit(commands, VK_NULL_HANDLE, first_done);
-	bind_between(first_done, bind_done, 0, 1, (bound_to[0] + 1) % TILES);
+	submit(commands);
+	bind(0, 1, (bound_to[0] + 1) % TILES);
+	/* Not later: a submission that waits for a bind may only return when the bind has been done. */
+	CHECK_VK(vkSetEvent(device, event));
 	commands = begin();
 	copy_back(commands);
-	submit(commands, bind_done, VK_NULL_HANDLE);
-	CHECK_VK(vkSetEvent(device, event));
+	submit(commands);
 	wait_idle();
 	check_words("in flight while its tile was rebound", 0, 0, (uint32_t *)staging_memory.bytes, old);
 	check_readback("submitted after a tile was rebound");
 	vkDestroyEvent(device, event, NULL);
-	vkDestroySemaphore(device, first_done, NULL);
-	vkDestroySemaphore(device, bind_done, NULL);
 	done("work in flight sees the old memory, later work the new one");
 }
 

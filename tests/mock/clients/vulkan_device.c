@@ -11,13 +11,20 @@
 #define VENDOR_AMD 0x1002
 
 VkDevice device;
-VkQueue queue;
 bool strict;
 
 static VkInstance instance;
 static VkPhysicalDevice physical;
-static uint32_t family;
+static uint32_t command_family, bind_family; /* one family where the device has one for both */
+static VkQueue command_queue, bind_queue;
 static VkCommandPool pool;
+
+/*
+ * Vulkan orders neither a bind and a submission nor two binds, not even on one queue: each operation waits for a
+ * semaphore that the one before it signals. Two are enough, since the wait for one takes its signal back.
+ */
+static VkSemaphore turns[2];
+static uint32_t operations;
 
 void check_vk(VkResult result, const char *call)
 {
@@ -27,17 +34,26 @@ void check_vk(VkResult result, const char *call)
 	}
 }
 
-static bool find_queue_family(void)
+static bool find_families(void)
 {
 	VkQueueFamilyProperties families[16];
 	uint32_t count = 16;
+	bool both = false, commands = false, binds = false;
 
 	vkGetPhysicalDeviceQueueFamilyProperties(physical, &count, families);
-	for (family = 0; family < count; family++)
-		if (families[family].queueFlags & VK_QUEUE_SPARSE_BINDING_BIT &&
-		    families[family].queueFlags & (VK_QUEUE_GRAPHICS_BIT | VK_QUEUE_COMPUTE_BIT))
-			return true;
-	return false;
+	for (uint32_t i = 0; i < count && !both; i++) {
+		bool takes_commands = families[i].queueFlags & (VK_QUEUE_GRAPHICS_BIT | VK_QUEUE_COMPUTE_BIT);
+		bool takes_binds = families[i].queueFlags & VK_QUEUE_SPARSE_BINDING_BIT;
+
+		both = takes_commands && takes_binds;
+		if (both || (takes_commands && !commands))
+			command_family = i;
+		if (both || (takes_binds && !binds))
+			bind_family = i;
+		commands |= takes_commands;
+		binds |= takes_binds;
+	}
+	return commands && binds;
 }
 
 static bool choose_device(void)
@@ -53,7 +69,7 @@ static bool choose_device(void)
 		vkGetPhysicalDeviceProperties(physical, &properties);
 		vkGetPhysicalDeviceFeatures(physical, &features);
 		if (properties.vendorID != VENDOR_AMD || !features.sparseBinding || !features.sparseResidencyBuffer ||
-		    !features.sparseResidencyAliased || !find_queue_family())
+		    !features.sparseResidencyAliased || !find_families())
 			continue;
 		strict = properties.sparseProperties.residencyNonResidentStrict;
 		printf("device: %s\nstrict: %s\n", properties.deviceName, strict ? "yes" : "no");
@@ -65,11 +81,19 @@ static bool choose_device(void)
 static void create_device(void)
 {
 	float priority = 1;
-	VkDeviceQueueCreateInfo queue_info = {
-		.sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
-		.queueFamilyIndex = family,
-		.queueCount = 1,
-		.pQueuePriorities = &priority,
+	VkDeviceQueueCreateInfo queue_infos[2] = {
+		{
+			.sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
+			.queueFamilyIndex = command_family,
+			.queueCount = 1,
+			.pQueuePriorities = &priority,
+		},
+		{
+			.sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
+			.queueFamilyIndex = bind_family,
+			.queueCount = 1,
+			.pQueuePriorities = &priority,
+		},
 	};
 	VkPhysicalDeviceFeatures features = {
 		.sparseBinding = VK_TRUE,
@@ -78,17 +102,21 @@ static void create_device(void)
 	};
 	VkDeviceCreateInfo info = {
 		.sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
-		.queueCreateInfoCount = 1,
-		.pQueueCreateInfos = &queue_info,
+		.queueCreateInfoCount = command_family == bind_family ? 1 : 2,
+		.pQueueCreateInfos = queue_infos,
 		.pEnabledFeatures = &features,
 	};
 	VkCommandPoolCreateInfo pool_info = {
 		.sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO,
-		.queueFamilyIndex = family,
+		.queueFamilyIndex = command_family,
 	};
+	VkSemaphoreCreateInfo semaphore_info = { .sType = VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO };
 
 	CHECK_VK(vkCreateDevice(physical, &info, NULL, &device));
-	vkGetDeviceQueue(device, family, 0, &queue);
+	vkGetDeviceQueue(device, command_family, 0, &command_queue);
+	vkGetDeviceQueue(device, bind_family, 0, &bind_queue);
+	for (int i = 0; i < 2; i++)
+		CHECK_VK(vkCreateSemaphore(device, &semaphore_info, NULL, &turns[i]));
 	CHECK_VK(vkCreateCommandPool(device, &pool_info, NULL, &pool));
 }
 
@@ -108,6 +136,8 @@ bool open_device(void)
 
 void close_device(void)
 {
+	for (int i = 0; i < 2; i++)
+		vkDestroySemaphore(device, turns[i], NULL);
 	vkDestroyCommandPool(device, pool, NULL);
 	vkDestroyDevice(device, NULL);
 	vkDestroyInstance(instance, NULL);
@@ -142,6 +172,7 @@ struct memory allocate(VkDeviceSize size, uint32_t allowed, VkMemoryPropertyFlag
 
 VkMemoryRequirements create_buffer(VkDeviceSize size, VkBufferCreateFlags flags, VkBuffer *buffer)
 {
+	uint32_t families[] = { command_family, bind_family };
 	VkBufferCreateInfo info = {
 		.sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO,
 		.flags = flags,
@@ -150,6 +181,11 @@ VkMemoryRequirements create_buffer(VkDeviceSize size, VkBufferCreateFlags flags,
 	};
 	VkMemoryRequirements requirements;
 
+	if (flags & VK_BUFFER_CREATE_SPARSE_BINDING_BIT && command_family != bind_family) {
+		info.sharingMode = VK_SHARING_MODE_CONCURRENT;
+		info.queueFamilyIndexCount = 2;
+		info.pQueueFamilyIndices = families;
+	}
 	CHECK_VK(vkCreateBuffer(device, &info, NULL, buffer));
 	vkGetBufferMemoryRequirements(device, *buffer, &requirements);
 	return requirements;
@@ -197,27 +233,48 @@ static void barrier(VkCommandBuffer commands)
 			     NULL);
 }
 
-void submit(VkCommandBuffer commands, VkSemaphore wait, VkSemaphore signal)
+/* The semaphore that the next operation waits for (none for the first one), and the one that it signals. */
+static const VkSemaphore *turn(const VkSemaphore **signal, uint32_t *waits)
+{
+	uint32_t number = operations++;
+
+	*waits = number > 0;
+	*signal = &turns[number % 2];
+	return &turns[(number + 1) % 2];
+}
+
+void submit(VkCommandBuffer commands)
 {
 	VkPipelineStageFlags stage = VK_PIPELINE_STAGE_ALL_COMMANDS_BIT;
 	VkSubmitInfo info = {
 		.sType = VK_STRUCTURE_TYPE_SUBMIT_INFO,
-		.waitSemaphoreCount = wait != VK_NULL_HANDLE,
-		.pWaitSemaphores = &wait,
 		.pWaitDstStageMask = &stage,
 		.commandBufferCount = 1,
 		.pCommandBuffers = &commands,
-		.signalSemaphoreCount = signal != VK_NULL_HANDLE,
-		.pSignalSemaphores = &signal,
+		.signalSemaphoreCount = 1,
 	};
 
+	info.pWaitSemaphores = turn(&info.pSignalSemaphores, &info.waitSemaphoreCount);
 	barrier(commands);
 	CHECK_VK(vkEndCommandBuffer(commands));
-	CHECK_VK(vkQueueSubmit(queue, 1, &info, VK_NULL_HANDLE));
+	CHECK_VK(vkQueueSubmit(command_queue, 1, &info, VK_NULL_HANDLE));
+}
+
+void bind_sparse(const VkSparseBufferMemoryBindInfo *binds)
+{
+	VkBindSparseInfo info = {
+		.sType = VK_STRUCTURE_TYPE_BIND_SPARSE_INFO,
+		.bufferBindCount = 1,
+		.pBufferBinds = binds,
+		.signalSemaphoreCount = 1,
+	};
+
+	info.pWaitSemaphores = turn(&info.pSignalSemaphores, &info.waitSemaphoreCount);
+	CHECK_VK(vkQueueBindSparse(bind_queue, 1, &info, VK_NULL_HANDLE));
 }
 
 void wait_idle(void)
 {
-	CHECK_VK(vkQueueWaitIdle(queue));
+	CHECK_VK(vkDeviceWaitIdle(device));
 	CHECK_VK(vkResetCommandPool(device, pool, 0));
 }

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * vulkan_device.h - one Vulkan device with one queue that binds sparse memory, as much of it as a test needs.
+ * vulkan_device.h - one Vulkan device that binds sparse memory and takes commands, as much of it as a test needs.
+ *
+ * Binds and submissions take effect in the order of the calls, on one queue or on two: not every device has a queue
+ * for both.
  *
  * Whatever fails ends the program with exit status 1 and the name of the call.
  */
@@ -20,7 +23,6 @@ struct memory {
 };
 
 extern VkDevice device;
-extern VkQueue queue;
 extern bool strict; /* addresses without memory read 0 */
 
 void check_vk(VkResult result, const char *call);
@@ -41,10 +43,13 @@ struct memory create_host_buffer(VkDeviceSize size, VkBuffer *buffer);
 /* A command buffer to record into. */
 VkCommandBuffer begin(void);
 
-/* End and submit `commands` between two semaphores, each of which may be VK_NULL_HANDLE. */
-void submit(VkCommandBuffer commands, VkSemaphore wait, VkSemaphore signal);
+/* End and submit `commands`, behind everything that was submitted or bound before. */
+void submit(VkCommandBuffer commands);
 
-/* Wait for all submissions; their command buffers are gone. */
+/* Bind sparse memory, behind everything that was submitted or bound before. */
+void bind_sparse(const VkSparseBufferMemoryBindInfo *binds);
+
+/* Wait for all submissions and binds; the command buffers are gone. */
 void wait_idle(void);
 
 #endif
