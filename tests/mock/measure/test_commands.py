@@ -123,8 +123,10 @@ def _unplug(machine: Machine, _client: subprocess.Popen[str]) -> None:
 @contextmanager
 def _long_run(command: str, machine: Machine, output: Path) -> Iterator[subprocess.Popen[str]]:
     """A run that would take long, from when it has saved something on; killed at the end."""
+    # A script's background jobs ignore SIGINT, and what they start inherits that.
+    harness = ["env", "--default-signal=INT", sys.executable, "-m", "amdgpu_hw"]
     client = subprocess.Popen(
-        [sys.executable, "-m", "amdgpu_hw", command, f"--output={output}", "--no-plots", *LONG[command]],
+        [*harness, command, f"--output={output}", "--no-plots", *LONG[command]],
         cwd=ROOT,
         env=machine.environ(dict(os.environ)),
         stdout=subprocess.PIPE,
