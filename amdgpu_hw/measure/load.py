@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Self
 
+import numpy as np
+
 from amdgpu_hw.errors import DrmError, HarnessError
 from amdgpu_hw.gpu import Gpu
 from amdgpu_hw.libdrm import sampling
@@ -104,7 +106,7 @@ class Job:
         if times.outcome.error:
             raise DrmError(times.outcome.error, f"a {self.engine.name.lower()} job of {self._bytes} bytes of copies")
         # The least: whatever else the machine does only adds to it.
-        return int((times.end_ns - times.start_ns).min())
+        return int(np.min(times.end_ns - times.start_ns))
 
     def close(self) -> None:
         """Give everything back; the job must not be in flight."""

@@ -98,7 +98,7 @@ def label_medians(axes: Axes, lines: Sequence[Line]) -> None:
 
 def room_for_labels(axes: Axes, lines: Sequence[Line]) -> None:
     """Widen the x axis so that the labels beside the outermost lines are inside a panel of an `ecdf_grid`."""
-    seen = [samples[samples >= 0] for _, samples, _ in lines if len(samples) and samples.max() >= 0]
+    seen = [samples[samples >= 0] for _, samples, _ in lines if len(samples) and np.max(samples) >= 0]
     if not seen:
         return
     low, high = (math.log(extreme(max(extreme(each), 1) for each in seen) / 1e9) for extreme in (min, max))

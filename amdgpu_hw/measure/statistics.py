@@ -131,7 +131,7 @@ def summary(samples: Samples) -> Summary:
         p50=p50,
         p90=p90,
         p99=p99 if len(values) >= MIN_FOR_P99 else None,
-        max=float(values.max()),
+        max=float(np.max(values)),
         outliers=int(np.count_nonzero((logs < q1 - reach) | (logs > q3 + reach))),
         missing=int(np.count_nonzero(np.isinf(values))),
     )
