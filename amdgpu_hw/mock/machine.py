@@ -25,6 +25,7 @@ from typing import Any
 from amdgpu_hw.errors import HarnessError
 from amdgpu_hw.mock.console.client import Console
 from amdgpu_hw.mock.defaults import DEFAULT_GPU
+from amdgpu_hw.mock.preload import can_be_preloaded
 from amdgpu_hw.mock.variants import DEFAULT_VARIANT
 
 __all__ = ("DEFAULT_GPU", "Machine", "MachineError")
@@ -312,9 +313,10 @@ def _pidfds(*pids: int) -> Iterator[list[int]]:
 
 
 def _private_directory() -> Path:
-    """Make a directory that only this user can enter, with a path short enough for sockets in it."""
+    """Make a directory that only this user can enter, with a path short enough for sockets and fit for LD_PRELOAD."""
     for parent in (tempfile.gettempdir(), "/tmp"):
-        if len(os.fsencode(parent)) <= _SOCKET_PATH_ROOM - len("/amdgpu-hw-12345678"):
+        fits = len(os.fsencode(parent)) <= _SOCKET_PATH_ROOM - len("/amdgpu-hw-12345678")
+        if fits and can_be_preloaded(parent):
             try:
                 return Path(tempfile.mkdtemp(prefix="amdgpu-hw-", dir=parent))
             except OSError as error:

@@ -17,7 +17,6 @@ import shutil
 import signal
 import sys
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
@@ -29,6 +28,7 @@ from amdgpu_hw.mock.defaults import OPTIONAL_DEVICES
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_drv.params import UnknownParameter, parse_parameter
 from amdgpu_hw.mock.pci import MAX_GPUS
 from amdgpu_hw.mock.planting import UnknownBug, load_bug
+from amdgpu_hw.mock.preload import preload_library
 from amdgpu_hw.mock.testbed.umockdev import PRELOAD, TestbedError, check_preload
 from amdgpu_hw.mock.transport.client import check_memory_access
 from amdgpu_hw.mock.transport.transport import ENVIRONMENT
@@ -103,11 +103,11 @@ class Server:
 
     def environment(self) -> dict[str, str]:
         """What a client's environment has to contain."""
-        preload = find_spec("amdgpu_hw.mock.preload._preload")
-        if preload is None or preload.origin is None:
+        library = preload_library(self._directory)
+        if library is None:
             raise BootError("the preload library is not built: install this package again (pip install -e .)")
         return {
-            "LD_PRELOAD": f"{preload.origin}:{PRELOAD}",
+            "LD_PRELOAD": f"{library}:{PRELOAD}",
             "UMOCKDEV_DIR": str(self.board.testbed.root),
             ENVIRONMENT: str(self._directory),
         }

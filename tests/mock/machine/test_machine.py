@@ -45,6 +45,35 @@ def test_nothing_is_left_of_a_machine() -> None:
     machine.close()
 
 
+LOOK = """
+import os
+os.close(os.open("/dev/dri/renderD128", os.O_RDWR))
+print(os.path.dirname(os.environ["AMDGPU_HW_MOCK"]), os.environ["LD_PRELOAD"], sep="\\n")
+"""
+
+
+@pytest.mark.parametrize("name", ["a checkout", "a:checkout"])
+def test_a_checkout_may_have_any_path(name: str, tmp_path: Path) -> None:
+    """A library whose path LD_PRELOAD cannot name is loaded nevertheless, also where TMPDIR cannot be named either."""
+    checkout = tmp_path / name
+    checkout.mkdir()
+    (checkout / "amdgpu_hw").symlink_to(Path(__file__).parents[3] / "amdgpu_hw")
+    with tempfile.TemporaryDirectory(dir="/tmp", prefix="a b") as temporary:
+        for directory in ("/tmp", temporary):
+            result = subprocess.run(
+                [sys.executable, "-m", "amdgpu_hw", "mock", "--", sys.executable, "-c", LOOK],
+                cwd=checkout,
+                env=os.environ | {"TMPDIR": directory},
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            assert (result.returncode, result.stderr) == (0, ""), directory
+            where, libraries = result.stdout.splitlines()
+            assert where == "/tmp"
+            assert libraries.split(":")[0].endswith("/_preload.so"), "the package of this checkout was not used"
+
+
 def test_two_machines_are_apart() -> None:
     """Each machine has its own kernel and GPUs; a machine can be started by a program that runs on another."""
     script = """

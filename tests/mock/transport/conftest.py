@@ -8,10 +8,11 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+
+from amdgpu_hw.mock.preload import preload_library
 
 HERE = Path(__file__).parent
 PATIENCE_S = 20.0
@@ -38,6 +39,9 @@ class Rig:
         node.parent.mkdir(parents=True)
         node.touch(0o640)
         self.directory = directory
+        library = preload_library(directory)
+        assert library is not None, "the preload library is not built"
+        self.library = library
         self.clients: list[subprocess.Popen[str]] = []
         self.server = subprocess.Popen(
             [sys.executable, str(HERE / "fake_kernel.py"), str(directory)],
@@ -77,11 +81,8 @@ class Rig:
 
     def start(self, script: str) -> subprocess.Popen[str]:
         """Start a Python script on the machine; `PRELUDE` says what it finds."""
-        spec = find_spec("amdgpu_hw.mock.preload._preload")
-        assert spec is not None, "the preload library is not built"
-        assert spec.origin is not None
         environment = os.environ | {
-            "LD_PRELOAD": spec.origin,
+            "LD_PRELOAD": self.library,
             "AMDGPU_HW_MOCK": str(self.directory),
             "PYTHONPATH": f"{HERE}:{os.environ.get('PYTHONPATH', '')}",
         }
