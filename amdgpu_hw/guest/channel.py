@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: MIT
+"""What the two ends of a guest machine say to each other over its virtio-serial port.
+
+A frame is one byte that names it, its length (32 bits, little-endian) and so many bytes. The guest's end must not be
+trusted: a kernel under test may write anything, so a frame that is not one ends the conversation.
+"""
+
+from __future__ import annotations
+
+import enum
+import struct
+
+from amdgpu_hw.errors import HarnessError
+
+__all__ = ("LONGEST_FRAME", "PORT", "Frame", "FrameReader", "pack")
+
+PORT = "amdgpu-hw"
+"""Name of the virtio-serial port."""
+
+LONGEST_FRAME = 1 << 20
+_HEADER = struct.Struct("<cI")
+
+
+class Frame(enum.Enum):
+    """Names of frames; the first five go to the host."""
+
+    READY = b"r"
+    """Modules were loaded: JSON with how long each took, and what was refused."""
+    ALIVE = b"a"
+    """The kernel still schedules; nothing in it."""
+    OUT = b"o"
+    ERR = b"e"
+    EXIT = b"x"
+    """JSON: the exit status of the command, or why there is none."""
+    RUN = b"R"
+    """To the guest: JSON with a command."""
+    IN = b"I"
+    """Standard input; an empty one is its end."""
+    SIGNAL = b"S"
+    """JSON: the number of a signal for the command."""
+    LOAD = b"L"
+    """JSON: modules with their parameters, to be loaded in this order."""
+    SIZE = b"W"
+    """JSON: rows and columns of the terminal."""
+    OFF = b"O"
+    """End the machine."""
+
+
+def pack(frame: Frame, content: bytes = b"") -> bytes:
+    """The bytes of a frame."""
+    if len(content) > LONGEST_FRAME:
+        raise ValueError(f"a frame of {len(content)} bytes")
+    return _HEADER.pack(frame.value, len(content)) + content
+
+
+class FrameReader:
+    """Takes bytes as they come and gives frames."""
+
+    def __init__(self) -> None:
+        self._bytes = bytearray()
+
+    def take(self, data: bytes) -> list[tuple[Frame, bytes]]:
+        """The frames that are complete now; raises `HarnessError` when this cannot be one."""
+        self._bytes += data
+        frames = []
+        while len(self._bytes) >= _HEADER.size:
+            name, length = _HEADER.unpack_from(self._bytes)
+            try:
+                frame = Frame(name)
+            except ValueError:
+                raise HarnessError(f"the guest machine sent what is no message: {bytes(self._bytes[:16])!r}") from None
+            if length > LONGEST_FRAME:
+                raise HarnessError(f"the guest machine sent a message of {length} bytes")
+            end = _HEADER.size + length
+            if len(self._bytes) < end:
+                break
+            frames.append((frame, bytes(self._bytes[_HEADER.size : end])))
+            del self._bytes[:end]
+        return frames
