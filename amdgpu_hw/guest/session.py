@@ -1,0 +1,512 @@
+# SPDX-License-Identifier: MIT
+"""A guest machine: a real kernel in QEMU with modelled GPUs, and programs of this machine's that run on it.
+
+with GuestMachine(Options()) as machine:
+    status = machine.run(["amdgpu-hw", "list"])
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import select
+import shutil
+import signal
+import socket
+import struct
+import sys
+import tempfile
+import termios
+import time
+import tty
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Any
+
+from amdgpu_hw.errors import HarnessError
+from amdgpu_hw.guest.accelerator import Accelerator, choose_accelerator
+from amdgpu_hw.guest.channel import Frame, FrameReader, pack
+from amdgpu_hw.guest.initramfs import first_file_system, init_script
+from amdgpu_hw.guest.kernels import Kernel, find_kernel
+from amdgpu_hw.guest.modelled_gpu import DEFAULT_GPU, ModelledGpu, driver_parameters, end_gpu, start_gpu
+from amdgpu_hw.guest.modules import ModuleSet, Prepared
+from amdgpu_hw.guest.processes import Child, last_line, wait_for_socket
+from amdgpu_hw.guest.qemu import Hardware, kernel_command_line, qemu_command
+from amdgpu_hw.guest.shares import Share, shared_directories, start_share
+from amdgpu_hw.guest.tools import find_tools
+
+__all__ = ("GuestError", "GuestMachine", "GuestOptions")
+
+_EARLY = ("virtio_pci", "virtio_console", "fuse", "virtiofs", "overlay")
+"""What the guest's root file system and our port need, where it is not built in."""
+_BESIDE = ("vgem",)
+"""What the harness makes gates of."""
+
+_LISTEN_S = 30.0
+_BOOT_S = 180.0
+_LOAD_S = 300.0
+_SILENCE_S = 60.0
+"""Without a sign of life from the guest's first process for so long, the guest hangs."""
+_AFTER_SIGNAL_S = 20.0
+_OFF_S = 10.0
+_CHUNK = 65536
+
+_PANIC = ("Kernel panic", "Attempted to kill init", "amdgpu-hw: ")
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_PASSED_ENVIRONMENT = ("HOME", "LANG", "LC_ALL", "LOGNAME", "PATH", "TERM", "TZ", "USER", "VIRTUAL_ENV")
+
+
+class GuestError(HarnessError):
+    """The guest machine cannot be built, or it ended before the command did."""
+
+
+@dataclass(frozen=True, slots=True)
+class GuestOptions:
+    """What a person can say about a guest machine."""
+
+    gpus: Sequence[str] = (DEFAULT_GPU,)
+    linux: str | None = None
+    """A kernel, as `amdgpu_hw.guest.kernels.find_kernel` takes it."""
+    modules: Path | None = None
+    """Where the kernel's modules are, if not where they are looked for."""
+    amdgpu: Path | None = None
+    """An amdgpu.ko in place of the kernel's own."""
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    """Module parameters of amdgpu."""
+    accelerator: str | None = None
+    memory_mib: int = 2048
+    processors: int = 2
+    writable: Sequence[Path] = ()
+    """Directories that are shared for writing, beside the working directory."""
+    kernel_arguments: Sequence[str] = ()
+    qemu_arguments: Sequence[str] = ()
+    load_driver: bool = True
+    whole_modules: bool = False
+    """Modules keep what makes them slow to load (`amdgpu_hw.guest.modules.prepare`)."""
+    console: Path | None = None
+    """Where the log of the guest's console is kept."""
+    user: str | None = None
+    """Who runs commands in the guest; root by default."""
+
+
+class GuestMachine:
+    """A guest machine; a context manager, or `start` and `close`. To be used from the main thread."""
+
+    def __init__(self, options: GuestOptions) -> None:
+        self.options = options
+        self.kernel: Kernel | None = None
+        self.accelerator: Accelerator | None = None
+        self.console = (options.console or Path("guest-console.log")).absolute()
+        self.times: dict[str, float] = {}
+        """Seconds until everything was started, until its first process ran, and until the driver was loaded."""
+        self.loading: dict[str, float] = {}
+        """Seconds that each module took to load."""
+        self._stack = contextlib.ExitStack()
+        self._children: list[Child] = []
+        self._qemu: Child | None = None
+        self._channel: socket.socket | None = None
+        self._reader = FrameReader()
+        self._frames: list[tuple[Frame, bytes]] = []
+        self._signals = _Signals()
+        self._alive = 0.0
+
+    # ---- life ----
+
+    def __enter__(self) -> GuestMachine:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def start(self) -> None:
+        """Boot it and load the driver. Raises `GuestError` or another `HarnessError`."""
+        try:
+            self._signals.install()
+            self._stack.callback(self._signals.restore)
+            self._start()
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Switch it off and remove everything but its logs; harmless when nothing runs."""
+        try:
+            if self._channel is not None and self._qemu is not None and not self._qemu.ended():
+                with contextlib.suppress(OSError):
+                    self._channel.sendall(pack(Frame.OFF))
+                    self._qemu.wait(_OFF_S)
+        finally:
+            self._stack.close()
+            self._channel, self._qemu, self._children = None, None, []
+
+    def _start(self) -> None:
+        options = self.options
+        before = time.monotonic()
+        tools = find_tools()
+        kernel = self.kernel = find_kernel(options.linux, options.modules)
+        given = {} if options.amdgpu is None else {"amdgpu": options.amdgpu.absolute()}
+        modules = ModuleSet(kernel.modules, kernel.release, given, options.whole_modules)
+        early = [module.path for module in modules.closure(_EARLY)]
+        late = self._modules(modules)
+        self.accelerator = choose_accelerator(tools, kernel, options.accelerator)
+
+        directory = self._directory()
+        self.console.parent.mkdir(parents=True, exist_ok=True)
+        self.console.write_bytes(b"")
+        firmware = directory / "firmware"
+        firmware.mkdir()
+        gpus = [self._gpu(name, directory, number, firmware) for number, name in enumerate(options.gpus)]
+        shares = [
+            self._share(tools.virtiofsd, share, directory)
+            for share in shared_directories(Path.cwd(), [*options.writable, self.console.parent])
+        ]
+        mounts = [(share.tag, str(share.directory)) for share in shares if share.writable]
+        initramfs = directory / "initramfs"
+        initramfs.write_bytes(
+            first_file_system(
+                tools.busybox, early, init_script(mounts, _agent_command(), kernel.release, kernel.modules)
+            )
+        )
+        ours, theirs = socket.socketpair()
+        self._stack.callback(ours.close)
+        self._channel = ours
+        for gpu in gpus:
+            wait_for_socket(gpu.socket, gpu.child, _LISTEN_S, self._signals.check)
+        for share, child in zip(shares, self._children[-len(shares) :], strict=True):
+            wait_for_socket(share.socket(directory), child, _LISTEN_S, self._signals.check)
+        hardware = Hardware(
+            self.accelerator.name,
+            options.memory_mib,
+            options.processors,
+            self.console,
+            [gpu.socket for gpu in gpus],
+            [(share.tag, share.socket(directory)) for share in shares],
+            theirs.fileno(),
+            options.qemu_arguments,
+        )
+        arguments = kernel_command_line(firmware, options.kernel_arguments)
+        command = qemu_command(tools, hardware, kernel.image, initramfs, arguments)
+        with theirs:
+            self._qemu = Child("QEMU", command, directory / "qemu.log", (theirs.fileno(),))
+        self._stack.callback(self._qemu.end)
+        self._children.append(self._qemu)
+        self.times["prepare"] = time.monotonic() - before
+        self._expect(Frame.ALIVE, _BOOT_S, "boot")
+        self.times["boot"] = time.monotonic() - before - self.times["prepare"]
+        self._load(late)
+
+    def _directory(self) -> Path:
+        directory = Path(tempfile.mkdtemp(prefix="amdgpu-hw-"))
+        self._stack.callback(shutil.rmtree, directory, ignore_errors=True)
+        return directory
+
+    def _modules(self, modules: ModuleSet) -> list[tuple[Prepared, str]]:
+        if not self.options.load_driver:
+            return []
+        parameters = driver_parameters(self.options.gpus, self.options.parameters)
+        words = " ".join(f"{name}={value}" for name, value in parameters.items())
+        wanted = [*(name for name in _BESIDE if modules.has(name)), "amdgpu"]
+        order = modules.closure(wanted)
+        for module in order:
+            if module.release != modules.release:
+                raise GuestError(
+                    f"the module {module.name} was built for Linux {module.release}, but the guest's kernel is "
+                    f"{modules.release}: it would refuse it"
+                )
+        return [(module, words if module.name == "amdgpu" else "") for module in order]
+
+    def _gpu(self, name: str, directory: Path, number: int, firmware: Path) -> ModelledGpu:
+        log = self.console.with_suffix(f".gpu{number}.log")
+        gpu = start_gpu(name, directory, number, log, firmware)
+        self._stack.callback(end_gpu, gpu)
+        self._children.append(gpu.child)
+        return gpu
+
+    def _share(self, virtiofsd: Sequence[str], share: Share, directory: Path) -> Share:
+        child = start_share(virtiofsd, share, directory)
+        self._stack.callback(child.end)
+        self._children.append(child)
+        return share
+
+    def _load(self, modules: list[tuple[Prepared, str]]) -> None:
+        before = time.monotonic()
+        wanted = [{"name": module.name, "path": str(module.path), "parameters": words} for module, words in modules]
+        self._send(Frame.LOAD, json.dumps(wanted).encode())
+        answer = self._json(self._expect(Frame.READY, _LOAD_S, "load the driver"))
+        self.times["load"] = time.monotonic() - before
+        self.loading = answer.get("took", {})
+        if "refused" in answer:
+            raise GuestError(
+                f"the guest's kernel refused the module {answer['refused']}: {answer['why']}; "
+                f"its console is in {self.console}"
+            )
+
+    # ---- use ----
+
+    @property
+    def words(self) -> str:
+        """Which machine this is, in one line: what is real, and what is not."""
+        if self.kernel is None or self.accelerator is None:
+            return "a guest machine that does not run"
+        module = f" with {self.options.amdgpu}" if self.options.amdgpu else ""
+        return (
+            f"guest machine: REAL KERNEL Linux {self.kernel.release} ({self.kernel.origin}){module}, "
+            f"MODELLED GPU {', '.join(self.options.gpus)}; {self.accelerator.words}; up after "
+            f"{sum(self.times.values()):.0f} s; console: {self.console}"
+        )
+
+    def run(self, command: Sequence[str], environment: Mapping[str, str] | None = None) -> int:
+        """Run a program in the guest, in our working directory; its exit status as a shell gives it.
+
+        What it writes is written by us, and our standard input is its own. ``environment`` is added to the few
+        variables that are passed on. Raises `GuestError` when the machine ends first.
+        """
+        passed = {name: os.environ[name] for name in _PASSED_ENVIRONMENT if name in os.environ}
+        passed["PATH"] = os.pathsep.join([passed.get("PATH", _PATH), str(Path(sys.executable).parent)])
+        request: dict[str, Any] = {
+            "command": list(command),
+            "directory": str(Path.cwd()),
+            "environment": {**passed, **(environment or {})},
+            "user": self.options.user,
+        }
+        streams = _Streams()
+        if streams.terminal:
+            request["terminal"] = streams.size()
+        with streams:
+            self._send(Frame.RUN, json.dumps(request).encode())
+            answer = self._serve(streams)
+        if "why" in answer:
+            print(f"amdgpu-hw: the guest cannot run '{command[0]}': {answer['why']}", file=sys.stderr)
+        status = int(answer["status"])
+        return status if status >= 0 else 128 - status
+
+    def _serve(self, streams: _Streams) -> dict[str, Any]:
+        """Pass on what there is to pass on until the command has ended."""
+        deadline: float | None = None
+        while True:
+            for number in self._signals.take():
+                if number == signal.SIGWINCH:
+                    if streams.terminal:
+                        self._send(Frame.SIZE, json.dumps(streams.size()).encode())
+                    continue
+                if deadline is not None:
+                    raise GuestError(f"interrupted; the guest's console is in {self.console}")
+                self._send(Frame.SIGNAL, str(number).encode())
+                deadline = time.monotonic() + _AFTER_SIGNAL_S
+            if deadline is not None and time.monotonic() > deadline:
+                raise GuestError(
+                    f"interrupted: the command in the guest did not end within {_AFTER_SIGNAL_S:g} s; "
+                    f"the guest's console is in {self.console}"
+                )
+            for frame, content in self._receive(1.0, streams.input):
+                if frame is Frame.EXIT:
+                    return self._json(content)
+                if frame in (Frame.OUT, Frame.ERR):
+                    streams.write(frame, content)
+            if streams.readable():
+                data = streams.read()
+                self._send(Frame.IN, data)
+
+    # ---- the channel ----
+
+    def _send(self, frame: Frame, content: bytes) -> None:
+        assert self._channel is not None
+        try:
+            self._channel.sendall(pack(frame, content))
+        except OSError:
+            self._check()
+            raise GuestError(
+                f"the guest machine takes no messages any more; its console is in {self.console}"
+            ) from None
+
+    def _expect(self, wanted: Frame, timeout_s: float, doing: str) -> bytes:
+        deadline = time.monotonic() + timeout_s
+        while time.monotonic() < deadline:
+            self._signals.check()
+            frames = self._receive(0.2)
+            for frame, content in frames:
+                if frame is wanted:
+                    return content
+        raise GuestError(
+            f"the guest machine did not {doing} within {timeout_s:g} s{self._last_words()}; "
+            f"its console is in {self.console}"
+        )
+
+    def _receive(self, timeout_s: float, also: int | None = None) -> list[tuple[Frame, bytes]]:
+        """Frames that came within so many seconds; raises `GuestError` when the machine is gone or hangs."""
+        assert self._channel is not None
+        watched = [self._channel.fileno(), self._signals.fd, *(child.pidfd for child in self._children)]
+        readable, _, _ = select.select([*watched, *([] if also is None else [also])], [], [], timeout_s)
+        frames = []
+        if self._channel.fileno() in readable:
+            try:
+                data = self._channel.recv(_CHUNK)
+            except ConnectionError:
+                data = b""
+            if data:
+                self._alive = time.monotonic()
+                frames = self._reader.take(data)
+            else:
+                self._gone()
+        elif any(child.pidfd in readable for child in self._children):
+            self._check()
+        if self._alive and time.monotonic() - self._alive > _SILENCE_S:
+            raise GuestError(
+                f"the guest machine hangs: its first process gave no sign of life for {_SILENCE_S:g} s"
+                f"{self._last_words()}; its console is in {self.console}"
+            )
+        return frames
+
+    def _json(self, content: bytes) -> dict[str, Any]:
+        try:
+            answer = json.loads(content)
+        except ValueError:
+            answer = None
+        if not isinstance(answer, dict):
+            raise GuestError(f"the guest machine sent what is no message: {content[:80]!r}")
+        return answer
+
+    def _gone(self) -> None:
+        """The port is closed: QEMU has ended, or is about to."""
+        if self._qemu is not None:
+            self._qemu.wait(_OFF_S)
+        self._check()
+        raise GuestError(f"the guest machine closed its port; its console is in {self.console}")
+
+    def _check(self) -> None:
+        """Raise `GuestError` if one of the machine's processes has ended."""
+        others = [child for child in self._children if child is not self._qemu and child.ended()]
+        qemu = self._qemu
+        if qemu is not None and qemu.ended():
+            if others and others[0].name.startswith("the modelled"):
+                raise GuestError(f"{others[0].how()}, and the guest with it; its console is in {self.console}")
+            panic = self._panic()
+            if panic:
+                raise GuestError(f"the guest's kernel panicked: {panic}; its console is in {self.console}")
+            if qemu.wait(0) and qemu.how().endswith("exit status 0"):
+                raise GuestError(
+                    f"the guest machine was switched off before the command ended; its console is in {self.console}"
+                )
+            raise GuestError(f"{qemu.how()}; the guest's console is in {self.console}")
+        if others:
+            raise GuestError(f"{others[0].how()}; the guest's console is in {self.console}")
+
+    def _panic(self) -> str:
+        with contextlib.suppress(OSError):
+            for line in self.console.read_text(errors="replace").splitlines():
+                if any(sign in line for sign in _PANIC):
+                    return line.strip()
+        return ""
+
+    def _last_words(self) -> str:
+        said = last_line(self.console)
+        return f" (its last line: {said})" if said else ""
+
+
+def _agent_command() -> list[str]:
+    """Without site-packages, which the agent does not need and which take emulated time to find."""
+    ours = str(Path(__file__).resolve().parents[2])
+    start = f"import sys; sys.path.append({ours!r}); from amdgpu_hw.guest.agent import main; main()"
+    return [sys.executable, "-I", "-S", "-c", start]
+
+
+class _Streams:
+    """Our own standard input, output and error as the command's."""
+
+    def __init__(self) -> None:
+        self.input: int | None = sys.stdin.fileno() if sys.stdin is not None else None
+        self.terminal = self.input is not None and os.isatty(self.input) and os.isatty(sys.stdout.fileno())
+        self._before: list[Any] | None = None
+
+    def __enter__(self) -> _Streams:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        if self.terminal and self.input is not None:
+            self._before = termios.tcgetattr(self.input)
+            tty.setraw(self.input)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._before is not None and self.input is not None:
+            termios.tcsetattr(self.input, termios.TCSADRAIN, self._before)
+
+    def size(self) -> list[int]:
+        """Rows and columns of our terminal."""
+        rows, columns, _, _ = struct.unpack("HHHH", fcntl.ioctl(sys.stdout.fileno(), termios.TIOCGWINSZ, bytes(8)))
+        return [rows, columns]
+
+    def readable(self) -> bool:
+        """Whether there is input, or its end."""
+        return self.input is not None and bool(select.select([self.input], [], [], 0)[0])
+
+    def read(self) -> bytes:
+        """Some input; empty at its end, after which there is none."""
+        assert self.input is not None
+        try:
+            data = os.read(self.input, _CHUNK)
+        except OSError:
+            data = b""
+        if not data:
+            self.input = None
+        return data
+
+    def write(self, frame: Frame, content: bytes) -> None:
+        """Write what the command wrote."""
+        fd = sys.stdout.fileno() if frame is Frame.OUT else sys.stderr.fileno()
+        data = memoryview(content)
+        while data:
+            data = data[os.write(fd, data) :]
+
+
+class _Signals:
+    """The signals of this process while a machine is up: kept until somebody asks."""
+
+    _CAUGHT = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGWINCH)
+
+    def __init__(self) -> None:
+        self._pending: list[int] = []
+        self._before: dict[signal.Signals, Any] = {}
+        self._pipe: tuple[int, int] = (-1, -1)
+
+    @property
+    def fd(self) -> int:
+        """Readable when a signal came."""
+        return self._pipe[0]
+
+    def install(self) -> None:
+        """From now on they come to us."""
+        self._pipe = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        for number in self._CAUGHT:
+            self._before[number] = signal.signal(number, self._note)
+
+    def restore(self) -> None:
+        """As it was."""
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        self._before.clear()
+        for fd in self._pipe:
+            os.close(fd)
+
+    def _note(self, number: int, _frame: FrameType | None) -> None:
+        self._pending.append(number)
+        with contextlib.suppress(BlockingIOError):
+            os.write(self._pipe[1], b"!")
+
+    def take(self) -> Iterator[int]:
+        """What came since the last time."""
+        with contextlib.suppress(BlockingIOError):
+            os.read(self._pipe[0], _CHUNK)
+        while self._pending:
+            yield self._pending.pop(0)
+
+    def check(self) -> None:
+        """Raise `GuestError` if one came that is to end us."""
+        if any(number != signal.SIGWINCH for number in self.take()):
+            raise GuestError("interrupted before the guest machine was up")

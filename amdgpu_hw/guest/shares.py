@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: MIT
+"""Which of this machine's files a guest sees, and which it can change.
+
+It sees all that the caller can read, read-only: the daemon itself refuses every change, so no kernel under test can
+make one. What the guest writes there stays in its memory. The working directory, and what else is named, is shared
+for writing by a daemon of its own that knows nothing above it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from amdgpu_hw.errors import HarnessError
+from amdgpu_hw.guest.processes import Child
+
+__all__ = ("Share", "shared_directories", "start_share")
+
+ROOT_TAG = "root"
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A directory of this machine that a guest sees."""
+
+    tag: str
+    directory: Path
+    writable: bool
+
+    def socket(self, session: Path) -> Path:
+        """Where its daemon listens."""
+        return session / f"{self.tag}.sock"
+
+
+def shared_directories(working: Path, writable: Sequence[Path]) -> list[Share]:
+    """The root, and the directories for writing: the outermost ones only, outer before inner."""
+    wanted: list[Path] = []
+    for directory in sorted({path.resolve() for path in (working, *writable)}):
+        if not directory.is_dir():
+            raise HarnessError(f"{directory} cannot be shared with the guest: it is no directory")
+        if directory == Path("/"):
+            raise HarnessError(
+                "the guest would be allowed to change every file of this machine: go to another working directory, "
+                "or name another one to be shared"
+            )
+        if not any(directory.is_relative_to(other) for other in wanted):
+            wanted.append(directory)
+    shares = [Share(f"share{number}", directory, True) for number, directory in enumerate(wanted)]
+    return [Share(ROOT_TAG, Path("/"), False), *shares]
+
+
+def start_share(virtiofsd: Sequence[str], share: Share, session: Path) -> Child:
+    """Start the daemon of a share; its socket appears when it listens."""
+    command = [*virtiofsd, "--socket-path", str(share.socket(session)), "--shared-dir", str(share.directory)]
+    command += ["--log-level", "warn", "--no-announce-submounts"]
+    if share.writable:
+        # Changes by either side have to be seen by the other one.
+        command += ["--cache", "auto"]
+    else:
+        command += ["--readonly", "--cache", "always"]
+    command += ["--sandbox", "chroot" if share.writable and os.geteuid() == 0 else "none"]
+    return Child(f"virtiofsd for {share.directory}", command, session / f"{share.tag}.log")
