@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: MIT
+"""Running a command on a guest machine: what the command line's commands share."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from amdgpu_hw.errors import HarnessError
+from amdgpu_hw.guest.session import GuestMachine, GuestOptions
+from amdgpu_hw.proof import ALLOW_FAULTS
+
+__all__ = ("console_file", "run_on_guest")
+
+UNUSABLE = 2
+
+
+def console_file(options: GuestOptions, name: str) -> Path:
+    """Where the guest's console is kept by default: in results/, as the results are."""
+    return Path("results") / f"{name}-{'-'.join(options.gpus)}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.console.log"
+
+
+def run_on_guest(command: Sequence[str], options: GuestOptions, name: str = "guest") -> int:
+    """Run a command on a new guest machine; its exit status as a shell gives it, or `UNUSABLE` after saying why.
+
+    There it may do what makes a GPU fault or hang, unless the caller's environment says otherwise: there is no machine
+    to lose. Which machine it is goes to standard error, and so does where its logs are if something went wrong.
+    """
+    if options.console is None:
+        options = replace(options, console=console_file(options, name))
+    machine = GuestMachine(options)
+    try:
+        with machine:
+            print(f"amdgpu-hw: {machine.words}", file=sys.stderr, flush=True)
+            return machine.run(command, {ALLOW_FAULTS: os.environ.get(ALLOW_FAULTS, "1")})
+    except HarnessError as error:
+        print(f"amdgpu-hw: {error}", file=sys.stderr)
+        return UNUSABLE
