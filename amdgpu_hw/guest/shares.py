@@ -54,11 +54,9 @@ def shared_directories(working: Path, writable: Sequence[Path]) -> list[Share]:
 def start_share(virtiofsd: Sequence[str], share: Share, session: Path) -> Child:
     """Start the daemon of a share; its socket appears when it listens."""
     command = [*virtiofsd, "--socket-path", str(share.socket(session)), "--shared-dir", str(share.directory)]
-    command += ["--log-level", "warn", "--no-announce-submounts"]
-    if share.writable:
-        # Changes by either side have to be seen by the other one.
-        command += ["--cache", "auto"]
-    else:
-        command += ["--readonly", "--cache", "always"]
+    # Changes by either side have to be seen by the other one; they are within a second.
+    command += ["--log-level", "warn", "--no-announce-submounts", "--cache", "auto"]
+    if not share.writable:
+        command.append("--readonly")
     command += ["--sandbox", "chroot" if share.writable and os.geteuid() == 0 else "none"]
     return Child(f"virtiofsd for {share.directory}", command, session / f"{share.tag}.log")

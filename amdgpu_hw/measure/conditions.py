@@ -116,7 +116,7 @@ def read_conditions(gpu: Gpu, pstate: str, pinned_cpu: int | None, options: Mapp
     machine, identity = this_machine(), gpu.identity
     versions = software_versions()
     return Conditions(
-        simulated=machine.is_mock,
+        simulated=not machine.gpu_is_real,
         mock_kernel=machine.mock_kernel,
         kernel_release=platform.release(),
         kernel_version=platform.version(),

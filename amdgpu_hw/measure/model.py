@@ -47,7 +47,7 @@ class Conditions:
     """Everything about machine, kernel, GPU and run that a figure may depend on."""
 
     simulated: bool
-    """Modelled time of a mock machine; such a number is never shown without that word."""
+    """Time of a modelled GPU, on a mock machine or a guest; such a number is never shown without that word."""
     mock_kernel: str
     """The mock machine's kernel variant; empty on a real machine."""
     kernel_release: str

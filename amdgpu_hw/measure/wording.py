@@ -127,6 +127,8 @@ def cell_words(cell: Cell) -> str:
 def conditions_words(conditions: Conditions) -> str:
     """Where figures come from, in a line that no table and no picture goes without."""
     gpu, kernel = conditions.gpu_name, conditions.kernel
+    if conditions.simulated and not conditions.mock_kernel:
+        return f"SIMULATED: modelled {gpu} under the real kernel Linux {kernel}, in a guest machine"
     if conditions.simulated:
         return f"SIMULATED: mock {gpu}, mock kernel {kernel}, modelled GPU time x{conditions.gpu_time:g}"
     return f"{gpu}, Linux {kernel}"

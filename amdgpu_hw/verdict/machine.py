@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""What a run happened on: the machine, its kernel, and whether its GPU is real.
+"""What a run happened on: the machine, whether its kernel is real, and whether its GPU is real.
 
-This is the only place outside `amdgpu_hw.mock` that may know. The launcher of a mock machine says so in the
-environment (`ENVIRONMENT`), for the reports alone: neither the device layer nor a test reads it.
+This is the only place outside `amdgpu_hw.mock` and `amdgpu_hw.guest` that may know. The launcher of a mock machine says
+so in the environment (`ENVIRONMENT`); the GPUs of a guest machine say so themselves, in the IDs of their PCI function
+(`amdgpu_hw.guest.identity`). It is for the reports alone: neither the device layer nor a test reads it.
 """
 
 from __future__ import annotations
@@ -17,7 +18,10 @@ import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from importlib import metadata
+from pathlib import Path
 from typing import Any
+
+from amdgpu_hw.guest.identity import VBIOS_PREFIX, is_modelled
 
 __all__ = ("ENVIRONMENT", "MachineDescription", "command_line", "package_version", "software_versions", "this_machine")
 
@@ -28,6 +32,8 @@ ENVIRONMENT = "AMDGPU_HW_MOCK_MACHINE"
 
 # What the client side of the mock machine's transport needs: whoever has it runs on a mock machine.
 _MOCK_DIRECTORY = "AMDGPU_HW_MOCK"
+
+_RENDER_NODES = Path("/sys/class/drm")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +51,34 @@ class MachineDescription:
     """Module parameters of amdgpu that were given."""
     gpu_time: float = 1.0
     """Factor on the mock GPUs' modelled time; 1 on a real machine."""
+    guest_gpus: tuple[str, ...] = ()
+    """The modelled GPUs of a guest machine; with any of them the machine is one."""
+
+    @property
+    def kernel_is_real(self) -> bool:
+        """Whether the kernel is one that somebody else wrote."""
+        return not self.is_mock
+
+    @property
+    def gpu_is_real(self) -> bool:
+        """Whether the GPU is hardware."""
+        return not self.is_mock and not self.guest_gpus
 
     @property
     def words(self) -> str:
-        """REAL GPU or MOCK, never to be left out of a report."""
-        return "MOCK" if self.is_mock else "REAL GPU"
+        """REAL GPU or MOCK, or in between; never to be left out of a report."""
+        if self.is_mock:
+            return "MOCK"
+        return "REAL GPU" if self.gpu_is_real else "GUEST: REAL KERNEL, MODELLED GPU"
 
     @property
     def sentence(self) -> str:
         """What the verdict is a verdict on."""
+        if self.guest_gpus:
+            return (
+                f"modelled {', '.join(self.guest_gpus)} under the real kernel Linux {self.kernel} "
+                f"({self.architecture}): a verdict on that kernel, not on any GPU"
+            )
         if not self.is_mock:
             return f"real hardware, Linux {self.kernel} ({self.architecture})"
         planted = f" with a PLANTED BUG ({', '.join(self.mock_bugs)})" if self.mock_bugs else ""
@@ -65,7 +90,8 @@ class MachineDescription:
 
     def to_json(self) -> dict[str, Any]:
         """The form it has in a result file."""
-        return {"words": self.words, **asdict(self)}
+        real = {"kernel_is_real": self.kernel_is_real, "gpu_is_real": self.gpu_is_real}
+        return {"words": self.words, **real, **asdict(self)}
 
 
 def this_machine() -> MachineDescription:
@@ -81,7 +107,28 @@ def this_machine() -> MachineDescription:
         kernel=f"{uname.release} {uname.version}",
         architecture=uname.machine,
         gpu_time=float((mock or {}).get("gpu_time", 1.0)),
+        guest_gpus=() if mock is not None else _modelled_gpus(),
     )
+
+
+def _modelled_gpus() -> tuple[str, ...]:
+    """The GPUs that say of themselves that they are modelled, by name; one of them makes all results a guest's."""
+    found = []
+    for node in sorted(_RENDER_NODES.glob("renderD*")):
+        device = node / "device"
+        ids = [_read(device / name) for name in ("subsystem_vendor", "subsystem_device")]
+        if all(ids) and is_modelled(*(int(number, 0) for number in ids)):
+            part_number = _read(device / "vbios_version")
+            found.append(part_number.removeprefix(VBIOS_PREFIX).lower() or "GPU")
+    return tuple(found)
+
+
+def _read(attribute: Path) -> str:
+    """An attribute's line; empty where the device has none."""
+    try:
+        return attribute.read_text().strip()
+    except OSError:
+        return ""
 
 
 def _mock_description() -> dict[str, Any] | None:

@@ -101,6 +101,8 @@ def _failures(cases: Iterable[Case], results: Results) -> list[RenderableType]:
 def _again(case: Case, results: Results) -> str:
     machine = results.machine
     where = f" --mock {machine.mock_gpus[0]} --kernel {machine.mock_kernel}" if machine.is_mock else ""
+    if machine.guest_gpus:
+        where = f" --guest {machine.kernel.partition(' ')[0]} --gpu {machine.guest_gpus[0]}"
     where += "".join(f" --bug {name}" for name in machine.mock_bugs)
     where += "".join(f" --parameter {name}={value:#x}" for name, value in machine.mock_parameters.items())
     return f"amdgpu-hw validate{where} -k {case.test_name}"
@@ -168,8 +170,8 @@ def _banner(results: Results) -> Group:
     banner = Panel(
         Text(results.machine.sentence, justify="center"),
         title=Text(
-            f" {results.machine.words} ", style="bold reverse yellow" if results.machine.is_mock else "bold reverse"
+            f" {results.machine.words} ", style="bold reverse" if results.machine.gpu_is_real else "bold reverse yellow"
         ),
-        border_style="yellow" if results.machine.is_mock else "none",
+        border_style="none" if results.machine.gpu_is_real else "yellow",
     )
     return Group(banner, *lines)
