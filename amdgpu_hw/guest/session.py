@@ -54,6 +54,7 @@ _SILENCE_S = 60.0
 _AFTER_SIGNAL_S = 20.0
 _OFF_S = 10.0
 _CHUNK = 65536
+_IN, _OUT, _ERR = 0, 1, 2
 
 _PANIC = ("Kernel panic", "Attempted to kill init", "amdgpu-hw: ")
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -262,6 +263,13 @@ class GuestMachine:
             f"{sum(self.times.values()):.0f} s; console: {self.console}"
         )
 
+    @property
+    def qemu_pid(self) -> int:
+        """Process id of QEMU."""
+        if self._qemu is None:
+            raise GuestError("this guest machine does not run")
+        return self._qemu.pid
+
     def run(self, command: Sequence[str], environment: Mapping[str, str] | None = None) -> int:
         """Run a program in the guest, in our working directory; its exit status as a shell gives it.
 
@@ -417,12 +425,20 @@ def _agent_command() -> list[str]:
     return [sys.executable, "-I", "-S", "-c", start]
 
 
+def _is_open(fd: int) -> bool:
+    try:
+        os.fstat(fd)
+    except OSError:
+        return False
+    return True
+
+
 class _Streams:
     """Our own standard input, output and error as the command's."""
 
     def __init__(self) -> None:
-        self.input: int | None = sys.stdin.fileno() if sys.stdin is not None else None
-        self.terminal = self.input is not None and os.isatty(self.input) and os.isatty(sys.stdout.fileno())
+        self.input: int | None = _IN if _is_open(_IN) else None
+        self.terminal = os.isatty(_IN) and os.isatty(_OUT)
         self._before: list[Any] | None = None
 
     def __enter__(self) -> _Streams:
@@ -439,7 +455,7 @@ class _Streams:
 
     def size(self) -> list[int]:
         """Rows and columns of our terminal."""
-        rows, columns, _, _ = struct.unpack("HHHH", fcntl.ioctl(sys.stdout.fileno(), termios.TIOCGWINSZ, bytes(8)))
+        rows, columns, _, _ = struct.unpack("HHHH", fcntl.ioctl(_OUT, termios.TIOCGWINSZ, bytes(8)))
         return [rows, columns]
 
     def readable(self) -> bool:
@@ -459,7 +475,7 @@ class _Streams:
 
     def write(self, frame: Frame, content: bytes) -> None:
         """Write what the command wrote."""
-        fd = sys.stdout.fileno() if frame is Frame.OUT else sys.stderr.fileno()
+        fd = _OUT if frame is Frame.OUT else _ERR
         data = memoryview(content)
         while data:
             data = data[os.write(fd, data) :]
