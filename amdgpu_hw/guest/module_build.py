@@ -1,0 +1,290 @@
+# SPDX-License-Identifier: MIT
+"""Building amdgpu.ko alone, from Debian's kernel source or a built tree, with patches applied first.
+
+There is one copy of the source for each kernel. Only files whose content changes are written, so that make compiles
+what a patch touches and no more.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import tarfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from amdgpu_hw.atomic_file import replace_file
+from amdgpu_hw.errors import HarnessError
+from amdgpu_hw.guest.debian import Archive
+from amdgpu_hw.guest.places import cache
+from amdgpu_hw.guest.toolchain import BuildRoot
+
+__all__ = ("Applied", "Source", "apply_patches", "build_module", "debian_source", "tree_source")
+
+AMD = PurePosixPath("drivers/gpu/drm/amd")
+_HEADERS = PurePosixPath("include")
+
+# What a guest machine's GPU has no use for, and what is most of the driver's code.
+_LEFT_OUT = ("DRM_AMD_DC", "DRM_AMD_ACP", "DRM_AMD_ISP", "DRM_AMDGPU_SI", "DRM_AMDGPU_CIK", "HSA_AMD")
+_MAKE_TIMEOUT_S = 4 * 3600
+_PATCH_TIMEOUT_S = 60
+_ERROR_LINES = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """amdgpu as it is without patches."""
+
+    root: Path
+    """Has the directories of a kernel tree, as far as they belong to amdgpu."""
+    headers: bool
+    """Whether patches may change the kernel's headers as well."""
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What became of a patch."""
+
+    patch: Path
+    files: tuple[str, ...]
+    problem: str
+    """Empty if it applies."""
+
+
+def debian_source(root: BuildRoot, series: str, suite: str, archive: Archive) -> Source:
+    """amdgpu of Debian's package linux-source, of the same version as the headers."""
+    target = cache("build", root.release, "source")
+    if not (target / AMD / "amdgpu").is_dir():
+        (package,) = archive.fetch([f"linux-source-{series}"], suite, archive.packages / "source", alone=True)
+        _extract(package, series, target)
+    headers = target / "include/uapi/drm/amdgpu_drm.h"
+    if not headers.is_file():
+        headers.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(root.common / "include/uapi/drm/amdgpu_drm.h", headers)
+    return Source(target, True)
+
+
+def tree_source(tree: Path) -> Source:
+    """amdgpu of a tree, which is not touched."""
+    if not (tree / AMD / "amdgpu/Makefile").is_file():
+        raise HarnessError(f"{tree} is no kernel tree: it has no {AMD}/amdgpu")
+    return Source(tree, False)
+
+
+def _extract(package: Path, series: str, target: Path) -> None:
+    """The part of a source package that belongs to amdgpu."""
+    beside = target.with_name("source.new")
+    shutil.rmtree(beside, ignore_errors=True)
+    command = ["dpkg-deb", "--fsys-tarfile", str(package)]
+    wanted = f"linux-source-{series}/{AMD}/"
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        with tarfile.open(fileobj=process.stdout, mode="r|") as outer:
+            for entry in outer:
+                if not entry.name.endswith(f"linux-source-{series}.tar.xz"):
+                    continue
+                content = outer.extractfile(entry)
+                with tarfile.open(fileobj=content, mode="r|xz") as inner:
+                    for member in inner:
+                        if member.name.startswith(wanted):
+                            inner.extract(member, beside, filter="data")
+    found = beside / f"linux-source-{series}"
+    if not found.is_dir():
+        raise HarnessError(f"{package} has no source of amdgpu")
+    shutil.rmtree(target, ignore_errors=True)
+    found.rename(target)
+    shutil.rmtree(beside, ignore_errors=True)
+
+
+# ---- patches ----
+
+
+def apply_patches(tree: Path, patches: Sequence[Path], may_change: Callable[[PurePosixPath], bool]) -> list[Applied]:
+    """Apply patches to a tree in order, each whole or not at all, until one does not."""
+    results = []
+    for patch in patches:
+        applied = _apply(tree, patch, may_change)
+        results.append(applied)
+        if applied.problem:
+            break
+    return results
+
+
+def _apply(tree: Path, patch: Path, may_change: Callable[[PurePosixPath], bool]) -> Applied:
+    try:
+        text = patch.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        return Applied(patch, (), f"it cannot be read: {error.strerror}")
+    files = tuple(dict.fromkeys(re.findall(r"^\+\+\+ b/([^\t\n]+)", text, re.MULTILINE)))
+    if not files:
+        return Applied(patch, (), "it changes nothing: there is no line that begins with '+++ b/'")
+    for name in files:
+        path = PurePosixPath(name)
+        if path.is_absolute() or ".." in path.parts or not may_change(path):
+            return Applied(patch, files, f"it changes {name}, which is no part of amdgpu.ko: build that kernel whole")
+    if shutil.which("patch") is None:
+        return Applied(patch, files, "the program patch is not installed")
+    # A mail's text may wrap; fuzz would let a hunk land where its author did not mean it.
+    command = ["patch", "-p1", "-N", "--fuzz=0", "--no-backup-if-mismatch", "-r", "-", "-i", str(patch.absolute())]
+    for arguments in (["--dry-run"], []):
+        done = subprocess.run(
+            [*command, *arguments], cwd=tree, capture_output=True, text=True, check=False, timeout=_PATCH_TIMEOUT_S
+        )
+        if done.returncode:
+            return Applied(patch, files, _rejected(done.stdout))
+    return Applied(patch, files, "")
+
+
+def _rejected(output: str) -> str:
+    """Which hunks do not apply, from what patch prints."""
+    told, file = [], ""
+    for line in output.splitlines():
+        begins = re.match(r"(?:checking|patching) file (\S+)", line)
+        if begins:
+            file = begins[1]
+        failed = re.match(r"Hunk #(\d+) FAILED at (\d+)", line)
+        if failed:
+            told.append(f"{file}: hunk {failed[1]} (line {failed[2]})")
+        elif line.startswith(("can't find file", "Reversed")):
+            told.append(line.rstrip("."))
+    return "; ".join(told) or (output.strip().splitlines() or ["patch does not say why"])[-1]
+
+
+# ---- the build ----
+
+
+def build_module(
+    root: BuildRoot,
+    source: Source,
+    patches: Sequence[Path],
+    edit: Callable[[Path], None],
+    name: str,
+    say: Callable[[str], None],
+) -> Path:
+    """Build amdgpu.ko with patches and then ``edit`` applied to its source; the path of the module, kept by name.
+
+    Raises `HarnessError` where a patch does not apply or something does not compile.
+    """
+    work = cache("build", root.release, "wanted")
+    shutil.rmtree(work, ignore_errors=True)
+    _copy(source, work)
+    for applied in apply_patches(work, patches, _may_change(source)):
+        if applied.problem:
+            raise HarnessError(f"{applied.patch} does not apply to {root.release}: {applied.problem}")
+        say(f"{applied.patch.name} applies ({len(applied.files)} files)")
+    edit(work)
+    target = cache("modules", f"amdgpu-{root.release}-{name}-{_content(work)[:12]}.ko")
+    if target.is_file():
+        return target
+    build = _build_directory(root)
+    changed = _bring(work, build, root)
+    shutil.rmtree(work, ignore_errors=True)
+    say(f"{changed} files are new or changed; building, which takes minutes from nothing (log: {_log(root)})")
+    _make(root, build)
+    replace_file(target, (build / "amdgpu/amdgpu.ko").read_bytes())
+    return target
+
+
+def _may_change(source: Source) -> Callable[[PurePosixPath], bool]:
+    def may(path: PurePosixPath) -> bool:
+        return path.is_relative_to(AMD) or (source.headers and (source.root / path).is_file())
+
+    return may
+
+
+def _copy(source: Source, target: Path) -> None:
+    shutil.copytree(source.root / AMD, target / AMD, ignore=shutil.ignore_patterns("*.o", "*.ko", "*.cmd", "*.mod*"))
+    if source.headers:
+        shutil.copytree(source.root / _HEADERS, target / _HEADERS)
+
+
+def _content(tree: Path) -> str:
+    """A name for everything that is in a tree."""
+    total = hashlib.sha256()
+    for path in sorted(path for path in tree.rglob("*") if path.is_file()):
+        total.update(f"{path.relative_to(tree)}\0{hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
+    return total.hexdigest()
+
+
+def _build_directory(root: BuildRoot) -> Path:
+    """Where the copy of amd/ is that is compiled.
+
+    In Debian's headers it is where the kernel has it: amdgpu's trace header is looked for there
+    (include/trace/define_trace.h). They are a copy of ours; a user's tree is not.
+    """
+    if root.programs is None:
+        return cache("build", root.release, "amd")
+    return root.common / AMD
+
+
+def _bring(wanted: Path, build: Path, root: BuildRoot) -> int:
+    """Make the copy that is compiled the same as what is wanted; how many files had to be written."""
+    changed = _same(wanted / AMD, build)
+    if root.programs is not None:
+        changed += _same(wanted / _HEADERS, root.common / _HEADERS, remove=False)
+        _leave_out(root.headers)
+    return changed
+
+
+def _same(wanted: Path, there: Path, remove: bool = True) -> int:
+    changed = 0
+    files = {path.relative_to(wanted) for path in wanted.rglob("*") if path.is_file()}
+    for name in files:
+        content = (wanted / name).read_bytes()
+        target = there / name
+        if not target.is_file() or target.read_bytes() != content:
+            replace_file(target, content)
+            changed += 1
+    if remove:
+        for path in there.rglob("*"):
+            if path.suffix in (".c", ".h") and path.is_file() and path.relative_to(there) not in files:
+                path.unlink()
+                changed += 1
+    return changed
+
+
+def _leave_out(headers: Path) -> None:
+    """Switch off what amdgpu does not need here; the files are written only when that changes them."""
+    name = "|".join(_LEFT_OUT)
+    for file, line in (
+        (headers / "include/config/auto.conf", rf"^CONFIG_(?:{name})(?:_\w+)?=.*\n"),
+        (headers / "include/generated/autoconf.h", rf"^#define CONFIG_(?:{name})(?:_\w+)? .*\n"),
+    ):
+        before = file.read_text()
+        after = re.sub(line, "", before, flags=re.MULTILINE)
+        if after != before:
+            replace_file(file, after.encode())
+
+
+def _log(root: BuildRoot) -> Path:
+    return cache("build", root.release, "make.log")
+
+
+def _make(root: BuildRoot, build: Path) -> None:
+    command = [
+        *("nice", "make", "-C", str(root.headers), f"M={build / 'amdgpu'}", f"-j{os.cpu_count() or 1}"),
+        *("CONFIG_DRM_AMDGPU=m", f"FULL_AMD_PATH={build}", "KCFLAGS=-g0", "CONFIG_DEBUG_INFO_BTF_MODULES="),
+        "modules",
+    ]
+    with _log(root).open("wb") as log:
+        try:
+            done = subprocess.run(
+                command,
+                env=root.environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                check=False,
+                timeout=_MAKE_TIMEOUT_S,
+            )
+        except FileNotFoundError:
+            raise HarnessError("the program make is not installed") from None
+    if done.returncode:
+        lines = _log(root).read_text(errors="replace").splitlines()
+        errors = [line for line in lines if " error: " in line or "Error " in line or line.startswith("ERROR")]
+        told = "\n".join((errors or lines)[:_ERROR_LINES])
+        raise HarnessError(f"amdgpu.ko cannot be built; the log is {_log(root)}:\n{told}")
