@@ -12,9 +12,11 @@ from pathlib import Path
 
 from amdgpu_hw.errors import HarnessError
 from amdgpu_hw.guest.session import GuestMachine, GuestOptions
-from amdgpu_hw.proof import ALLOW_FAULTS
+from amdgpu_hw.options.guest import GuestChoice
+from amdgpu_hw.options.machine import MachineChoice
+from amdgpu_hw.options.suite import ALLOW_FAULTS
 
-__all__ = ("console_file", "run_on_guest")
+__all__ = ("again_on_guest", "console_file", "run_on_guest")
 
 UNUSABLE = 2
 
@@ -40,3 +42,19 @@ def run_on_guest(command: Sequence[str], options: GuestOptions, name: str = "gue
     except HarnessError as error:
         print(f"amdgpu-hw: {error}", file=sys.stderr)
         return UNUSABLE
+
+
+def again_on_guest(
+    arguments: Sequence[str], guest: GuestChoice, machine: MachineChoice, files: Sequence[Path] = ()
+) -> int:
+    """Carry out a command of ours on a guest machine; its exit status. ``files`` are what it is to write.
+
+    The log of the guest's console is kept beside the first of them. Raises `HarnessError` where a mock machine was
+    asked for as well.
+    """
+    both = [machine.spelled(name) for name in machine.given_for_mock() if name != "parameters"]
+    if machine.mock is not None or both:
+        raise HarnessError(f"a machine is a guest or a mock, not both: {', '.join(['--guest', *both])} or --mock")
+    console = Path(files[0]).with_suffix(".console.log") if files else None
+    options = guest.options(machine.gpu, machine.parameters, files, console)
+    return run_on_guest([sys.executable, "-m", "amdgpu_hw", *arguments], options, arguments[0])

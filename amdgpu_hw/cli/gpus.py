@@ -11,10 +11,15 @@ from typing import Any
 
 from rich.table import Table
 
+from amdgpu_hw.cli.machine_options import add_guest_options
 from amdgpu_hw.discovery import GpuNode, list_gpus, select_gpu
 from amdgpu_hw.errors import HarnessError, NoGpu
 from amdgpu_hw.gate import makers
 from amdgpu_hw.gpu import Gpu, open_gpu
+from amdgpu_hw.on_guest import again_on_guest
+from amdgpu_hw.options.guest import GuestChoice
+from amdgpu_hw.options.machine import MachineChoice
+from amdgpu_hw.options.suite import GpuChoice
 from amdgpu_hw.verdict.machine import this_machine
 from amdgpu_hw.verdict.table import render
 
@@ -24,14 +29,20 @@ __all__ = ("add_commands",)
 def add_commands(commands: Any) -> None:
     """Declare the commands."""
     parser = commands.add_parser("list", help="the GPUs of this machine", allow_abbrev=False)
+    add_guest_options(parser)
+    parser.add_argument("--gpu", metavar="NAME", help="the GPU of the guest machine")
     parser.set_defaults(run=run_list, takes_rest=False)
     parser = commands.add_parser("info", help="what kernel and GPU can do, by trying it", allow_abbrev=False)
-    parser.add_argument("--gpu", metavar="GPU", help="PCI address, render node or name (default: the first GPU)")
+    GpuChoice.declare(parser.add_argument)
+    add_guest_options(parser)
     parser.set_defaults(run=run_info, takes_rest=False)
 
 
-def run_list(_options: argparse.Namespace, _rest: Sequence[str]) -> int:
+def run_list(options: argparse.Namespace, _rest: Sequence[str]) -> int:
     """Print one line per GPU."""
+    guest = GuestChoice.of(options)
+    if guest.asked:
+        return again_on_guest(["list"], guest, MachineChoice(gpu=options.gpu))
     nodes = list_gpus()
     if not nodes:
         select_gpu()  # raises, saying what there is instead
@@ -57,6 +68,9 @@ def _line(node: GpuNode) -> list[str]:
 
 def run_info(options: argparse.Namespace, _rest: Sequence[str]) -> int:
     """Print everything that probing finds out."""
+    guest = GuestChoice.of(options)
+    if guest.asked:
+        return again_on_guest(["info"], guest, MachineChoice(gpu=options.gpu))
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold", no_wrap=True)
     table.add_column()

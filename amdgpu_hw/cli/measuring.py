@@ -21,8 +21,10 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from amdgpu_hw.cli.machine_options import add_machine_options
 from amdgpu_hw.discovery import list_gpus
 from amdgpu_hw.errors import AmdgpuHwError, HarnessError
+from amdgpu_hw.on_guest import again_on_guest
 from amdgpu_hw.on_mock import UNUSABLE, run_on_mock
 from amdgpu_hw.options.declared import Options, option
+from amdgpu_hw.options.guest import GuestChoice
 from amdgpu_hw.options.machine import MachineChoice, MachineKind
 from amdgpu_hw.verdict.table import render
 
@@ -112,12 +114,16 @@ def measure_here_or_on_mock(
     prepare: Callable[[Gpu, Conditions], Measurement],
     shape: Mapping[str, Scalar],
 ) -> int:
-    """Measure on this machine's GPU, or do the same again on a mock machine; returns the exit status.
+    """Measure on this machine's GPU, or do the same again on a machine made for it; returns the exit status.
 
     ``given`` says on which machine; ``prepare`` makes the run, ``shape`` is what the conditions tell about it.
     """
     machine = MachineChoice.of(given)
     _cpu(options.cpu)  # a wrong one is told before a machine is started
+    guest = GuestChoice.of(given)
+    if guest.asked:
+        output = _output(command, options, guest.subject(machine.gpu))
+        return again_on_guest([command, *replace(options, output=str(output)).argv()], guest, machine, [output])
     if machine.kind is MachineKind.REAL:
         if machine.gpu is not None or list_gpus():
             output = _output(command, options, (machine.gpu or "gpu").replace("/", "-").strip("-"))

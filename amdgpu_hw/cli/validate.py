@@ -16,7 +16,9 @@ import pytest
 
 from amdgpu_hw.cli.machine_options import add_machine_options
 from amdgpu_hw.discovery import list_gpus, open_node, select_gpu
+from amdgpu_hw.on_guest import again_on_guest
 from amdgpu_hw.on_mock import UNUSABLE, run_on_mock
+from amdgpu_hw.options.guest import GuestChoice
 from amdgpu_hw.options.machine import MachineChoice, MachineKind
 from amdgpu_hw.options.suite import PREFIX, SuiteOptions
 from amdgpu_hw.shipped import suite_directory
@@ -29,6 +31,9 @@ _REWRITE_WARNING = "Module already imported so cannot be rewritten"
 # What pytest prints by itself is for people who write tests: here the verdict table follows. Options that the user
 # gives come later, so they win.
 _QUIET = ("-q", "--no-header", "--tb=no", "-rN", "-p", "no:cacheprovider", "-W", f"ignore:{_REWRITE_WARNING}")
+
+GUEST_TEST_TIMEOUT_S = 120
+"""On a busy machine without KVM, tests that draw many programs take longer than elsewhere."""
 
 # The verdict must not depend on a configuration of pytest that happens to lie above an installed package.
 _ALONE = ("-c", os.devnull)
@@ -45,7 +50,7 @@ def add_commands(commands: Any) -> None:
         ),
         usage="amdgpu-hw validate [--gpu GPU] [--mock [NAME]] [--kernel VARIANT] [--gate NAME] [--results FILE]... "
         "[--bug NAME]... [--parameter NAME=NUMBER]... [--without DEVICE]... [--allow-faults] [--expectations [DIR]] "
-        "[--write-expectations DIR] [PYTEST ARGS]",
+        "[--write-expectations DIR] [--guest [WHAT]] [--module FILE] [PYTEST ARGS]",
         allow_abbrev=False,
     )
     add_machine_options(parser, "gpu_time")
@@ -55,7 +60,9 @@ def add_commands(commands: Any) -> None:
 
 def run_validate(options: argparse.Namespace, rest: Sequence[str]) -> int:
     """Validate the GPU that is asked for, or the mock one; the exit status is the verdict."""
-    machine, suite = MachineChoice.of(options), SuiteOptions.of(options)
+    machine, suite, guest = MachineChoice.of(options), SuiteOptions.of(options), GuestChoice.of(options)
+    if guest.asked:
+        return _on_guest(guest, machine, suite, rest)
     if machine.kind is MachineKind.MOCK:
         return _on_mock(machine, suite, rest)
     if machine.gpu is None and not list_gpus():
@@ -76,6 +83,14 @@ def _on_mock(machine: MachineChoice, suite: SuiteOptions, rest: Sequence[str]) -
     arguments = [*machine.on_it().argv(), *_kept(suite, machine.subject()).argv()]
     command = [sys.executable, "-m", "amdgpu_hw", "validate", *arguments, *rest]
     return run_on_mock(command, [machine.mock_gpu], machine)
+
+
+def _on_guest(guest: GuestChoice, machine: MachineChoice, suite: SuiteOptions, rest: Sequence[str]) -> int:
+    """Do the same again on a guest machine, whose processors may be emulated ones."""
+    kept = _kept(suite, guest.subject(machine.gpu))
+    patience = f"{PREFIX}timeout={GUEST_TEST_TIMEOUT_S}"
+    written = [*kept.results, *([kept.write_expectations / "x"] if kept.write_expectations else [])]
+    return again_on_guest(["validate", *kept.argv(), patience, *rest], guest, machine, written)
 
 
 def _run_pytest(machine: MachineChoice, suite: SuiteOptions, rest: Sequence[str]) -> int:

@@ -19,7 +19,10 @@ from pathlib import Path
 from amdgpu_hw.errors import HarnessError
 from amdgpu_hw.guest.places import cache
 
-__all__ = ("Kernel", "fetched_kernels", "find_kernel", "unpack_packages")
+__all__ = ("STOCK", "Kernel", "fetched_kernels", "find_kernel", "unpack_packages")
+
+STOCK = "stock"
+"""How the kernel is called that there is without a name."""
 
 _UNPACK_TIMEOUT_S = 300
 
@@ -43,7 +46,7 @@ def find_kernel(what: str | None = None, modules: Path | None = None) -> Kernel:
 
     ``modules`` overrides where its modules are looked for.
     """
-    if what is None:
+    if what is None or what == STOCK:
         kernel = _stock()
     elif Path(what).exists() and ("/" in what or Path(what).is_file()):
         kernel = _at(Path(what).absolute())

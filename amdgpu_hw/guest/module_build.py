@@ -16,6 +16,7 @@ import tarfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import IO
 
 from amdgpu_hw.atomic_file import replace_file
 from amdgpu_hw.errors import HarnessError
@@ -90,14 +91,21 @@ def _extract(package: Path, series: str, target: Path) -> None:
                 content = outer.extractfile(entry)
                 with tarfile.open(fileobj=content, mode="r|xz") as inner:
                     for member in inner:
-                        if member.name.startswith(wanted):
-                            inner.extract(member, beside, filter="data")
+                        if member.isfile() and member.name.startswith(wanted) and ".." not in member.name.split("/"):
+                            _write(inner.extractfile(member), beside / member.name)
     found = beside / f"linux-source-{series}"
     if not found.is_dir():
         raise HarnessError(f"{package} has no source of amdgpu")
     shutil.rmtree(target, ignore_errors=True)
     found.rename(target)
     shutil.rmtree(beside, ignore_errors=True)
+
+
+def _write(content: IO[bytes] | None, target: Path) -> None:
+    assert content is not None
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with target.open("wb") as file:
+        shutil.copyfileobj(content, file)
 
 
 # ---- patches ----

@@ -7,6 +7,7 @@ with GuestMachine(Options()) as machine:
 
 from __future__ import annotations
 
+import compileall
 import contextlib
 import fcntl
 import json
@@ -175,6 +176,7 @@ class GuestMachine:
                 tools.busybox, early, init_script(mounts, _agent_command(), kernel.release, kernel.modules)
             )
         )
+        _compile_package()
         ours, theirs = socket.socketpair()
         self._stack.callback(ours.close)
         self._channel = ours
@@ -416,6 +418,13 @@ class GuestMachine:
     def _last_words(self) -> str:
         said = last_line(self.console)
         return f" (its last line: {said})" if said else ""
+
+
+def _compile_package() -> None:
+    """Write the byte code of this package beside it: the guest would do it anew each time, on emulated processors."""
+    package = Path(__file__).resolve().parents[1]
+    if os.access(package, os.W_OK):
+        compileall.compile_dir(package, quiet=2)
 
 
 def _agent_command() -> list[str]:
