@@ -19,8 +19,9 @@ from amdgpu_hw.sync import SyncFile
 
 __all__ = ("GpuWaitGateMaker",)
 
-# Opening a GPU, which may have to resume from runtime suspend.
-_START_S = 10.0
+# Reading Python and the package, on emulated processors as well (a guest machine without KVM), and opening a GPU, which
+# may have to resume from runtime suspend.
+_START_S = 60.0
 _REPLY_S = 2.0
 
 

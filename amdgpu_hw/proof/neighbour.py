@@ -18,6 +18,8 @@ from amdgpu_hw.sync import SyncFile
 
 __all__ = ("HeldForeignJob", "Neighbour", "NeighbourProcess")
 
+# Python and the package have to be read, on emulated processors as well (a guest machine without KVM).
+_START_S = 60.0
 # Opening a GPU may have to resume it from runtime suspend.
 _REPLY_S = 10.0
 
@@ -57,7 +59,7 @@ class NeighbourProcess:
     def ask(self, message: str, descriptors: Sequence[int] = ()) -> tuple[str, list[int]]:
         """Its answer and the descriptor that comes with it; a sentence that says why if there is none."""
         if self._process is None:
-            self._process = HelperProcess("amdgpu_hw.proof.neighbour_process", self._selector, start_s=_REPLY_S)
+            self._process = HelperProcess("amdgpu_hw.proof.neighbour_process", self._selector, start_s=_START_S)
         if self._process.trouble:
             return self._process.trouble, []
         try:
