@@ -169,11 +169,10 @@ def build_module(
     root: BuildRoot,
     source: Source,
     patches: Sequence[Path],
-    edit: Callable[[Path], None],
     name: str,
     say: Callable[[str], None],
 ) -> Path:
-    """Build amdgpu.ko with patches and then ``edit`` applied to its source; the path of the module, kept by name.
+    """Build amdgpu.ko with patches applied to its source; the path of the module, which is kept by name and content.
 
     Raises `HarnessError` where a patch does not apply or something does not compile.
     """
@@ -184,7 +183,6 @@ def build_module(
         if applied.problem:
             raise HarnessError(f"{applied.patch} does not apply to {root.release}: {applied.problem}")
         say(f"{applied.patch.name} applies ({len(applied.files)} files)")
-    edit(work)
     target = cache("modules", f"amdgpu-{root.release}-{name}-{_content(work)[:12]}.ko")
     if target.is_file():
         return target
