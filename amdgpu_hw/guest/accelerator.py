@@ -19,7 +19,7 @@ from pathlib import Path
 
 from amdgpu_hw.atomic_file import replace_file
 from amdgpu_hw.guest.initramfs import first_file_system
-from amdgpu_hw.guest.kernels import Kernel
+from amdgpu_hw.guest.kernels import GuestKernel
 from amdgpu_hw.guest.places import cache
 from amdgpu_hw.guest.processes import Child, last_line
 from amdgpu_hw.guest.qemu import KVM, TCG, Hardware, kernel_command_line, qemu_command
@@ -55,7 +55,7 @@ class Accelerator:
         return f"KVM ({self.why})" if self.name == KVM else f"TCG ({self.why})"
 
 
-def choose_accelerator(tools: Tools, kernel: Kernel, asked: str | None = None) -> Accelerator:
+def choose_accelerator(tools: Tools, kernel: GuestKernel, asked: str | None = None) -> Accelerator:
     """KVM where a trial boot shows that it serves, else emulation; ``asked`` decides without a trial."""
     if asked is not None:
         return Accelerator(asked, "as asked for")
@@ -72,7 +72,7 @@ def choose_accelerator(tools: Tools, kernel: Kernel, asked: str | None = None) -
     return found
 
 
-def _situation(tools: Tools, kernel: Kernel) -> str:
+def _situation(tools: Tools, kernel: GuestKernel) -> str:
     parts = (platform.release(), _processor(), tools.qemu_version, kernel.release)
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
@@ -85,7 +85,7 @@ def _processor() -> str:
     return "\n".join(line for line in lines if line.startswith(("model name", "flags")))
 
 
-def _trial(tools: Tools, kernel: Kernel) -> Accelerator:
+def _trial(tools: Tools, kernel: GuestKernel) -> Accelerator:
     with tempfile.TemporaryDirectory(prefix="amdgpu-hw-") as name:
         directory = Path(name)
         initramfs = directory / "initramfs"

@@ -19,7 +19,7 @@ from pathlib import Path
 from amdgpu_hw.errors import HarnessError
 from amdgpu_hw.guest.places import cache
 
-__all__ = ("STOCK", "Kernel", "fetched_kernels", "find_kernel", "unpack_packages")
+__all__ = ("STOCK", "GuestKernel", "fetched_kernels", "find_kernel", "unpack_packages")
 
 STOCK = "stock"
 """How the kernel is called that there is without a name."""
@@ -28,7 +28,7 @@ _UNPACK_TIMEOUT_S = 300
 
 
 @dataclass(frozen=True, slots=True)
-class Kernel:
+class GuestKernel:
     """A kernel that can be booted."""
 
     image: Path
@@ -41,7 +41,7 @@ class Kernel:
     """Where it was found, for a person."""
 
 
-def find_kernel(what: str | None = None, modules: Path | None = None) -> Kernel:
+def find_kernel(what: str | None = None, modules: Path | None = None) -> GuestKernel:
     """The kernel that ``what`` names, or the one there is without a name; raises `HarnessError`.
 
     ``modules`` overrides where its modules are looked for.
@@ -56,10 +56,10 @@ def find_kernel(what: str | None = None, modules: Path | None = None) -> Kernel:
         return kernel
     if not modules.is_dir():
         raise HarnessError(f"there is no directory {modules} with the kernel's modules")
-    return Kernel(kernel.image, modules.absolute(), kernel.release, kernel.origin)
+    return GuestKernel(kernel.image, modules.absolute(), kernel.release, kernel.origin)
 
 
-def fetched_kernels() -> list[Kernel]:
+def fetched_kernels() -> list[GuestKernel]:
     """Those that set-up fetched, newest first."""
     found = []
     for root in cache("kernels").glob("*"):
@@ -73,7 +73,7 @@ def _sortable(release: str) -> list[int]:
     return [int(number) for number in re.findall(r"\d+", release)]
 
 
-def _stock() -> Kernel:
+def _stock() -> GuestKernel:
     """The newest that set-up fetched; where it cannot fetch any, this machine's own."""
     kernel = next(iter(fetched_kernels()), None) or _installed(platform.release())
     if kernel is None:
@@ -83,7 +83,7 @@ def _stock() -> Kernel:
     return kernel
 
 
-def _named(what: str) -> Kernel:
+def _named(what: str) -> GuestKernel:
     installed = _installed(what)
     if installed is not None:
         return installed
@@ -98,15 +98,15 @@ def _named(what: str) -> Kernel:
     )
 
 
-def _installed(release: str) -> Kernel | None:
+def _installed(release: str) -> GuestKernel | None:
     modules = Path("/lib/modules", release)
     for image in (Path("/boot", f"vmlinuz-{release}"), modules / "vmlinuz"):
         if image.is_file() and modules.is_dir():
-            return Kernel(image, modules, release, "installed")
+            return GuestKernel(image, modules, release, "installed")
     return None
 
 
-def _at(path: Path) -> Kernel:
+def _at(path: Path) -> GuestKernel:
     if path.is_dir():
         kernel = _tree(path) or _unpacked(path, str(path))
         if kernel is None:
@@ -117,10 +117,10 @@ def _at(path: Path) -> Kernel:
     if path.suffix == ".deb":
         return _package(path)
     release = image_release(path)
-    return Kernel(path, _modules_of(path, release), release, str(path))
+    return GuestKernel(path, _modules_of(path, release), release, str(path))
 
 
-def _tree(tree: Path) -> Kernel | None:
+def _tree(tree: Path) -> GuestKernel | None:
     image = tree / "arch/x86/boot/bzImage"
     if not image.is_file():
         return None
@@ -128,7 +128,7 @@ def _tree(tree: Path) -> Kernel | None:
         release = (tree / "include/config/kernel.release").read_text().strip()
     except OSError:
         release = image_release(image)
-    return Kernel(image, tree, release, f"built in {tree}")
+    return GuestKernel(image, tree, release, f"built in {tree}")
 
 
 def _modules_of(image: Path, release: str) -> Path | None:
@@ -156,21 +156,21 @@ def image_release(image: Path) -> str:
     return words[0]
 
 
-def _unpacked(root: Path, origin: str) -> Kernel | None:
+def _unpacked(root: Path, origin: str) -> GuestKernel | None:
     """A kernel in a directory laid out as a file system, e.g. unpacked packages."""
     for parent in (root / "usr/lib/modules", root / "lib/modules"):
         for modules in sorted(parent.glob("*")):
             release = modules.name
             for image in (modules / "vmlinuz", root / "boot" / f"vmlinuz-{release}"):
                 if image.is_file() and (modules / "modules.order").is_file():
-                    return Kernel(image, modules, release, origin)
+                    return GuestKernel(image, modules, release, origin)
     return None
 
 
 _KERNEL_PACKAGE = re.compile(r"linux-(?:image|binary|modules|base)-(?P<release>\d[^_]*)_(?P<rest>.+)\.deb")
 
 
-def _package(package: Path) -> Kernel:
+def _package(package: Path) -> GuestKernel:
     """Newer kernels come in several packages: the others are looked for beside the one that is named."""
     named = _KERNEL_PACKAGE.fullmatch(package.name)
     packages = [package]

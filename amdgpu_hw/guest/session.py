@@ -32,7 +32,7 @@ from amdgpu_hw.errors import HarnessError
 from amdgpu_hw.guest.accelerator import Accelerator, choose_accelerator
 from amdgpu_hw.guest.channel import Frame, FrameReader, pack
 from amdgpu_hw.guest.initramfs import first_file_system, init_script
-from amdgpu_hw.guest.kernels import Kernel, find_kernel
+from amdgpu_hw.guest.kernels import GuestKernel, find_kernel
 from amdgpu_hw.guest.modelled_gpu import DEFAULT_GPU, ModelledGpu, driver_parameters, end_gpu, start_gpu
 from amdgpu_hw.guest.modules import ModuleSet, Prepared
 from amdgpu_hw.guest.processes import Child, last_line, wait_for_socket
@@ -100,7 +100,7 @@ class GuestMachine:
 
     def __init__(self, options: GuestOptions) -> None:
         self.options = options
-        self.kernel: Kernel | None = None
+        self.kernel: GuestKernel | None = None
         self.accelerator: Accelerator | None = None
         self.console = (options.console or Path("guest-console.log")).absolute()
         self.times: dict[str, float] = {}

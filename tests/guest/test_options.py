@@ -31,7 +31,7 @@ def runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[tuple[list[str
 
     monkeypatch.setattr(on_guest, "run_on_guest", run)
     monkeypatch.setattr("amdgpu_hw.cli.guest.run_on_guest", run)
-    kernel = kernels.Kernel(Path("/vmlinuz"), None, "7.3.4+deb13-amd64", "for a test")
+    kernel = kernels.GuestKernel(Path("/vmlinuz"), None, "7.3.4+deb13-amd64", "for a test")
     monkeypatch.setattr("amdgpu_hw.options.guest.find_kernel", lambda *_: kernel)
     monkeypatch.chdir(tmp_path)
     return found
