@@ -38,6 +38,8 @@ def run_on_guest(command: Sequence[str], options: GuestOptions, name: str = "gue
     try:
         with machine:
             print(f"amdgpu-hw: {machine.words}", file=sys.stderr, flush=True)
+            if machine.trouble:
+                print(f"amdgpu-hw: {machine.trouble}", file=sys.stderr, flush=True)
             return machine.run(command, {ALLOW_FAULTS: os.environ.get(ALLOW_FAULTS, "1")})
     except HarnessError as error:
         print(f"amdgpu-hw: {error}", file=sys.stderr)

@@ -171,7 +171,7 @@ def load(modules: list[dict[str, str]]) -> dict[str, Any]:
     for node in ("/dev/kfd", *glob.glob("/dev/dri/*")):
         with contextlib.suppress(FileNotFoundError):
             os.chmod(node, _FOR_EVERYBODY)
-    return {"took": took}
+    return {"took": took, "bound": len(glob.glob("/sys/bus/pci/drivers/amdgpu/[0-9]*"))}
 
 
 def _insert(path: str, parameters: str) -> str:

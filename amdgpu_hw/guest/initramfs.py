@@ -71,6 +71,8 @@ mount -t tmpfs -o mode=1777 shm /root/dev/shm
 mount -t devpts -o mode=620,ptmxmode=666 pts /root/dev/pts
 mount -t debugfs debug /root/sys/kernel/debug
 mount -t tracefs trace /root/sys/kernel/tracing
+# Debian's 6.1 takes no GPU where there is no such directory, whatever the firmware's path is.
+mkdir -p /root/lib/firmware/amdgpu
 {modules}
 exec switch_root /root {agent} || fail "the agent cannot be started"
 """

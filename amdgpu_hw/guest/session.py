@@ -107,6 +107,8 @@ class GuestMachine:
         """Seconds until everything was started, until its first process ran, and until the driver was loaded."""
         self.loading: dict[str, float] = {}
         """Seconds that each module took to load."""
+        self.bound = 0
+        """How many GPUs the driver has taken."""
         self._stack = contextlib.ExitStack()
         self._children: list[Child] = []
         self._qemu: Child | None = None
@@ -245,6 +247,7 @@ class GuestMachine:
         answer = self._json(self._expect(Frame.READY, _LOAD_S, "load the driver"))
         self.times["load"] = time.monotonic() - before
         self.loading = answer.get("took", {})
+        self.bound = int(answer.get("bound", 0))
         if "refused" in answer:
             raise GuestError(
                 f"the guest's kernel refused the module {answer['refused']}: {answer['why']}; "
@@ -263,6 +266,16 @@ class GuestMachine:
             f"guest machine: REAL KERNEL Linux {self.kernel.release} ({self.kernel.origin}){module}, "
             f"MODELLED GPU {', '.join(self.options.gpus)}; {self.accelerator.words}; up after "
             f"{sum(self.times.values()):.0f} s; console: {self.console}"
+        )
+
+    @property
+    def trouble(self) -> str:
+        """What a person should know before anything runs; empty if all is well."""
+        wanted = len(self.options.gpus)
+        if not self.options.load_driver or self.bound == wanted:
+            return ""
+        return (
+            f"amdgpu has taken {self.bound} of the {wanted} GPUs{self._last_words()}; its console is in {self.console}"
         )
 
     @property

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: MIT
+"""A stock kernel's own amdgpu takes a modelled GPU, and the suite runs there as anywhere: the whole way, once."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from amdgpu_hw.guest.kernels import fetched_kernels
+from amdgpu_hw.guest.modelled_gpu import DEFAULT_GPU
+from tests.guest.test_boot import why_not
+
+TIMEOUT_S = 900
+ROWS = "B02 or B09 or C01 or T01"
+"""Some that need the GPU to work and some that only ask the kernel."""
+
+pytestmark = [
+    pytest.mark.skipif(bool(why_not()), reason=why_not()),
+    pytest.mark.skipif(
+        importlib.util.find_spec("amdgpu_hw.guest.device") is None, reason="there is no amdgpu_hw.guest.device"
+    ),
+    pytest.mark.timeout(TIMEOUT_S),
+]
+
+
+def amdgpu_hw(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run one of our commands in a directory."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
+    return subprocess.run(
+        [sys.executable, "-m", "amdgpu_hw", *arguments],
+        cwd=directory,
+        env=environment | {"COLUMNS": "120"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_S,
+        check=False,
+    )
+
+
+def test_validate_on_a_guest_machine_is_a_verdict_on_its_kernel(tmp_path: Path) -> None:
+    """The table here, the result file and both logs in results/, and what is real in all of them."""
+    result = amdgpu_hw(tmp_path, "validate", "--guest", "-k", ROWS)
+    assert result.returncode == 0, result.stdout + result.stderr
+    kernel = fetched_kernels()[0]
+    assert f"REAL KERNEL Linux {kernel.release} (fetched by set-up), MODELLED GPU {DEFAULT_GPU}" in result.stderr
+    assert " GUEST: REAL KERNEL, MODELLED GPU " in result.stdout
+    (file,) = (tmp_path / "results").glob("*.json")
+    assert re.fullmatch(rf"validate-guest-{DEFAULT_GPU}-{re.escape(kernel.release)}-\d+T\d+Z\.json", file.name)
+    told = json.loads(file.read_text())
+    machine = told["machine"]
+    assert (machine["kernel_is_real"], machine["gpu_is_real"]) == (True, False)
+    assert machine["guest_gpus"] == [DEFAULT_GPU]
+    assert machine["kernel"].startswith(kernel.release)
+    assert "holds" in {case["outcome"] for case in told["cases"]}
+    for log in (".console.log", ".console.gpu0.log"):
+        assert file.with_suffix(log).is_file()
+
+
+@pytest.mark.parametrize("release", [kernel.release for kernel in fetched_kernels()[1:]])
+def test_older_stock_kernels_take_the_gpu_too(tmp_path: Path, release: str) -> None:
+    """Each that set-up fetched."""
+    result = amdgpu_hw(tmp_path, "list", "--guest", release)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "0000:00:10.0" in result.stdout
+    assert "amdgpu has taken" not in result.stderr
