@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from amdgpu_hw.atomic_file import replace_file
+from amdgpu_hw.guest.boot_image import boot_image
 from amdgpu_hw.guest.initramfs import first_file_system
 from amdgpu_hw.guest.kernels import GuestKernel
 from amdgpu_hw.guest.places import cache
@@ -94,7 +95,9 @@ def _trial(tools: Tools, kernel: GuestKernel) -> Accelerator:
         console.touch()
         hardware = Hardware(KVM, _TRIAL_MIB, 1, console)
         before = time.monotonic()
-        child = Child("QEMU", qemu_command(tools, hardware, kernel.image, initramfs, kernel_command_line(None)), log)
+        child = Child(
+            "QEMU", qemu_command(tools, hardware, boot_image(kernel.image), initramfs, kernel_command_line(None)), log
+        )
         try:
             in_time = child.wait(_TRIAL_S)
         finally:

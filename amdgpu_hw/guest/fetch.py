@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from amdgpu_hw.errors import HarnessError
+from amdgpu_hw.guest.boot_image import boot_image
 from amdgpu_hw.guest.debian import Archive, Download
 from amdgpu_hw.guest.kernels import fetched_kernels, find_kernel, unpack_packages
 from amdgpu_hw.guest.modules import ModuleSet
@@ -155,6 +156,7 @@ def _get_kernel(archive: Archive, kernel: StockKernel, release: str) -> None:
     # What the first run would otherwise wait for.
     modules = ModuleSet(found.modules, found.release)
     modules.closure(("overlay", "vgem", "amdgpu"))
+    boot_image(found.image)
     say(f"Linux {found.release} is in {_short(root)}")
 
 

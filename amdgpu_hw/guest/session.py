@@ -30,6 +30,7 @@ from typing import Any
 
 from amdgpu_hw.errors import HarnessError
 from amdgpu_hw.guest.accelerator import Accelerator, choose_accelerator
+from amdgpu_hw.guest.boot_image import boot_image
 from amdgpu_hw.guest.channel import Frame, FrameReader, pack
 from amdgpu_hw.guest.initramfs import first_file_system, init_script
 from amdgpu_hw.guest.kernels import GuestKernel, find_kernel
@@ -197,7 +198,7 @@ class GuestMachine:
             options.qemu_arguments,
         )
         arguments = kernel_command_line(firmware, options.kernel_arguments)
-        command = qemu_command(tools, hardware, kernel.image, initramfs, arguments)
+        command = qemu_command(tools, hardware, boot_image(kernel.image), initramfs, arguments)
         with theirs:
             self._qemu = Child("QEMU", command, directory / "qemu.log", (theirs.fileno(),))
         self._stack.callback(self._qemu.end)

@@ -86,7 +86,12 @@ def test_the_last_kernel_of_a_series_is_fetched_and_prepared(
     said = capsys.readouterr().err
     assert f"fetching Linux {RELEASE}: 1 MB" in said
     assert [kernel.release for kernel in fetched_kernels()] == [RELEASE]
-    assert {path.name.partition("-")[0] for path in cache("prepared").iterdir()} == {"overlay", "vgem", "amdgpu"}
+    assert {path.name.partition("-")[0] for path in cache("prepared").iterdir()} == {
+        "overlay",
+        "vgem",
+        "amdgpu",
+        "vmlinux",
+    }
     assert not cache("apt").exists()
     calls = log.read_text()
     fetch.fetch(["6.1"])

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,9 +24,7 @@ def system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("PATH", f"{programs}:/usr/bin:/bin")
     monkeypatch.setenv("AMDGPU_HW_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(tools, "_VIRTIOFSD_PLACES", ())
-    monkeypatch.setattr(
-        tools.shutil, "which", lambda name: str(programs / name) if (programs / name).is_file() else None
-    )
+    monkeypatch.setattr(shutil, "which", lambda name: str(programs / name) if (programs / name).is_file() else None)
     tools.qemu_version.cache_clear()
     yield programs
     tools.qemu_version.cache_clear()
