@@ -53,7 +53,8 @@ class Subject:
 def subject(machine: MachineDescription, gpu: Mapping[str, Any]) -> Subject:
     """What a run on this machine and GPU (its identity) is about."""
     slug = re.sub(r"[^a-z0-9]+", "-", str(gpu["name"]).lower()).strip("-")
-    name = machine.mock_gpus[0] if len(machine.mock_gpus) == 1 else slug
+    models = machine.mock_gpus or machine.guest_gpus
+    name = models[0] if len(models) == 1 else slug
     gpus = (name, "gc{}.{}.{}".format(*gpu["gc_version"]), ANY)
     return Subject(machine.mock_kernel or machine.kernel.partition(" ")[0], machine.is_mock, gpus)
 

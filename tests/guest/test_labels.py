@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import platform
 from pathlib import Path
 
 import pytest
 
 from amdgpu_hw.guest.identity import SUBSYSTEM_DEVICE, SUBSYSTEM_VENDOR, vbios_part_number
 from amdgpu_hw.verdict import machine as label
+from amdgpu_hw.verdict.expectation_files import subject
 from amdgpu_hw.verdict.machine import ENVIRONMENT, this_machine
 from amdgpu_hw.verdict.results import Results
 from amdgpu_hw.verdict.table import verdict_text
@@ -88,3 +90,12 @@ def test_result_files_and_the_table_say_both(sysfs: Path) -> None:
     told = results.machine.to_json()
     assert (told["kernel_is_real"], told["gpu_is_real"]) == (True, False)
     assert " GUEST: REAL KERNEL, MODELLED GPU " in verdict_text(results, 120, colour=False)
+
+
+def test_expectations_know_a_modelled_gpu_by_its_models_name(sysfs: Path) -> None:
+    """And the kernel by its release, as on a real machine: the same files serve both."""
+    add_modelled(sysfs)
+    gpu = {"name": "AMD Radeon RX Vega", "gc_version": (9, 0, 1)}
+    about = subject(this_machine(), gpu)
+    assert about.gpus[0] == "vega10"
+    assert (about.kernel, about.exact) == (platform.release(), False)
