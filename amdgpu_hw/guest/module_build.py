@@ -7,6 +7,8 @@ what a patch touches and no more.
 
 from __future__ import annotations
 
+import email
+import email.policy
 import hashlib
 import os
 import re
@@ -112,7 +114,7 @@ def _write(content: IO[bytes] | None, target: Path) -> None:
 
 
 def apply_patches(tree: Path, patches: Sequence[Path], may_change: Callable[[PurePosixPath], bool]) -> list[Applied]:
-    """Apply patches to a tree in order, each whole or not at all, until one does not."""
+    """Apply patches to a tree in order, each mail of them whole or not at all, until one does not."""
     results = []
     for patch in patches:
         applied = _apply(tree, patch, may_change)
@@ -124,31 +126,73 @@ def apply_patches(tree: Path, patches: Sequence[Path], may_change: Callable[[Pur
 
 def _apply(tree: Path, patch: Path, may_change: Callable[[PurePosixPath], bool]) -> Applied:
     try:
-        text = patch.read_text(encoding="utf-8", errors="replace")
+        texts = patch_texts(patch.read_bytes())
     except OSError as error:
         return Applied(patch, (), f"it cannot be read: {error.strerror}")
-    files = tuple(dict.fromkeys(re.findall(r"^\+\+\+ b/([^\t\n]+)", text, re.MULTILINE)))
+    if shutil.which("patch") is None:
+        return Applied(patch, (), "the program patch is not installed")
+    files: dict[str, None] = {}
+    for number, text in enumerate(texts, 1):
+        names = re.findall(r"^\+\+\+ b/([^\t\n]+)", text, re.MULTILINE)
+        files |= dict.fromkeys(names)
+        problem = _not_ours(names, may_change) or _apply_text(tree, text)
+        if problem:
+            which = f"mail {number} of {len(texts)}: " if len(texts) > 1 else ""
+            return Applied(patch, tuple(files), which + problem)
     if not files:
         return Applied(patch, (), "it changes nothing: there is no line that begins with '+++ b/'")
-    for name in files:
+    return Applied(patch, tuple(files), "")
+
+
+def _not_ours(names: Sequence[str], may_change: Callable[[PurePosixPath], bool]) -> str:
+    for name in names:
         path = PurePosixPath(name)
         if path.is_absolute() or ".." in path.parts or not may_change(path):
-            return Applied(patch, files, f"it changes {name}, which is no part of amdgpu.ko: build that kernel whole")
-    if shutil.which("patch") is None:
-        return Applied(patch, files, "the program patch is not installed")
-    # A mail's text may wrap; fuzz would let a hunk land where its author did not mean it.
-    command = ["patch", "-p1", "-N", "--fuzz=0", "--no-backup-if-mismatch", "-r", "-", "-i", str(patch.absolute())]
+            return f"it changes {name}, which is no part of amdgpu.ko: build that kernel whole"
+    return ""
+
+
+def _apply_text(tree: Path, text: str) -> str:
+    """Apply a diff, all of it or nothing; what is wrong with it."""
+    # Fuzz would let a hunk land where its author did not mean it.
+    command = ["patch", "-p1", "-N", "--fuzz=0", "--no-backup-if-mismatch", "-r", "-"]
     for arguments in (["--dry-run"], []):
         done = subprocess.run(
-            [*command, *arguments], cwd=tree, capture_output=True, text=True, check=False, timeout=_PATCH_TIMEOUT_S
+            [*command, *arguments],
+            input=text,
+            cwd=tree,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=_PATCH_TIMEOUT_S,
         )
-        if done.returncode:
-            return Applied(patch, files, _rejected(done.stdout))
-    return Applied(patch, files, "")
+        if done.returncode and "+++ " in text:
+            return _rejected(done.stdout, done.stderr)
+    return ""
 
 
-def _rejected(output: str) -> str:
+def patch_texts(content: bytes) -> list[str]:
+    """The diffs in a file: one as it is, or those of a mailbox, out of mails that are encoded as mails are."""
+    starts = [found.start() for found in re.finditer(rb"^From \S+ .*\d{4}$", content, re.MULTILINE)]
+    if not starts and re.match(rb"[A-Za-z-]+: ", content):
+        starts = [0]
+    if not starts:
+        return [content.decode("utf-8", "replace")]
+    mails = [content[start:end] for start, end in zip(starts, [*starts[1:], len(content)], strict=True)]
+    return list(map(_mail_text, mails))
+
+
+def _mail_text(mail: bytes) -> str:
+    message = email.message_from_bytes(mail, policy=email.policy.default)
+    parts = [part for part in message.walk() if part.get_content_maintype() == "text"]
+    return "\n".join(str(part.get_content()) for part in parts)
+
+
+def _rejected(output: str, trouble: str) -> str:
     """Which hunks do not apply, from what patch prints."""
+    serious = re.search(r"patch: \*{4} (.*)", trouble)
+    if serious:
+        return f"it is no patch: {serious[1]}"
     told, file = [], ""
     for line in output.splitlines():
         begins = re.match(r"(?:checking|patching) file (\S+)", line)

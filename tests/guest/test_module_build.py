@@ -6,6 +6,7 @@ The compiler here is a stand-in for make; that a real module is built and loaded
 
 from __future__ import annotations
 
+import email.message
 import os
 import subprocess
 from pathlib import Path, PurePosixPath
@@ -40,6 +41,8 @@ diff --git a/drivers/gpu/drm/amd/amdgpu/amdgpu_vm.c b/drivers/gpu/drm/amd/amdgpu
 --\x20
 2.50
 """
+
+BLANKS_LOST = PATCH.replace("\n line", "\nline")
 
 # Stands in for make: the "module" is all source, and each compiled file is noted.
 MAKE = """\
@@ -156,9 +159,37 @@ def test_a_patch_cannot_leave_the_tree(tree: Path, patch: Path) -> None:
     assert "no part of amdgpu.ko" in applied[0].problem
 
 
-@pytest.mark.parametrize(("content", "why"), [("hello\n", "changes nothing"), (None, "cannot be read")])
+def as_mail(text: str, encoding: str) -> bytes:
+    """As a mailing list's archive has it."""
+    message = email.message.EmailMessage()
+    message["Subject"] = "[PATCH] drm/amdgpu: a patch"
+    message.set_content(text, cte=encoding)
+    return bytes(message)
+
+
+@pytest.mark.parametrize("encoding", ["quoted-printable", "base64", "8bit"])
+def test_a_mail_is_decoded(tree: Path, patch: Path, encoding: str) -> None:
+    """The lists' archives send C with its '=' as =3D, and lines cut in two."""
+    long = f"line twenty = {'x' * 100}\n"
+    patch.write_bytes(as_mail(PATCH[PATCH.index("diff --git") :].replace("line twenty\n", long), encoding))
+    assert long in run(tree, patch)[0]
+
+
+def test_a_mailbox_is_several_patches_in_order(tree: Path, patch: Path) -> None:
+    """As b4 and git format-patch --stdout write it."""
+    first = PATCH[PATCH.index("diff --git") :]
+    second = first.replace("-line 20\n+line twenty", "-line twenty\n+line XX")
+    head = b"From 0123456789abcdef Mon Sep 17 00:00:00 2001\n"
+    mails = [as_mail(text, "quoted-printable") for text in (first, second)]
+    patch.write_bytes(b"".join(head + mail + b"\n" for mail in mails))
+    assert "line XX\n" in run(tree, patch)[0]
+
+
+@pytest.mark.parametrize(
+    ("content", "why"), [("hello\n", "changes nothing"), (None, "cannot be read"), (BLANKS_LOST, "no patch: malformed")]
+)
 def test_what_is_no_patch_is_told(tree: Path, patch: Path, content: str | None, why: str) -> None:
-    """In a sentence."""
+    """In a sentence. Pages of some archives have lost the blanks at the beginning of lines."""
     patch.unlink() if content is None else patch.write_text(content)
     with pytest.raises(HarnessError, match=why):
         run(tree, patch)
