@@ -79,8 +79,12 @@ def qemu_command(tools: Tools, hardware: Hardware, image: Path, initramfs: Path,
 
 
 def kernel_command_line(firmware: Path | None, extra: Sequence[str] = ()) -> str:
-    """What the kernel is told: where its console and our firmware files are, and to end rather than hang."""
+    """What the kernel is told: where its console and our firmware files are, and to end rather than hang.
+
+    Slab caches are not merged, so that /proc/slabinfo tells what leaks (`amdgpu_hw.evidence.slabinfo`).
+    """
     words = ["console=ttyS0", "quiet", "loglevel=5", "panic=-1", "modprobe.blacklist=amdgpu", "rdinit=/init"]
+    words.append("slab_nomerge")
     if firmware is not None:
         words.append(f"firmware_class.path={firmware}")
     return " ".join([*words, *extra])

@@ -63,3 +63,8 @@ def test_the_kernel_finds_our_firmware_and_ends_when_it_panics() -> None:
     words = kernel_command_line(Path("/x/firmware"), ["panic=5"]).split()
     assert "firmware_class.path=/x/firmware" in words
     assert words.index("panic=-1") < words.index("panic=5")
+
+
+def test_leaks_can_be_told_apart() -> None:
+    """Merged slab caches would hide what amdgpu leaks."""
+    assert "slab_nomerge" in kernel_command_line(None).split()
