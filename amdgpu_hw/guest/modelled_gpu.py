@@ -23,15 +23,21 @@ DEFAULT_GPU = "vega10"
 _BLOCKS_UP_TO_SDMA = 0x1F
 """COMMON, GMC, IH, GFX and SDMA: the order in which soc15.c adds its blocks when firmware is loaded directly."""
 
+_WITHOUT_PSP_AND_SMU = {
+    "fw_load_type": "0",  # by the driver itself: there is no PSP
+    "dpm": "0",  # no SMU
+    "dc": "0",  # no display
+    "ras_enable": "0",
+    "runpm": "0",
+    "ip_block_mask": f"{_BLOCKS_UP_TO_SDMA:#x}",
+}
+
 GUEST_GPUS: Mapping[str, Mapping[str, str]] = {
-    "vega10": {
-        "fw_load_type": "0",  # by the driver itself: there is no PSP
-        "dpm": "0",  # no SMU
-        "dc": "0",  # no display
-        "ras_enable": "0",
-        "runpm": "0",
-        "ip_block_mask": f"{_BLOCKS_UP_TO_SDMA:#x}",
-    },
+    "vega10": _WITHOUT_PSP_AND_SMU,
+    "mi300x": _WITHOUT_PSP_AND_SMU,
+    # Linux 7.3 oopses without an SMU block (amdgpu_gfx_profile_ring_begin_use -> amdgpu_dpm_is_overdrive_enabled follows
+    # powerplay.pp_handle, NULL); 6.12 does not.
+    "navi21": _WITHOUT_PSP_AND_SMU,
 }
 """GPUs that a guest machine can have, and the module parameters without which the driver asks for parts of them that
 are not modelled."""
