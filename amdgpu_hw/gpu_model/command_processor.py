@@ -16,7 +16,7 @@ from amdgpu_hw.packets import Codec, Packet, PacketError, TruncatedPacket, atomi
 
 from .atomics import atomic_result
 from .faults import Client, RingStop
-from .page_table import EntryKind
+from .translation import EntryKind
 from .vm_access import Pauses, VmAccess
 
 if TYPE_CHECKING:

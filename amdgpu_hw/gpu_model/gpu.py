@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from .command_processor import CommandProcessor
     from .loop import Timers, WorkQueue
-    from .page_table import VmFault
+    from .translation import VmFault
 
 __all__ = ("GpuDescription", "GpuModel")
 

@@ -28,14 +28,19 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass
-from enum import IntEnum
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from amdgpu_hw.uapi.amdgpu_drm import AMDGPU_GPU_PAGE_SHIFT, AMDGPU_GPU_PAGE_SIZE
 
-if TYPE_CHECKING:
-    from .ring import Ring
+from .translation import (
+    AMDGPU_PTE_EXECUTABLE,
+    AMDGPU_PTE_READABLE,
+    AMDGPU_PTE_WRITEABLE,
+    VA_MASK,
+    EntryKind,
+    Translation,
+    VmFault,
+)
 
 __all__ = (
     "AMDGPU_PTE_EXECUTABLE",
@@ -53,24 +58,6 @@ __all__ = (
     "geometry_for",
 )
 
-VA_MASK = (1 << 48) - 1
-"""`AMDGPU_GMC_HOLE_MASK`: what of a virtual address page tables are indexed with."""
-
-AMDGPU_PTE_EXECUTABLE = 1 << 4
-AMDGPU_PTE_READABLE = 1 << 5
-AMDGPU_PTE_WRITEABLE = 1 << 6
-
-
-class EntryKind(IntEnum):
-    """What happens to an access."""
-
-    NONE = 0
-    """Not mapped: a fault is reported, reads give 0, writes are dropped."""
-    PRT = 1
-    """Mapped without memory: reads give 0, writes are dropped, silently."""
-    VALID = 2
-    """Backed by memory."""
-
 
 class Entry(NamedTuple):
     """What to write: for a range, ``address`` is that of its first page and goes up with the pages.
@@ -82,29 +69,6 @@ class Entry(NamedTuple):
     kind: EntryKind
     address: int = 0
     flags: int = 0
-
-
-class Translation(NamedTuple):
-    """What the address space has at a virtual address, and for how many bytes from there on at least."""
-
-    kind: EntryKind
-    address: int
-    length: int
-    flags: int
-
-
-@dataclass(frozen=True, slots=True)
-class VmFault:
-    """An access that the page tables do not allow (the hub's PROTECTION_FAULT)."""
-
-    va: int
-    """First byte of the access that could not be translated, canonical."""
-    page_table: PageTable
-    vmid: int
-    ring: Ring
-    client: str
-    """The unit that made the access: `CP` data, `CP_DMA`, `CP_FETCH`, `COPY_DATA`, `SDMA`, `SDMA_FETCH`."""
-    write: bool
 
 
 class Geometry(NamedTuple):

@@ -20,7 +20,7 @@ from .work import IbWork, PlacedIb
 if TYPE_CHECKING:
     from .gpu import GpuModel
     from .loop import TimerHandle
-    from .page_table import PageTable
+    from .translation import Translator
 
 __all__ = ("ModelledUserQueue",)
 
@@ -42,7 +42,7 @@ class ModelledUserQueue:
         index: int,
         va: int,
         size: int,
-        page_table: PageTable,
+        page_table: Translator,
         vmid: int,
         read_doorbell: Callable[[], int],
         on_rptr: Callable[[int], None],

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from .faults import Client, PrtBehaviour, RingStop
 from .memory import StaleAddress
-from .page_table import (
+from .translation import (
     AMDGPU_PTE_READABLE,
     AMDGPU_PTE_WRITEABLE,
     VA_MASK,
     EntryKind,
-    PageTable,
+    Translator,
     VmFault,
 )
 
@@ -42,7 +42,7 @@ class VmAccess:
 
     __slots__ = ("_memory", "_page_table", "_ring", "_vmid")
 
-    def __init__(self, ring: Ring, page_table: PageTable, vmid: int) -> None:
+    def __init__(self, ring: Ring, page_table: Translator, vmid: int) -> None:
         self._ring = ring
         self._memory = ring.gpu.memory
         self._page_table = page_table

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from .page_table import PageTable
 from .timing import DriverOperation
+from .translation import Translator
 
 __all__ = ("CallWork", "IbWork", "PlacedIb", "Work")
 
@@ -29,7 +29,7 @@ class IbWork:
     """
 
     ibs: list[PlacedIb]
-    page_table: PageTable
+    page_table: Translator
     vmid: int
     on_done: Callable[[int], None]
     flush: bool = False

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from amdgpu_hw.gpu_model.gpus.identity import ModelIdentity
-    from amdgpu_hw.gpu_model.page_table import PageTable, VmFault
+    from amdgpu_hw.gpu_model.translation import Translator, VmFault
     from amdgpu_hw.mock.kernel.amdgpu.amdgpu_ctx import AmdgpuCtx
     from amdgpu_hw.mock.kernel.amdgpu.amdgpu_userq import AmdgpuUsermodeQueue
     from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.types import AmdgpuVm
@@ -227,7 +227,7 @@ class AmdgpuDevice:
 
     # -- what the hardware tells --
 
-    def vm_of(self, page_table: PageTable) -> AmdgpuVm | None:
+    def vm_of(self, page_table: Translator) -> AmdgpuVm | None:
         """Return the address space of an open file that has this page table."""
         return self.vms.get(id(page_table))
 
