@@ -22,7 +22,38 @@ if TYPE_CHECKING:
     from .loop import Timers, WorkQueue
     from .translation import VmFault
 
-__all__ = ("GpuDescription", "GpuModel")
+__all__ = ("GpuCore", "GpuDescription", "GpuModel", "ReachedMemory")
+
+
+class ReachedMemory(Protocol):
+    """Memory as the units of a GPU reach it, by the addresses that a `Translator` returns.
+
+    Accesses raise `StaleAddress` where there is nothing.
+    """
+
+    def is_live(self, address: int) -> bool:
+        """Whether there is memory at an address."""
+        ...
+
+    def read(self, address: int, size: int) -> bytes:
+        """Return ``size`` bytes."""
+        ...
+
+    def write(self, address: int, data: bytes | bytearray | memoryview) -> None:
+        """Store bytes."""
+        ...
+
+    def read_u32(self, address: int) -> int:
+        """Return the dword at an address."""
+        ...
+
+    def copy(self, dst: int, src: int, size: int) -> None:
+        """Copy bytes; overlapping ranges come out as if the source had been read first."""
+        ...
+
+    def fill(self, address: int, pattern: bytes, size: int) -> None:
+        """Repeat a pattern over ``size`` bytes."""
+        ...
 
 
 class _Memory(Protocol):
@@ -91,10 +122,10 @@ def _ignore_note(_text: str) -> None:
     pass
 
 
-class GpuModel:
-    """The hardware behind one device node.
+class GpuCore:
+    """What all rings of a GPU share, whoever makes the rings and whatever memory they reach.
 
-    The driver sets the callbacks: ``on_fault`` for accesses the page tables do not allow (the job goes on),
+    The owner sets the callbacks: ``on_fault`` for accesses the page tables do not allow (the job goes on),
     ``on_illegal`` when a ring stops at something it cannot execute (it stays stopped until
     `Ring.abort_current`), ``on_note`` for things that people should know about a verdict. They run inside the
     ring's slice.
@@ -106,9 +137,10 @@ class GpuModel:
         timers: Timers,
         now: Callable[[], int],
         identity: GpuDescription,
+        memory: ReachedMemory,
         time_factor: float = 0,
     ) -> None:
-        """Power up: empty memory, idle rings. ``now`` is CLOCK_MONOTONIC in ns.
+        """Power up. ``now`` is CLOCK_MONOTONIC in ns.
 
         ``time_factor`` multiplies the modelled time of all work; with 0 everything is done at once.
         """
@@ -122,7 +154,7 @@ class GpuModel:
         """What work costs; None when it costs nothing."""
         if time_factor:
             self.timing = timing_for(self.gc_version, self.sdma_version).scaled(time_factor)
-        self.memory = GpuMemory(identity.memory.vram, identity.memory.gtt)
+        self.memory = memory
         self.prt = prt_behaviour(self.gc_version, self.sdma_version)
         """What each unit does with PRT holes."""
         self.prt_aperture = range(0)
@@ -136,17 +168,6 @@ class GpuModel:
         """Rings whose packet waits for memory."""
         self._noted: set[Hashable] = set()
         self._codecs: dict[Engine, Pm4 | Sdma] = {}
-        counts = (
-            (Engine.GFX, identity.rings.gfx),
-            (Engine.COMPUTE, identity.rings.compute),
-            (Engine.SDMA, identity.rings.sdma),
-        )
-        self.rings: dict[tuple[int, int], Ring] = {
-            (engine, index): Ring(self, engine, index, f"{engine.name.lower()}{index}")
-            for engine, count in counts
-            for index in range(count)
-        }
-        """By engine (`Engine`, which are the numbers of AMDGPU_HW_IP_*) and index."""
 
     def counter(self, at: int | None = None) -> int:
         """Return the GPU clock counter, which AMDGPU_INFO_TIMESTAMP reads; ``at`` another time than now (ns)."""
@@ -177,6 +198,35 @@ class GpuModel:
         if key not in self._noted:
             self._noted.add(key)
             self.on_note(text)
+
+
+class GpuModel(GpuCore):
+    """The hardware behind one device node: the rings that its driver makes, and memory of its own."""
+
+    memory: GpuMemory
+
+    def __init__(
+        self,
+        work: WorkQueue,
+        timers: Timers,
+        now: Callable[[], int],
+        identity: GpuDescription,
+        time_factor: float = 0,
+    ) -> None:
+        """Power up: empty memory, idle rings; the arguments are those of `GpuCore`."""
+        memory = GpuMemory(identity.memory.vram, identity.memory.gtt)
+        super().__init__(work, timers, now, identity, memory, time_factor)
+        counts = (
+            (Engine.GFX, identity.rings.gfx),
+            (Engine.COMPUTE, identity.rings.compute),
+            (Engine.SDMA, identity.rings.sdma),
+        )
+        self.rings: dict[tuple[int, int], Ring] = {
+            (engine, index): Ring(self, engine, index, f"{engine.name.lower()}{index}")
+            for engine, count in counts
+            for index in range(count)
+        }
+        """By engine (`Engine`, which are the numbers of AMDGPU_HW_IP_*) and index."""
 
     def close(self) -> None:
         """Give the memory back; nothing may run any more."""

@@ -25,7 +25,7 @@ from .work import CallWork, IbWork, PlacedIb, Work
 
 if TYPE_CHECKING:
     from .command_processor import CommandProcessor
-    from .gpu import GpuModel
+    from .gpu import GpuCore
     from .loop import TimerHandle
     from .timing import EngineTiming
 
@@ -104,7 +104,7 @@ _NO_WORK, _EXECUTING, _WAITING, _EXECUTED = _Stage
 class Ring:
     """One hardware queue of an engine."""
 
-    def __init__(self, gpu: GpuModel, engine: Engine, index: int, name: str) -> None:
+    def __init__(self, gpu: GpuCore, engine: Engine, index: int, name: str) -> None:
         """Make an idle ring; it is not entered into `GpuModel.rings`."""
         self.gpu = gpu
         self.engine = engine

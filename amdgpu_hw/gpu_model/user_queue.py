@@ -18,7 +18,7 @@ from .ring import Ring
 from .work import IbWork, PlacedIb
 
 if TYPE_CHECKING:
-    from .gpu import GpuModel
+    from .gpu import GpuCore
     from .loop import TimerHandle
     from .translation import Translator
 
@@ -38,7 +38,7 @@ class ModelledUserQueue:
 
     def __init__(
         self,
-        gpu: GpuModel,
+        gpu: GpuCore,
         index: int,
         va: int,
         size: int,
