@@ -18,6 +18,7 @@ from functools import cache
 from .atomics import ATOMIC_OPERATIONS, atomic_code, atomic_operation
 from .codec import Codec, pad_with
 from .engine import Engine
+from .kernel_tables import KERNEL_PM4_PACKETS, KERNEL_SDMA_PACKETS
 from .layout import Packet, PacketError, TruncatedPacket, Version
 from .pm4 import Pm4, pm4_for
 from .pm4_tables import NOP_SINGLE
@@ -38,6 +39,7 @@ __all__ = (
     "atomic_code",
     "atomic_operation",
     "codec_for",
+    "kernel_codec_for",
     "pad_ib",
     "pm4_for",
     "sdma_for",
@@ -48,6 +50,14 @@ __all__ = (
 def codec_for(engine: Engine, gc_version: Version, sdma_version: Version) -> Pm4 | Sdma:
     """Return the codec of one of a GPU's engines; the same object every time."""
     return sdma_for(sdma_version) if engine is Engine.SDMA else pm4_for(gc_version, engine)
+
+
+@cache
+def kernel_codec_for(engine: Engine, gc_version: Version, sdma_version: Version) -> Pm4 | Sdma:
+    """Return the codec of the kernel's own rings on one of a GPU's engines: it knows more packets."""
+    if engine is Engine.SDMA:
+        return Sdma(sdma_version, KERNEL_SDMA_PACKETS)
+    return Pm4(gc_version, engine, KERNEL_PM4_PACKETS)
 
 
 def pad_ib(dwords: Sequence[int], engine: Engine, multiple: int = 8) -> list[int]:

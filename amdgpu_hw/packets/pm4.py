@@ -9,7 +9,7 @@ from typing import Literal
 from .atomics import atomic_code
 from .codec import Codec, by_version, check_range, pad_with
 from .engine import Engine
-from .layout import FieldValue, Layout, Packet, PacketError, Version
+from .layout import FieldValue, Layout, Packet, PacketError, PacketLayout, Version
 from .pm4_sync_tables import ACQUIRE_FULL_SYNC, FENCE_FLUSH
 from .pm4_tables import CP_DMA_CAREFUL_BYTES, NOP_OPCODE, NOP_SINGLE, PM4_PACKETS, TYPE2_FILLER
 
@@ -30,9 +30,10 @@ class Pm4(Codec):
     Addresses are GPU virtual addresses in bytes. Bad addresses, sizes and values raise ValueError.
     """
 
-    def __init__(self, gc_version: Version, engine: Engine) -> None:
+    def __init__(self, gc_version: Version, engine: Engine, more: tuple[PacketLayout, ...] = ()) -> None:
+        """Make the codec; ``more`` are packets that IBs of clients may not have."""
         # GFX6 has no MEC: its compute rings run on the ME and take the graphics ring's packets (PACKETS.md 1.3).
-        super().__init__(PM4_PACKETS, gc_version, Engine.GFX if gc_version < (7,) else engine)
+        super().__init__((*PM4_PACKETS, *more), gc_version, Engine.GFX if gc_version < (7,) else engine)
         self._by_opcode: dict[int, list[Layout]] = {}
         for layout in self._layouts:
             self._by_opcode.setdefault(layout.opcode, []).append(layout)

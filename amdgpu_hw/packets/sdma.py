@@ -9,7 +9,7 @@ from typing import Literal
 from .atomics import atomic_code
 from .codec import Codec, by_version, check_range, pad_with
 from .engine import Engine
-from .layout import FieldValue, Layout, Packet, PacketError, Version
+from .layout import FieldValue, Layout, Packet, PacketError, PacketLayout, Version
 from .sdma_tables import CAREFUL_BYTES, RETRY_FOREVER, SDMA_PACKETS
 
 __all__ = ("Sdma", "sdma_for")
@@ -25,10 +25,11 @@ class Sdma(Codec):
 
     filler = 0
 
-    def __init__(self, sdma_version: Version) -> None:
+    def __init__(self, sdma_version: Version, more: tuple[PacketLayout, ...] = ()) -> None:
+        """Make the codec; ``more`` are packets that IBs of clients may not have."""
         if sdma_version < (2,):
             raise ValueError("the GFX6 DMA engine has its own packets, which are not described here")
-        super().__init__(SDMA_PACKETS, sdma_version, Engine.SDMA)
+        super().__init__((*SDMA_PACKETS, *more), sdma_version, Engine.SDMA)
         self._by_opcode: dict[int, list[Layout]] = {}
         for layout in self._layouts:
             self._by_opcode.setdefault(layout.opcode, []).append(layout)
