@@ -91,22 +91,26 @@ class CommandProcessor(ABC):
 
     def run(self) -> Pauses:
         """Execute the job; raises `RingStop` where hardware would stop."""
-        ring = self.ring
         for ib in self.work.ibs:
             self.enter(ib.va, ib.size_dw)
-            while True:
-                if self.at >= self.ib_size:
-                    if self.leave():
-                        continue
-                    break
-                skipped = self._skip_fillers()
-                if not skipped:
-                    pauses = self._step()
-                    if pauses is not None:
-                        yield from pauses
-                ring.budget -= 1
-                if ring.budget <= 0 or ring.front > ring.seen:
-                    yield False
+            yield from self.proceed()
+
+    def proceed(self) -> Pauses:
+        """Execute from the next packet on to the end of the IB, and of those that called it."""
+        ring = self.ring
+        while True:
+            if self.at >= self.ib_size:
+                if self.leave():
+                    continue
+                return
+            skipped = self._skip_fillers()
+            if not skipped:
+                pauses = self._step()
+                if pauses is not None:
+                    yield from pauses
+            ring.budget -= 1
+            if ring.budget <= 0 or ring.front > ring.seen:
+                yield False
 
     def enter(self, va: int, size: int) -> None:
         """Go on at the beginning of another IB."""
@@ -166,11 +170,15 @@ class CommandProcessor(ABC):
     def _fetch(self, dwords: int) -> None:
         """Make the window begin at the next packet and hold at least ``dwords`` dwords, or what the IB has."""
         count = min(max(dwords, WINDOW), self.ib_size - self.at)
-        window = array("I", self.vm.read(self.ib_va + 4 * self.at, 4 * count, self.fetch_client))
+        window = array("I", self._read_ahead(count))
         if sys.byteorder == "big":
             window.byteswap()
         self._window = window
         self._window_at = self.at
+
+    def _read_ahead(self, dwords: int) -> bytes:
+        """Return the next dwords of the IB."""
+        return self.vm.read(self.ib_va + 4 * self.at, 4 * dwords, self.fetch_client)
 
     def _skip_fillers(self) -> bool:
         """Pass over one-dword no-operations; returns whether there were any."""

@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Generator
 from enum import Enum
+from inspect import GEN_RUNNING, getgeneratorstate
 from typing import TYPE_CHECKING
 
 from amdgpu_hw.packets import Engine
@@ -219,6 +220,21 @@ class Ring:
                 self._queue[index] = CallWork(_nothing, work.on_done, submitted=work.submitted)
                 return True
         return False
+
+    @property
+    def executing(self) -> bool:
+        """Whether a packet of this ring is just being executed: it cannot be taken off the ring then."""
+        return self._execution is not None and getgeneratorstate(self._execution) == GEN_RUNNING
+
+    def go_on(self, execution: Generator[bool, None, None]) -> None:
+        """Have the current job, hung or not, go on with ``execution``: what it was doing is given up."""
+        if self._execution is not None:
+            self._execution.close()
+        self._execution = execution
+        self._enter(_READY)
+        self._stage = _EXECUTING
+        self._idle_until_now()
+        self._schedule()
 
     def kill_waves(self, vmid: int) -> bool:
         """Kill the shader that hangs a job of ``vmid`` (SQ_CMD); returns whether there was one. The job is done."""
