@@ -40,21 +40,24 @@ class Holdings:
     def more(self, rounds: int, size: int, settle_s: float = 5.0) -> list[str]:
         """What is held in addition now, after so many rounds with ``size`` bytes of system memory each, in words.
 
-        Memory is freed when the last fence on it has signalled, so what is there is given some seconds to go. Of what
-        all processes use only a leak in most rounds can be told from what others allocate meanwhile; in a slab cache
-        one object per round from the noise of what CPUs keep at hand.
+        Memory is freed when the last fence on it has signalled, and fences themselves a grace period of RCU later
+        (dma_fence_free), so what is there is given some seconds to go. Of what all processes use only a leak in most
+        rounds can be told from what others allocate meanwhile; in a slab cache one object per round from the noise of
+        what CPUs keep at hand.
         """
         end = time.monotonic() + settle_s
-        most = self.used + rounds * size // 2
-        while ((found := self._own()) != self.own or gtt_usage(self._gpu) > most) and time.monotonic() < end:
+        while (more := self._more(rounds, size)) and time.monotonic() < end:
             time.sleep(_POLL_S)
+        return more
+
+    def _more(self, rounds: int, size: int) -> list[str]:
         more = [
             f"{name} went from {self.own.get(name, 0)} to {number}"
-            for name, number in found.items()
+            for name, number in self._own().items()
             if number > self.own.get(name, 0)
         ]
         used = gtt_usage(self._gpu)
-        if used > most:
+        if used > self.used + rounds * size // 2:
             more.append(f"system memory in use went from {size_words(self.used)} to {size_words(used)}")
         for name, (objects, noise) in _slabs().items():
             grown = objects - self.slabs.get(name, (0, 0))[0]
