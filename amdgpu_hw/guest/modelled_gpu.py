@@ -35,8 +35,8 @@ _WITHOUT_PSP_AND_SMU = {
 GUEST_GPUS: Mapping[str, Mapping[str, str]] = {
     "vega10": _WITHOUT_PSP_AND_SMU,
     "mi300x": _WITHOUT_PSP_AND_SMU,
-    # Linux 7.3 oopses without an SMU block (amdgpu_gfx_profile_ring_begin_use -> amdgpu_dpm_is_overdrive_enabled follows
-    # powerplay.pp_handle, NULL); 6.12 does not.
+    # Linux 7.3 oopses with it: amdgpu_gfx_profile_ring_begin_use asks amdgpu_dpm_is_overdrive_enabled, which follows
+    # powerplay.pp_handle, NULL without an SMU block. 6.12 does not.
     "navi21": _WITHOUT_PSP_AND_SMU,
 }
 """GPUs that a guest machine can have, and the module parameters without which the driver asks for parts of them that
