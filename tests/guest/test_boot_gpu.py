@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import re
@@ -14,18 +13,14 @@ from pathlib import Path
 import pytest
 
 from amdgpu_hw.guest.kernels import fetched_kernels
-from amdgpu_hw.guest.modelled_gpu import DEFAULT_GPU
 from tests.guest.test_boot import why_not
 
 TIMEOUT_S = 900
-ROWS = "B02 or B09 or C01 or T01"
-"""Some that need the GPU to work and some that only ask the kernel."""
+TEST_TIMEOUT_S = 100
+"""Emulated processors on a busy machine need longer than the 20 s that a test is given elsewhere."""
 
 pytestmark = [
     pytest.mark.skipif(bool(why_not()), reason=why_not()),
-    pytest.mark.skipif(
-        importlib.util.find_spec("amdgpu_hw.guest.device") is None, reason="there is no amdgpu_hw.guest.device"
-    ),
     pytest.mark.timeout(TIMEOUT_S),
 ]
 
@@ -45,21 +40,24 @@ def amdgpu_hw(directory: Path, *arguments: str) -> subprocess.CompletedProcess[s
     )
 
 
-def test_validate_on_a_guest_machine_is_a_verdict_on_its_kernel(tmp_path: Path) -> None:
-    """The table here, the result file and both logs in results/, and what is real in all of them."""
-    result = amdgpu_hw(tmp_path, "validate", "--guest", "-k", ROWS)
+@pytest.mark.parametrize("gpu", ["vega10", "mi300x"])
+def test_the_newest_stock_kernel_answers_every_row_as_expected(tmp_path: Path, gpu: str) -> None:
+    """The whole suite; table here, result file and both logs in results/, and what is real in all of them."""
+    arguments = ("--allow-faults", "--expectations", f"--amdgpu-timeout={TEST_TIMEOUT_S}")
+    result = amdgpu_hw(tmp_path, "validate", "--guest", "--gpu", gpu, *arguments)
     assert result.returncode == 0, result.stdout + result.stderr
     kernel = fetched_kernels()[0]
-    assert f"REAL KERNEL Linux {kernel.release} (fetched by set-up), MODELLED GPU {DEFAULT_GPU}" in result.stderr
+    assert f"REAL KERNEL Linux {kernel.release} (fetched by set-up), MODELLED GPU {gpu}" in result.stderr
     assert " GUEST: REAL KERNEL, MODELLED GPU " in result.stdout
     (file,) = (tmp_path / "results").glob("*.json")
-    assert re.fullmatch(rf"validate-guest-{DEFAULT_GPU}-{re.escape(kernel.release)}-\d+T\d+Z\.json", file.name)
+    assert re.fullmatch(rf"validate-guest-{gpu}-{re.escape(kernel.release)}-\d+T\d+Z\.json", file.name)
     told = json.loads(file.read_text())
     machine = told["machine"]
     assert (machine["kernel_is_real"], machine["gpu_is_real"]) == (True, False)
-    assert machine["guest_gpus"] == [DEFAULT_GPU]
+    assert machine["guest_gpus"] == [gpu]
     assert machine["kernel"].startswith(kernel.release)
-    assert "holds" in {case["outcome"] for case in told["cases"]}
+    outcomes = [case["outcome"] for case in told["cases"]]
+    assert outcomes.count("holds") > 80, f"hardly anything was proven: {outcomes}"
     for log in (".console.log", ".console.gpu0.log"):
         assert file.with_suffix(log).is_file()
 
