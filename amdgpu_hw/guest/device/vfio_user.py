@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Protocol
 
-__all__ = ("CONFIG_REGION", "Command", "Device", "ProtocolError", "Region", "VfioUserServer")
+__all__ = ("CONFIG_REGION", "Device", "ProtocolError", "Region", "VfioCommand", "VfioUserServer")
 
 HEADER = struct.Struct("<HHIII")
 """Message ID, command, size with the header, flags, error."""
@@ -43,7 +43,7 @@ DMA_READABLE, DMA_WRITABLE = 1, 2
 DEVICE_RESET, DEVICE_PCI = 1, 2
 
 
-class Command(IntEnum):
+class VfioCommand(IntEnum):
     """VFIO_USER_*."""
 
     VERSION = 1
@@ -146,18 +146,18 @@ class VfioUserServer:
         self._vectors: dict[tuple[int, int], int] = {}
         self._agreed = False
         self._handlers = {
-            Command.VERSION: self._version,
-            Command.DMA_MAP: self._dma_map,
-            Command.DMA_UNMAP: self._dma_unmap,
-            Command.DEVICE_GET_INFO: self._get_info,
-            Command.DEVICE_GET_REGION_INFO: self._get_region_info,
-            Command.DEVICE_GET_REGION_IO_FDS: self._get_region_io_fds,
-            Command.DEVICE_GET_IRQ_INFO: self._get_irq_info,
-            Command.DEVICE_SET_IRQS: self._set_irqs,
-            Command.REGION_READ: self._region_read,
-            Command.REGION_WRITE: self._region_write,
-            Command.DEVICE_RESET: self._reset,
-            Command.REGION_WRITE_MULTI: self._region_write_multi,
+            VfioCommand.VERSION: self._version,
+            VfioCommand.DMA_MAP: self._dma_map,
+            VfioCommand.DMA_UNMAP: self._dma_unmap,
+            VfioCommand.DEVICE_GET_INFO: self._get_info,
+            VfioCommand.DEVICE_GET_REGION_INFO: self._get_region_info,
+            VfioCommand.DEVICE_GET_REGION_IO_FDS: self._get_region_io_fds,
+            VfioCommand.DEVICE_GET_IRQ_INFO: self._get_irq_info,
+            VfioCommand.DEVICE_SET_IRQS: self._set_irqs,
+            VfioCommand.REGION_READ: self._region_read,
+            VfioCommand.REGION_WRITE: self._region_write,
+            VfioCommand.DEVICE_RESET: self._reset,
+            VfioCommand.REGION_WRITE_MULTI: self._region_write_multi,
         }
 
     # -- connection ---------------------------------------------------------------------------------------------------
@@ -259,10 +259,10 @@ class VfioUserServer:
         fds: tuple[int, ...] = ()
         number = 0
         try:
-            handler = self._handlers.get(Command(message.command)) if message.command in _COMMANDS else None
+            handler = self._handlers.get(VfioCommand(message.command)) if message.command in _COMMANDS else None
             if handler is None:
                 raise ProtocolError(errno.EOPNOTSUPP, f"command {message.command} is not supported")
-            if not self._agreed and message.command != Command.VERSION:
+            if not self._agreed and message.command != VfioCommand.VERSION:
                 raise ProtocolError(errno.EINVAL, "the first message has to be VERSION")
             body, fds = handler(message)
         except ProtocolError as error:
@@ -408,4 +408,4 @@ class VfioUserServer:
         return b"", ()
 
 
-_COMMANDS = frozenset(Command)
+_COMMANDS = frozenset(VfioCommand)
