@@ -20,8 +20,8 @@ __all__ = ("HeldForeignJob", "Neighbour", "NeighbourProcess")
 
 # Python and the package have to be read, on emulated processors as well (a guest machine without KVM).
 _START_S = 60.0
-# Opening a GPU may have to resume it from runtime suspend.
-_REPLY_S = 10.0
+# Opening a GPU may have to resume it from runtime suspend, and takes its time on emulated processors.
+_REPLY_S = 30.0
 
 
 class HeldForeignJob:
