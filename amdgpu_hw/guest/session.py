@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A guest machine: a real kernel in QEMU with modelled GPUs, and programs of this machine's that run on it.
 
-with GuestMachine(Options()) as machine:
+with GuestMachine(GuestOptions()) as machine:
     status = machine.run(["amdgpu-hw", "list"])
 """
 
@@ -9,23 +9,19 @@ from __future__ import annotations
 
 import compileall
 import contextlib
-import fcntl
 import json
 import os
 import select
 import shutil
 import signal
 import socket
-import struct
 import sys
 import tempfile
-import termios
 import time
-import tty
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType, TracebackType
+from types import TracebackType
 from typing import Any
 
 from amdgpu_hw.errors import HarnessError
@@ -39,6 +35,7 @@ from amdgpu_hw.guest.modules import ModuleSet, Prepared
 from amdgpu_hw.guest.processes import Child, last_line, wait_for_socket
 from amdgpu_hw.guest.qemu import Hardware, kernel_command_line, qemu_command
 from amdgpu_hw.guest.shares import Share, shared_directories, start_share
+from amdgpu_hw.guest.terminal import CaughtSignals, CommandStreams
 from amdgpu_hw.guest.tools import find_tools
 
 __all__ = ("GuestError", "GuestMachine", "GuestOptions")
@@ -56,7 +53,6 @@ _SILENCE_S = 60.0
 _AFTER_SIGNAL_S = 20.0
 _OFF_S = 10.0
 _CHUNK = 65536
-_IN, _OUT, _ERR = 0, 1, 2
 
 _PANIC = ("Kernel panic", "Attempted to kill init", "amdgpu-hw: ")
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -116,7 +112,7 @@ class GuestMachine:
         self._channel: socket.socket | None = None
         self._reader = FrameReader()
         self._frames: list[tuple[Frame, bytes]] = []
-        self._signals = _Signals()
+        self._signals = CaughtSignals()
         self._alive = 0.0
 
     # ---- life ----
@@ -184,9 +180,9 @@ class GuestMachine:
         self._stack.callback(ours.close)
         self._channel = ours
         for gpu in gpus:
-            wait_for_socket(gpu.socket, gpu.child, _LISTEN_S, self._signals.check)
+            wait_for_socket(gpu.socket, gpu.child, _LISTEN_S, self._end_if_interrupted)
         for share, child in zip(shares, self._children[-len(shares) :], strict=True):
-            wait_for_socket(share.socket(directory), child, _LISTEN_S, self._signals.check)
+            wait_for_socket(share.socket(directory), child, _LISTEN_S, self._end_if_interrupted)
         hardware = Hardware(
             self.accelerator.name,
             options.memory_mib,
@@ -300,7 +296,7 @@ class GuestMachine:
             "environment": {**passed, **(environment or {})},
             "user": self.options.user,
         }
-        streams = _Streams()
+        streams = CommandStreams()
         if streams.terminal:
             request["terminal"] = streams.size()
         with streams:
@@ -311,7 +307,7 @@ class GuestMachine:
         status = int(answer["status"])
         return status if status >= 0 else 128 - status
 
-    def _serve(self, streams: _Streams) -> dict[str, Any]:
+    def _serve(self, streams: CommandStreams) -> dict[str, Any]:
         """Pass on what there is to pass on until the command has ended."""
         deadline: float | None = None
         while True:
@@ -353,7 +349,7 @@ class GuestMachine:
     def _expect(self, wanted: Frame, timeout_s: float, doing: str) -> bytes:
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:
-            self._signals.check()
+            self._end_if_interrupted()
             frames = self._receive(0.2)
             for frame, content in frames:
                 if frame is wanted:
@@ -396,6 +392,11 @@ class GuestMachine:
         if not isinstance(answer, dict):
             raise GuestError(f"the guest machine sent what is no message: {content[:80]!r}")
         return answer
+
+    def _end_if_interrupted(self) -> None:
+        """Raise `GuestError` if a signal came that is to end us."""
+        if self._signals.asks_to_end():
+            raise GuestError("interrupted before the guest machine was up")
 
     def _gone(self) -> None:
         """The port is closed: QEMU has ended, or is about to."""
@@ -446,106 +447,3 @@ def _agent_command() -> list[str]:
     ours = str(Path(__file__).resolve().parents[2])
     start = f"import sys; sys.path.append({ours!r}); from amdgpu_hw.guest.agent import main; main()"
     return [sys.executable, "-I", "-S", "-c", start]
-
-
-def _is_open(fd: int) -> bool:
-    try:
-        os.fstat(fd)
-    except OSError:
-        return False
-    return True
-
-
-class _Streams:
-    """Our own standard input, output and error as the command's."""
-
-    def __init__(self) -> None:
-        self.input: int | None = _IN if _is_open(_IN) else None
-        self.terminal = os.isatty(_IN) and os.isatty(_OUT)
-        self._before: list[Any] | None = None
-
-    def __enter__(self) -> _Streams:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        if self.terminal and self.input is not None:
-            self._before = termios.tcgetattr(self.input)
-            tty.setraw(self.input)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._before is not None and self.input is not None:
-            termios.tcsetattr(self.input, termios.TCSADRAIN, self._before)
-
-    def size(self) -> list[int]:
-        """Rows and columns of our terminal."""
-        rows, columns, _, _ = struct.unpack("HHHH", fcntl.ioctl(_OUT, termios.TIOCGWINSZ, bytes(8)))
-        return [rows, columns]
-
-    def readable(self) -> bool:
-        """Whether there is input, or its end."""
-        return self.input is not None and bool(select.select([self.input], [], [], 0)[0])
-
-    def read(self) -> bytes:
-        """Some input; empty at its end, after which there is none."""
-        assert self.input is not None
-        try:
-            data = os.read(self.input, _CHUNK)
-        except OSError:
-            data = b""
-        if not data:
-            self.input = None
-        return data
-
-    def write(self, frame: Frame, content: bytes) -> None:
-        """Write what the command wrote."""
-        fd = _OUT if frame is Frame.OUT else _ERR
-        data = memoryview(content)
-        while data:
-            data = data[os.write(fd, data) :]
-
-
-class _Signals:
-    """The signals of this process while a machine is up: kept until somebody asks."""
-
-    _CAUGHT = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGWINCH)
-
-    def __init__(self) -> None:
-        self._pending: list[int] = []
-        self._before: dict[signal.Signals, Any] = {}
-        self._pipe: tuple[int, int] = (-1, -1)
-
-    @property
-    def fd(self) -> int:
-        """Readable when a signal came."""
-        return self._pipe[0]
-
-    def install(self) -> None:
-        """From now on they come to us."""
-        self._pipe = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-        for number in self._CAUGHT:
-            self._before[number] = signal.signal(number, self._note)
-
-    def restore(self) -> None:
-        """As it was."""
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-        self._before.clear()
-        for fd in self._pipe:
-            os.close(fd)
-
-    def _note(self, number: int, _frame: FrameType | None) -> None:
-        self._pending.append(number)
-        with contextlib.suppress(BlockingIOError):
-            os.write(self._pipe[1], b"!")
-
-    def take(self) -> Iterator[int]:
-        """What came since the last time."""
-        with contextlib.suppress(BlockingIOError):
-            os.read(self._pipe[0], _CHUNK)
-        while self._pending:
-            yield self._pending.pop(0)
-
-    def check(self) -> None:
-        """Raise `GuestError` if one came that is to end us."""
-        if any(number != signal.SIGWINCH for number in self.take()):
-            raise GuestError("interrupted before the guest machine was up")
