@@ -13,17 +13,19 @@ import errno
 import glob
 import json
 import os
-import select
 import signal
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from amdgpu_hw.guest.channel import PORT, Frame, FrameReader, pack
+from amdgpu_hw.guest.channel import PORT, Frame, FrameReader, pack, ready
 from amdgpu_hw.guest.command import Command
 
 __all__ = ("main",)
+
+_PANIC_ON_OOPS = Path("/proc/sys/kernel/panic_on_oops")
 
 _ALIVE_S = 1.0
 _CHUNK = 65536
@@ -66,17 +68,16 @@ class Agent:
         outputs = command.outputs if command else ()
         wanting = command.wants_input if command else None
         writing = [] if wanting is None else [wanting]
-        readable, writable, _ = select.select([self._port, self._wake, *outputs], writing, [], _ALIVE_S)
+        readable, writable = ready([self._port, self._wake, *outputs], writing, _ALIVE_S)
         if self._wake in readable:
             os.read(self._wake, _CHUNK)
         if command:
             if writable:
                 command.feed()
-            for fd in readable:
-                if fd in outputs:
-                    frame = command.output(fd)
-                    if frame:
-                        self._send(*frame)
+            for fd in readable.intersection(outputs):
+                frame = command.output(fd)
+                if frame:
+                    self._send(*frame)
         return self._port not in readable or self._receive()
 
     # ---- the host ----
@@ -88,7 +89,7 @@ class Agent:
             try:
                 data = data[os.write(self._port, data) :]
             except BlockingIOError:
-                select.select([], [self._port], [])
+                ready([], [self._port])
 
     def _send_json(self, frame: Frame, content: dict[str, Any]) -> None:
         self._send(frame, json.dumps(content).encode())
@@ -159,7 +160,25 @@ class Agent:
 
 
 def load(modules: list[dict[str, str]]) -> dict[str, Any]:
-    """Load modules in order: how long each took, and what was refused, which ends it."""
+    """Load modules in order: how long each took, and what was refused, which ends it.
+
+    A driver that oopses while it is loaded holds locks for ever, and nothing would say so: that is a panic here.
+    """
+    with _oopses_are_panics():
+        return _load(modules)
+
+
+@contextlib.contextmanager
+def _oopses_are_panics() -> Iterator[None]:
+    before = _PANIC_ON_OOPS.read_text()
+    _PANIC_ON_OOPS.write_text("1\n")
+    try:
+        yield
+    finally:
+        _PANIC_ON_OOPS.write_text(before)
+
+
+def _load(modules: list[dict[str, str]]) -> dict[str, Any]:
     took = {}
     for module in modules:
         before = time.monotonic()

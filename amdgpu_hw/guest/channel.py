@@ -8,11 +8,13 @@ trusted: a kernel under test may write anything, so a frame that is not one ends
 from __future__ import annotations
 
 import enum
+import select
 import struct
+from collections.abc import Iterable
 
 from amdgpu_hw.errors import HarnessError
 
-__all__ = ("LONGEST_FRAME", "PORT", "Frame", "FrameReader", "pack")
+__all__ = ("LONGEST_FRAME", "PORT", "Frame", "FrameReader", "pack", "ready")
 
 PORT = "amdgpu-hw"
 """Name of the virtio-serial port."""
@@ -77,3 +79,20 @@ class FrameReader:
             frames.append((frame, bytes(self._bytes[_HEADER.size : end])))
             del self._bytes[:end]
         return frames
+
+
+def ready(
+    reading: Iterable[int], writing: Iterable[int] = (), timeout_s: float | None = None
+) -> tuple[set[int], set[int]]:
+    """Return which descriptors can be read, or have ended, and which can be written; none when the time is over.
+
+    As select() does, which knows no descriptor above 1023.
+    """
+    reading, writing = frozenset(reading), frozenset(writing)
+    poller = select.poll()
+    for fd in reading | writing:
+        poller.register(fd, (select.POLLIN if fd in reading else 0) | (select.POLLOUT if fd in writing else 0))
+    found = poller.poll(None if timeout_s is None else round(timeout_s * 1000))
+    readable = {fd for fd, events in found if events & ~select.POLLOUT}
+    writable = {fd for fd, events in found if events & ~select.POLLIN}
+    return readable & reading, writable & writing

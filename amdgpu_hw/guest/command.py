@@ -11,14 +11,13 @@ import fcntl
 import os
 import pty
 import pwd
-import select
 import struct
 import subprocess
 import termios
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from amdgpu_hw.guest.channel import Frame
+from amdgpu_hw.guest.channel import Frame, ready
 
 __all__ = ("Command",)
 
@@ -100,7 +99,7 @@ class Command:
     def rest(self) -> Iterator[tuple[Frame, bytes]]:
         """After its end: what it still had written. A process it left behind may hold the pipes for ever."""
         while self._outputs:
-            readable, _, _ = select.select(list(self._outputs), [], [], _LAST_WORDS_S)
+            readable, _ = ready(self._outputs, timeout_s=_LAST_WORDS_S)
             if not readable:
                 return
             for fd in readable:

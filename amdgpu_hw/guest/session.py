@@ -11,7 +11,6 @@ import compileall
 import contextlib
 import json
 import os
-import select
 import shutil
 import signal
 import socket
@@ -27,7 +26,7 @@ from typing import Any
 from amdgpu_hw.errors import HarnessError
 from amdgpu_hw.guest.accelerator import Accelerator, choose_accelerator
 from amdgpu_hw.guest.boot_image import boot_image
-from amdgpu_hw.guest.channel import Frame, FrameReader, pack
+from amdgpu_hw.guest.channel import Frame, FrameReader, pack, ready
 from amdgpu_hw.guest.initramfs import first_file_system, init_script
 from amdgpu_hw.guest.kernels import GuestKernel, find_kernel
 from amdgpu_hw.guest.modelled_gpu import DEFAULT_GPU, ModelledGpu, driver_parameters, end_gpu, start_gpu
@@ -54,6 +53,7 @@ _AFTER_SIGNAL_S = 20.0
 _OFF_S = 10.0
 _CHUNK = 65536
 
+_BUG = "BUG: "
 _PANIC = ("Kernel panic", "Attempted to kill init", "amdgpu-hw: ")
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _PASSED_ENVIRONMENT = ("HOME", "LANG", "LC_ALL", "LOGNAME", "PATH", "TERM", "TZ", "USER", "VIRTUAL_ENV")
@@ -363,7 +363,7 @@ class GuestMachine:
         """Frames that came within so many seconds; raises `GuestError` when the machine is gone or hangs."""
         assert self._channel is not None
         watched = [self._channel.fileno(), self._signals.fd, *(child.pidfd for child in self._children)]
-        readable, _, _ = select.select([*watched, *([] if also is None else [also])], [], [], timeout_s)
+        readable, _ = ready([*watched, *([] if also is None else [also])], timeout_s=timeout_s)
         frames = []
         if self._channel.fileno() in readable:
             try:
@@ -424,10 +424,14 @@ class GuestMachine:
             raise GuestError(f"{others[0].how()}; the guest's console is in {self.console}")
 
     def _panic(self) -> str:
+        """What the console says of a panic, with the bug that it came from if one was told before."""
+        bug = ""
         with contextlib.suppress(OSError):
             for line in self.console.read_text(errors="replace").splitlines():
+                if _BUG in line:
+                    bug = f"{line.strip()}; "
                 if any(sign in line for sign in _PANIC):
-                    return line.strip()
+                    return bug + line.strip()
         return ""
 
     def _last_words(self) -> str:

@@ -6,7 +6,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import select
 import signal
 import struct
 import sys
@@ -16,7 +15,7 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import Any
 
-from amdgpu_hw.guest.channel import Frame
+from amdgpu_hw.guest.channel import Frame, ready
 
 __all__ = ("CaughtSignals", "CommandStreams")
 
@@ -59,7 +58,7 @@ class CommandStreams:
 
     def readable(self) -> bool:
         """Whether there is input, or its end."""
-        return self.input is not None and bool(select.select([self.input], [], [], 0)[0])
+        return self.input is not None and bool(ready([self.input], timeout_s=0)[0])
 
     def read(self) -> bytes:
         """Some input; empty at its end, after which there is none."""
