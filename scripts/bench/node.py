@@ -9,6 +9,7 @@ from typing import Any
 
 from amdgpu_hw.libdrm._libdrm import ffi, lib
 
+from amdgpu_hw.discovery import select_gpu
 from amdgpu_hw.errors import DrmError
 from amdgpu_hw.libdrm.ioctl import ioctl
 from amdgpu_hw.uapi import amdgpu_drm, drm
@@ -33,8 +34,8 @@ def address_of(buffer: bytearray) -> int:
 class BareNode:
     """A descriptor of the node, whatever answers behind it."""
 
-    def __init__(self) -> None:
-        self.fd = os.open(NODE, os.O_RDWR | os.O_CLOEXEC)
+    def __init__(self, path: str = NODE) -> None:
+        self.fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
 
     def timed(self, request: int, argument: bytearray) -> float:
         """One ioctl; its time in us. Raises `DrmError`."""
@@ -53,7 +54,10 @@ class BareNode:
 
 
 class AmdgpuNode(BareNode):
-    """An amdgpu node with one address space; what is made on it stays until the process ends."""
+    """The first amdgpu node, with one address space; what is made on it stays until the process ends."""
+
+    def __init__(self) -> None:
+        super().__init__(select_gpu().node)
 
     def call(self, request: Ioctl, out: Struct | None = None, **fields: int) -> dict[str, Any]:
         """Any ioctl, with fields by name, not timed. Raises `DrmError`."""

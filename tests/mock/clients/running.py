@@ -14,8 +14,17 @@ import pytest
 
 from amdgpu_hw.mock.machine import Machine
 
-__all__ = ("Outcome", "RunClient", "plain_environment", "program", "run_client")
+__all__ = (
+    "Outcome",
+    "RunClient",
+    "compiled_sparse_binding",
+    "plain_environment",
+    "program",
+    "require_radv",
+    "run_client",
+)
 
+_HERE = Path(__file__).parent
 TIMEOUT_S = 120
 TROUBLE = ("page fault", "Illegal", "timeout", "reset", "Oops")
 """Words of the mock kernel's log that no well-behaved program causes."""
@@ -76,3 +85,22 @@ def program(package: str, *names: str) -> str:
         if path is not None:
             return path
     pytest.skip(f"{names[0]} (Debian: {package}) is not installed; scripts/test installs it")
+
+
+def require_radv() -> None:
+    """Skip the test where RADV is not installed."""
+    if not any(Path("/usr/share/vulkan/icd.d").glob("radeon_icd*.json")):
+        pytest.skip("RADV (Debian: mesa-vulkan-drivers) is not installed; scripts/test installs it")
+
+
+def compiled_sparse_binding(directory: Path) -> Path:
+    """The sparse-binding program, compiled into a directory; skips the test where it cannot be."""
+    headers = ["gcc", "-E", "-include", "vulkan/vulkan.h", "-x", "c", "/dev/null"]
+    if subprocess.run(headers, capture_output=True, check=False).returncode:
+        pytest.skip("the Vulkan headers (Debian: libvulkan-dev) are not installed; scripts/test installs them")
+    binary = directory / "sparse_binding"
+    sources = [_HERE / "sparse_binding.c", _HERE / "vulkan_device.c"]
+    command: list[str | Path] = ["gcc", "-O1", "-Wall", "-Wextra", "-Werror", *sources, "-lvulkan", "-o", binary]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, f"the sparse-binding program cannot be compiled:\n{result.stderr}"
+    return binary

@@ -5,16 +5,14 @@ Debian 12 has RADV 22.3.6, which knows the GPUs up to GFX11.0.
 """
 
 import re
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from amdgpu_hw.gpu_model.gpus import load_identity
 
-from .running import RunClient, program
+from .running import RunClient, compiled_sparse_binding, program, require_radv
 
-HERE = Path(__file__).parent
 CODENAMES = {
     "navi21": "NAVI21",
     "navi31": "GFX1100|NAVI31",
@@ -34,22 +32,13 @@ TILE_SIZES = {"4KiB": 1 << 12, "64KiB": 1 << 16, "2MiB": 1 << 21}
 @pytest.fixture(scope="session")
 def sparse_binding(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The compiled program."""
-    headers = ["gcc", "-E", "-include", "vulkan/vulkan.h", "-x", "c", "/dev/null"]
-    if subprocess.run(headers, capture_output=True, check=False).returncode:
-        pytest.skip("the Vulkan headers (Debian: libvulkan-dev) are not installed; scripts/test installs them")
-    binary = tmp_path_factory.mktemp("clients") / "sparse_binding"
-    sources = [HERE / "sparse_binding.c", HERE / "vulkan_device.c"]
-    command: list[str | Path] = ["gcc", "-O1", "-Wall", "-Wextra", "-Werror", *sources, "-lvulkan", "-o", binary]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert result.returncode == 0, f"the sparse-binding program cannot be compiled:\n{result.stderr}"
-    return binary
+    return compiled_sparse_binding(tmp_path_factory.mktemp("clients"))
 
 
 @pytest.fixture(autouse=True)
 def radv() -> None:
     """Skips where RADV is not installed."""
-    if not any(Path("/usr/share/vulkan/icd.d").glob("radeon_icd*.json")):
-        pytest.skip("RADV (Debian: mesa-vulkan-drivers) is not installed; scripts/test installs it")
+    require_radv()
 
 
 @pytest.mark.parametrize("gpu", CODENAMES)
