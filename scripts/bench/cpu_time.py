@@ -10,7 +10,7 @@ import bisect
 import os
 import threading
 import time
-from collections import Counter
+from collections import defaultdict
 from pathlib import Path
 
 __all__ = ("GPU", "OURSELVES", "QEMU", "SHARES", "ProcessorTimes", "processor_ns")
@@ -53,7 +53,7 @@ class ProcessorTimes:
         self._kinds: dict[int, str] = {os.getpid(): OURSELVES}
         self._last: dict[int, float] = {}
         self._times: list[float] = []
-        self._totals: list[Counter[str]] = []
+        self._totals: list[defaultdict[str, float]] = []
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
@@ -65,10 +65,10 @@ class ProcessorTimes:
         self._end.set()
         self._thread.join()
 
-    def between(self, start: float, end: float) -> Counter[str]:
+    def between(self, start: float, end: float) -> dict[str, float]:
         """Seconds by kind of process between two times of `time.monotonic`."""
         first, last = (max(0, bisect.bisect(self._times, moment) - 1) for moment in (start, end))
-        return Counter({kind: self._totals[last][kind] - self._totals[first][kind] for kind in self._totals[last]})
+        return {kind: seconds - self._totals[first][kind] for kind, seconds in dict(self._totals[last]).items()}
 
     def pids(self, kind: str) -> list[int]:
         """Processes of a kind that have been seen and run."""
@@ -88,7 +88,7 @@ class ProcessorTimes:
                 self._last[pid] = _ticks_s(pid)
             except OSError:  # ended meanwhile: what was noted last stays
                 continue
-        totals: Counter[str] = Counter()
+        totals: defaultdict[str, float] = defaultdict(float)
         for pid, seconds in self._last.items():
             totals[self._kinds[pid]] += seconds
         self._times.append(time.monotonic())
@@ -101,8 +101,8 @@ class ProcessorTimes:
             return list(self._last)
 
     def _kind(self, pid: int) -> None:
-        """What a process is; what it is called changes when it executes its program."""
-        if pid == os.getpid():
-            return
+        """What a process is: this changes when it executes its program, and is no longer told when it has ended."""
         words = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace")
+        if pid == os.getpid() or (not words and pid in self._kinds):
+            return
         self._kinds[pid] = next((kind for mark, kind in _MARKS.items() if mark in words), OURSELVES)

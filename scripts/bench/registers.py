@@ -10,6 +10,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 __all__ = ("main",)
@@ -50,12 +51,8 @@ def _through_the_bar(count: int, byte: int) -> Samples:
         os.close(fd)
     for name, place in places.items():
         with place, memoryview(place) as view, view.cast("I") as words:
-
-            def store(words: memoryview[int] = words) -> None:
-                words[inside] = 1
-
-            samples[f"{name}: read"] = _samples(count, lambda words=words: words[inside])
-            samples[f"{name}: write"] = _samples(count, store)
+            samples[f"{name}: read"] = _samples(count, partial(words.__getitem__, inside))
+            samples[f"{name}: write"] = _samples(count, partial(words.__setitem__, inside, 1))
     return samples
 
 
