@@ -38,6 +38,7 @@ from amdgpu_hw.guest.session import GuestMachine, GuestOptions
 from amdgpu_hw.mock.machine import Machine
 from amdgpu_hw.mock.variants import VARIANTS
 from amdgpu_hw.options.suite import ALLOW_FAULTS
+from amdgpu_hw.verdict.model import Outcome
 
 SCRIPTS = Path(__file__).resolve().parent
 UNUSABLE = 2
@@ -133,9 +134,11 @@ class Benchmark:
     def _validate(self, machine: GuestMachine) -> None:
         command = [sys.executable, "-m", "amdgpu_hw", "validate", "--results", str(self.directory / "suite.json")]
         machine.run(["sh", "-c", 'exec "$@" >suite.log 2>&1', "sh", *command], {ALLOW_FAULTS: "1"})
-        summary = json.loads((self.directory / "suite.json").read_text(encoding="utf-8"))["summary"]
-        counts = ", ".join(f"{count} {outcome}" for outcome, count in summary.items() if count)
-        self.console.print(f"the suite in the guest: {counts}", highlight=False)
+        results = json.loads((self.directory / "suite.json").read_text(encoding="utf-8"))
+        counts = ", ".join(f"{count} {outcome}" for outcome, count in results["summary"].items() if count)
+        bad = (Outcome.BROKEN.value, Outcome.UNFINISHED.value)
+        rows = ", ".join(f"{case['row']} {case['outcome']}" for case in results["cases"] if case["outcome"] in bad)
+        self.console.print(f"the suite in the guest: {counts}{f' ({rows})' if rows else ''}", highlight=False)
 
     # ---- calls ----
 

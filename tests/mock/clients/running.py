@@ -15,6 +15,7 @@ import pytest
 from amdgpu_hw.mock.machine import Machine
 
 __all__ = (
+    "BOUND_TILES",
     "Outcome",
     "RunClient",
     "compiled_sparse_binding",
@@ -29,10 +30,19 @@ TIMEOUT_S = 120
 TROUBLE = ("page fault", "Illegal", "timeout", "reset", "Oops")
 """Words of the mock kernel's log that no well-behaved program causes."""
 
+BOUND_TILES = (
+    "ok: bound tiles keep data",
+    "ok: unbinding a tile leaves its memory and its neighbours alone",
+    "ok: a rebound tile shows the new memory",
+    "ok: work in flight sees the old memory, later work the new one",
+    "ok: a random walk of binds and writes agrees with the model",
+)
+"""What the sparse-binding program says of memory that is bound."""
+
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a program printed, and what the mock kernel logged meanwhile."""
+    """What a program printed, and what the machine's kernel logged meanwhile."""
 
     output: str
     errors: str
@@ -44,7 +54,7 @@ class Outcome:
         return [line.strip() for line in self.output.splitlines()]
 
     def __str__(self) -> str:
-        return f"stdout:\n{self.output}\nstderr:\n{self.errors}\nlog of the mock kernel:\n{self.log}"
+        return f"stdout:\n{self.output}\nstderr:\n{self.errors}\nlog of the kernel:\n{self.log}"
 
 
 RunClient = Callable[..., Outcome]
