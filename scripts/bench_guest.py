@@ -63,7 +63,7 @@ def _tenth(samples: Sequence[float]) -> float:
     return statistics.quantiles(samples, n=10)[0]
 
 
-class Benchmark:
+class GuestBenchmark:
     """One run, with the options of the command line."""
 
     def __init__(self, options: argparse.Namespace, directory: Path) -> None:
@@ -250,7 +250,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory(prefix="amdgpu-hw-bench-") as scratch:
         os.chdir(scratch)  # what a guest may write to
         try:
-            Benchmark(options, Path(scratch)).run()
+            GuestBenchmark(options, Path(scratch)).run()
         except (HarnessError, subprocess.CalledProcessError) as error:
             print(f"bench_guest: {error}", file=sys.stderr)
             return UNUSABLE

@@ -31,7 +31,7 @@ from amdgpu_hw.errors import HarnessError
 from amdgpu_hw.verdict.model import row_order
 from amdgpu_hw.verdict.results import FORMAT, FORMAT_VERSION
 
-__all__ = ("Difference", "RunFile", "differences", "main", "read")
+__all__ = ("CaseDifference", "RunFile", "differences", "main", "read")
 
 AGREE, DISAGREE, UNUSABLE = 0, 1, 2
 MISSING = "not in the results"
@@ -60,7 +60,7 @@ class RunFile:
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class CaseDifference:
     """A test that ended otherwise in the second run than in the first."""
 
     row: str
@@ -93,18 +93,18 @@ def _words(content: Mapping[str, Any]) -> str:
     return f"{gpu}, {kernel}"
 
 
-def differences(first: RunFile, second: RunFile) -> list[Difference]:
+def differences(first: RunFile, second: RunFile) -> list[CaseDifference]:
     """Every test that ended otherwise, in the order of the table of behaviours."""
     found = []
     for test in dict.fromkeys([*first.cases, *second.cases]):
         outcomes = first.outcome(test), second.outcome(test)
         if outcomes[0] != outcomes[1]:
             row = str((first.cases.get(test) or second.cases[test])["row"])
-            found.append(Difference(row, test, outcomes, (first.reason(test), second.reason(test))))
+            found.append(CaseDifference(row, test, outcomes, (first.reason(test), second.reason(test))))
     return sorted(found, key=lambda difference: row_order(difference.row))
 
 
-def _print(console: Console, files: tuple[RunFile, RunFile], found: Sequence[Difference]) -> None:
+def _print(console: Console, files: tuple[RunFile, RunFile], found: Sequence[CaseDifference]) -> None:
     for letter, file in zip("AB", files, strict=True):
         console.print(f"{letter}: {escape(file.machine)}: {file.counts}", highlight=False, soft_wrap=True)
     if not found:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from amdgpu_hw.errors import HarnessError
 from amdgpu_hw.guest.device.function import REGISTERS
-from amdgpu_hw.guest.device.vfio_user import HEADER, Command
+from amdgpu_hw.guest.device.vfio_user import HEADER, VfioCommand
 from amdgpu_hw.guest.modelled_gpu import end_gpu, start_gpu
 from amdgpu_hw.guest.processes import wait_for_socket
 from bench.cpu_time import processor_ns
@@ -30,14 +30,14 @@ ACCESS = struct.Struct("<QII")
 WARM_UP = 200
 
 
-class Client:
+class RegionReader:
     """As much of QEMU as reads registers."""
 
     def __init__(self, path: Path) -> None:
         self._socket = socket.socket(socket.AF_UNIX)
         self._socket.settimeout(LISTEN_S)
         self._socket.connect(str(path))
-        self._call(Command.VERSION, struct.pack("<HH", 0, 0) + b'{"capabilities":{}}\0')
+        self._call(VfioCommand.VERSION, struct.pack("<HH", 0, 0) + b'{"capabilities":{}}\0')
 
     def close(self) -> None:
         """Hang up."""
@@ -45,10 +45,10 @@ class Client:
 
     def read(self, byte: int) -> int:
         """Read a register."""
-        reply = self._call(Command.REGION_READ, ACCESS.pack(byte, REGISTERS, 4))
+        reply = self._call(VfioCommand.REGION_READ, ACCESS.pack(byte, REGISTERS, 4))
         return int.from_bytes(reply[ACCESS.size :], "little")
 
-    def _call(self, command: Command, body: bytes) -> bytes:
+    def _call(self, command: VfioCommand, body: bytes) -> bytes:
         self._socket.sendall(HEADER.pack(1, command, HEADER.size + len(body), 0, 0) + body)
         reply = self._socket.recv(1 << 16)
         *_, number = HEADER.unpack_from(reply)
@@ -69,7 +69,7 @@ def main() -> None:
         gpu = start_gpu(options.gpu, directory, 0, directory / "gpu.log", directory / "firmware")
         try:
             wait_for_socket(gpu.socket, gpu.child, LISTEN_S, lambda: None)
-            client = Client(gpu.socket)
+            client = RegionReader(gpu.socket)
             for _ in range(WARM_UP):
                 client.read(4 * options.register)
             samples, before = [], processor_ns(gpu.child.pid)
