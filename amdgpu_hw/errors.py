@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 __all__ = (
+    "UNUSABLE",
     "AmdgpuHwError",
     "DrmError",
     "FeatureMissing",
@@ -25,6 +26,9 @@ __all__ = (
     "QueueFull",
     "errno_name",
 )
+
+UNUSABLE = 2
+"""Exit status when the environment allows no verdict: what a `HarnessError` that nobody handles ends in."""
 
 # Kernel-internal numbers that reach user space although errno.h does not have them (include/linux/errno.h).
 _KERNEL_ONLY = {512: "ERESTARTSYS", 524: "ENOTSUPP"}

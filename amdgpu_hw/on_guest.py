@@ -10,15 +10,13 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from amdgpu_hw.errors import HarnessError
+from amdgpu_hw.errors import UNUSABLE, HarnessError
 from amdgpu_hw.guest.session import GuestMachine, GuestOptions
 from amdgpu_hw.options.guest import GuestChoice
 from amdgpu_hw.options.machine import MachineChoice
 from amdgpu_hw.options.suite import ALLOW_FAULTS
 
 __all__ = ("again_on_guest", "console_file", "run_on_guest")
-
-UNUSABLE = 2
 
 
 def console_file(options: GuestOptions, name: str) -> Path:

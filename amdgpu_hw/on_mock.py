@@ -8,17 +8,14 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 
-from amdgpu_hw.errors import HarnessError
+from amdgpu_hw.errors import UNUSABLE, HarnessError
 from amdgpu_hw.mock.machine import DEFAULT_GPU, Machine
 from amdgpu_hw.mock.planting import load_bug
 from amdgpu_hw.options.machine import MockOptions
 from amdgpu_hw.options.suite import ALLOW_FAULTS
 from amdgpu_hw.verdict.machine import ENVIRONMENT
 
-__all__ = ("UNUSABLE", "machine_environment", "run_on_mock")
-
-UNUSABLE = 2
-"""Exit status when the environment allows no verdict."""
+__all__ = ("machine_environment", "run_on_mock")
 
 
 def machine_environment(

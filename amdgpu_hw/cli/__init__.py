@@ -14,8 +14,7 @@ import sys
 from collections.abc import Sequence
 
 from amdgpu_hw.cli import bugs, compare, console, gpus, guest, latency, mock, overlap, validate
-from amdgpu_hw.errors import AmdgpuHwError
-from amdgpu_hw.on_mock import UNUSABLE
+from amdgpu_hw.errors import UNUSABLE, AmdgpuHwError
 from amdgpu_hw.verdict.machine import package_version
 
 __all__ = ("main",)

@@ -20,9 +20,9 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from amdgpu_hw.cli.machine_options import add_machine_options
 from amdgpu_hw.discovery import list_gpus
-from amdgpu_hw.errors import AmdgpuHwError, HarnessError
+from amdgpu_hw.errors import UNUSABLE, AmdgpuHwError, HarnessError
 from amdgpu_hw.on_guest import again_on_guest
-from amdgpu_hw.on_mock import UNUSABLE, run_on_mock
+from amdgpu_hw.on_mock import run_on_mock
 from amdgpu_hw.options.declared import Options, option
 from amdgpu_hw.options.guest import GuestChoice
 from amdgpu_hw.options.machine import MachineChoice, MachineKind

@@ -16,8 +16,9 @@ import pytest
 
 from amdgpu_hw.cli.machine_options import add_machine_options
 from amdgpu_hw.discovery import list_gpus, open_node, select_gpu
+from amdgpu_hw.errors import UNUSABLE
 from amdgpu_hw.on_guest import again_on_guest
-from amdgpu_hw.on_mock import UNUSABLE, run_on_mock
+from amdgpu_hw.on_mock import run_on_mock
 from amdgpu_hw.options.guest import GuestChoice
 from amdgpu_hw.options.machine import MachineChoice, MachineKind
 from amdgpu_hw.options.suite import PREFIX, SuiteOptions

@@ -165,7 +165,7 @@ def load(modules: list[dict[str, str]]) -> dict[str, Any]:
     A driver that oopses while it is loaded holds locks for ever, and nothing would say so: that is a panic here.
     """
     with _oopses_are_panics():
-        return _load(modules)
+        return _insert_all(modules)
 
 
 @contextlib.contextmanager
@@ -178,7 +178,7 @@ def _oopses_are_panics() -> Iterator[None]:
         _PANIC_ON_OOPS.write_text(before)
 
 
-def _load(modules: list[dict[str, str]]) -> dict[str, Any]:
+def _insert_all(modules: list[dict[str, str]]) -> dict[str, Any]:
     took = {}
     for module in modules:
         before = time.monotonic()
