@@ -8,6 +8,9 @@ Translate further (MI300X, gmc_v9_0_get_vm_pde): the block fragment size of a di
 many pages each entry of the table below covers; such an entry is a page of that size, or with bit 56 points to one more
 table, of single pages.
 
+A page of any size, and a fragment, is aligned in the address space only: the driver chooses both by the virtual address
+and the length, and never looks at where the memory begins (`amdgpu_vm_pte_fragment`).
+
 The TLB. What was found once, a page or the place of a lower table, is not looked at in memory again before an
 invalidation of its VMID: a driver that changes entries and forgets to flush goes on with the old ones, as on hardware.
 Entries that are not valid are not kept (amdgpu_vm_update_range flushes for new mappings only before GFX9).
@@ -169,7 +172,7 @@ class VmidSpace:
         offset = relative & (span - 1)
         if entry & AMDGPU_PTE_VALID:
             kind = EntryKind.VALID
-            address = self._place(entry, PAGE_ADDRESS & -span)
+            address = self._place(entry, PAGE_ADDRESS)
         elif entry & AMDGPU_PTE_PRT:
             kind, address = EntryKind.PRT, 0
         else:

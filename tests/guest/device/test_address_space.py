@@ -44,6 +44,18 @@ def test_a_directory_entry_can_be_a_huge_page(rig: Rig, level: int, shift: int) 
     assert found.length == (1 << shift) - (VA & (1 << shift) - 1)
 
 
+@pytest.mark.parametrize(("level", "shift"), [(2, 21), (1, 30)])
+@pytest.mark.parametrize("system", [0, SYSTEM])
+def test_a_huge_page_need_not_be_aligned_in_memory(rig: Rig, level: int, shift: int, system: int) -> None:
+    """IGT's amd_basic: 4 MiB of RAM mapped 8 KiB behind a multiple of 2 MiB (amdgpu_vm_pte_fragment)."""
+    rig.map_page(VA, DATA_AT | RW)
+    rig.set_entry(TABLES_AT + 0x1000 * level, VA >> shift & 511, 0x89F_E000 | RW | PDE_PTE | system | level << 7)
+    for va in (VA & -1 << shift, VA, VA | (1 << shift) - 1):
+        found = space(rig).walk(va)
+        assert found.address == (SYSTEM_BIT if system else 0) | 0x89F_E000 + (va & (1 << shift) - 1)
+        assert found.length == (1 << shift) - (va & (1 << shift) - 1)
+
+
 @pytest.mark.parametrize(("level", "shift"), [(3, 12), (2, 21), (1, 30)])
 def test_prt_is_a_hole_on_every_level(rig: Rig, level: int, shift: int) -> None:
     """Bit 51 without the valid bit: PRT, as far as the entry goes."""
