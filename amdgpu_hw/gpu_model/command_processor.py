@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, ClassVar
 from amdgpu_hw.packets import Codec, Packet, PacketError, TruncatedPacket, atomic_operation
 
 from .atomics import atomic_result
-from .faults import Client, RingStop
+from .faults import Client, RingStop, StopCause
 from .translation import EntryKind
 from .vm_access import Pauses, VmAccess
 
@@ -148,7 +148,7 @@ class CommandProcessor(ABC):
         """Do an atomic operation; a looping compare-and-swap waits until the compare holds."""
         operation = atomic_operation(code)
         if operation is None:
-            raise RingStop(f"Illegal opcode in command stream: atomic operation {code}")
+            raise RingStop(StopCause.OPCODE, f"atomic operation {code}")
         name, bits, _returns = operation
         if loop and name == "cmpswap":
             return self._atomic_loop(bits, va, source, compare, client)
@@ -204,10 +204,10 @@ class CommandProcessor(ABC):
                 packet = self.codec.decode_at(self._window, self.at - self._window_at)
             except TruncatedPacket as error:
                 if self._window_at + len(self._window) >= self.ib_size:
-                    raise RingStop(f"IB ends inside a packet: {error}") from None
+                    raise RingStop(StopCause.HANG, f"IB ends inside a packet: {error}") from None
                 self._fetch(error.size)
             except PacketError as error:
-                raise RingStop(f"Illegal opcode in command stream: {error}") from None
+                raise RingStop(StopCause.OPCODE, f"{error}") from None
             else:
                 size = len(packet.dwords)
                 self.at += size

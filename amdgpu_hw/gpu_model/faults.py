@@ -7,7 +7,7 @@ from enum import Enum
 
 from amdgpu_hw.packets import Version
 
-__all__ = ("Client", "PrtBehaviour", "RingStop", "prt_behaviour")
+__all__ = ("Client", "PrtBehaviour", "RingStop", "StopCause", "prt_behaviour")
 
 
 class Client(Enum):
@@ -36,8 +36,21 @@ class PrtBehaviour(Enum):
     """The unit stops until it is reset."""
 
 
+class StopCause(Enum):
+    """Why a ring cannot go on."""
+
+    OPCODE = "Illegal opcode in command stream"
+    REGISTER = "Illegal register access in command stream"
+    HANG = "hang"
+    """The unit waits for something that never comes. Nothing notices: only the driver's job timeout ends it."""
+
+
 class RingStop(Exception):
     """The ring cannot go on with its job: a packet that no hardware executes, or an access that hangs it."""
+
+    def __init__(self, cause: StopCause, text: str) -> None:
+        super().__init__(text if cause is StopCause.HANG else f"{cause.value}: {text}")
+        self.cause = cause
 
 
 _GC: tuple[tuple[Client, Version, Version, PrtBehaviour], ...] = (

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from amdgpu_hw.packets import Engine, Version, codec_for
 
-from .faults import prt_behaviour
+from .faults import StopCause, prt_behaviour
 from .memory import GpuMemory
 from .pm4_cp import Pm4Processor
 from .ring import IbWork, Ring
@@ -114,7 +114,7 @@ def _ignore_stale(_fault: VmFault, _address: int) -> None:
     pass
 
 
-def _ignore_illegal(_ring: Ring, _text: str) -> None:
+def _ignore_stop(_ring: Ring, _cause: StopCause, _text: str) -> None:
     pass
 
 
@@ -126,7 +126,7 @@ class GpuCore:
     """What all rings of a GPU share, whoever makes the rings and whatever memory they reach.
 
     The owner sets the callbacks: ``on_fault`` for accesses the page tables do not allow (the job goes on),
-    ``on_illegal`` when a ring stops at something it cannot execute (it stays stopped until
+    ``on_stop`` when a ring stops at something it cannot execute (it stays stopped until
     `Ring.abort_current`), ``on_note`` for things that people should know about a verdict. They run inside the
     ring's slice.
     """
@@ -162,7 +162,7 @@ class GpuCore:
         self.on_fault: Callable[[VmFault], None] = _ignore_fault
         self.on_stale: Callable[[VmFault, int], None] = _ignore_stale
         """An access that the page tables allow, to an address (the second argument) without memory."""
-        self.on_illegal: Callable[[Ring, str], None] = _ignore_illegal
+        self.on_stop: Callable[[Ring, StopCause, str], None] = _ignore_stop
         self.on_note: Callable[[str], None] = _ignore_note
         self.waiting: dict[Ring, None] = {}
         """Rings whose packet waits for memory."""

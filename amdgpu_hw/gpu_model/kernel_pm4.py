@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 from amdgpu_hw.packets import Packet
 
 from .command_processor import COMPARE
-from .faults import Client, RingStop
+from .faults import Client, RingStop, StopCause
 from .hardware_queue import KernelHandler, KernelQueueProcessor, QueueWork
 from .pm4_cp import COPY_SRC_CLOCKS, WAIT_MEMORY, WAIT_WRITE_WAIT_WRITE, Pm4Processor
 from .translation import EntryKind
@@ -120,7 +120,7 @@ class KernelPm4Processor(KernelQueueProcessor, Pm4Processor):
 
     def _manage_queues(self, packet: Packet) -> None:
         if not self.in_ring:
-            raise RingStop(f"Illegal opcode in command stream: {packet.name} in an indirect buffer")
+            raise RingStop(StopCause.OPCODE, f"{packet.name} in an indirect buffer")
         self.ports.manage_queues(self.queue, packet)
 
     _KERNEL_HANDLERS: ClassVar[dict[str, KernelHandler]] = {

@@ -9,7 +9,7 @@ from typing import ClassVar
 from amdgpu_hw.packets import Packet
 
 from .command_processor import COMPARE
-from .faults import Client, RingStop
+from .faults import Client, RingStop, StopCause
 from .hardware_queue import KernelHandler, KernelQueueProcessor
 from .sdma_engine import SdmaProcessor
 from .vm_access import Pauses
@@ -31,7 +31,7 @@ class KernelSdmaProcessor(KernelQueueProcessor, SdmaProcessor):
 
     def _indirect(self, packet: Packet) -> None:
         if not self.in_ring:
-            raise RingStop("Illegal opcode in command stream: INDIRECT in an indirect buffer")
+            raise RingStop(StopCause.OPCODE, "INDIRECT in an indirect buffer")
         fields = packet.fields
         self.call(fields["addr"], fields["size"], fields["vmid"])
 
@@ -68,7 +68,7 @@ class KernelSdmaProcessor(KernelQueueProcessor, SdmaProcessor):
         self.ports.invalidate((fields["gfx_engine"], fields["mm_engine"]), fields["request"])
 
     def _pre_exe(self, packet: Packet) -> None:
-        raise RingStop(f"{packet.name}, which is not modelled")
+        raise RingStop(StopCause.HANG, f"{packet.name}, which is not modelled")
 
     _KERNEL_HANDLERS: ClassVar[dict[str, KernelHandler]] = {
         "INDIRECT": _indirect,

@@ -15,7 +15,7 @@ from typing import ClassVar
 from amdgpu_hw.packets import Packet
 
 from .command_processor import COMPARE, CommandProcessor
-from .faults import Client, RingStop
+from .faults import Client, RingStop, StopCause
 from .vm_access import Pauses
 
 __all__ = ("Pm4Processor",)
@@ -38,7 +38,7 @@ NESTING = 1
 
 
 def _protected(packet: Packet, what: str) -> RingStop:
-    return RingStop(f"Illegal register access in command stream: {packet.name} {what}")
+    return RingStop(StopCause.REGISTER, f"{packet.name} {what}")
 
 
 class Pm4Processor(CommandProcessor):
@@ -175,7 +175,7 @@ class Pm4Processor(CommandProcessor):
     def _protected_fence_signal(self, packet: Packet) -> None:
         told = self.work.on_protected_fence
         if told is None or self._callers:
-            raise RingStop(f"Illegal opcode in command stream: {packet.name} outside of a user queue's ring")
+            raise RingStop(StopCause.OPCODE, f"{packet.name} outside of a user queue's ring")
         told(self.ib_va + 4 * self.at)
 
     # -- control flow -------------------------------------------------------------------------------------------------
@@ -188,7 +188,7 @@ class Pm4Processor(CommandProcessor):
         fields = packet.fields
         if not fields.get("chain"):
             if len(self._callers) >= NESTING:
-                raise RingStop("Illegal opcode in command stream: INDIRECT_BUFFER in a called IB")
+                raise RingStop(StopCause.OPCODE, "INDIRECT_BUFFER in a called IB")
             self._callers.append((self.ib_va, self.ib_size, self.at))
         super().enter(fields["addr"], fields["size"])
 

@@ -389,7 +389,7 @@ class Ring:
                     self.front += self.timing.end
             except RingStop as stop:
                 self._enter(_State.STOPPED)
-                self.gpu.on_illegal(self, f"{stop} ({self.where()})")
+                self.gpu.on_stop(self, stop.cause, f"{stop} ({self.where()})")
                 return None
         return None
 

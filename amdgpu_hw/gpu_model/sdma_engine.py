@@ -13,7 +13,7 @@ from typing import ClassVar
 from amdgpu_hw.packets import RETRY_FOREVER, Packet
 
 from .command_processor import COMPARE, CommandProcessor
-from .faults import Client, RingStop
+from .faults import Client, RingStop, StopCause
 from .vm_access import Pauses
 
 __all__ = ("SdmaProcessor",)
@@ -37,7 +37,7 @@ class SdmaProcessor(CommandProcessor):
         handler = self._HANDLERS.get(packet.name)
         if handler is None:
             if packet.name not in self._NO_EFFECT:
-                raise RingStop(f"Illegal opcode in command stream: {packet.name} in a user IB")
+                raise RingStop(StopCause.OPCODE, f"{packet.name} in a user IB")
             return None
         return handler(self, packet)
 
@@ -67,7 +67,7 @@ class SdmaProcessor(CommandProcessor):
     def _poll_regmem(self, packet: Packet) -> Pauses:
         fields = packet.fields
         if not fields["mem_poll"]:
-            raise RingStop("Illegal register access in command stream: POLL_REGMEM of a register")
+            raise RingStop(StopCause.REGISTER, "POLL_REGMEM of a register")
         va, mask, reference = fields["addr"], fields["mask"], fields["reference"]
         compare = COMPARE[fields["function"]]
         retries = fields["retry_count"]

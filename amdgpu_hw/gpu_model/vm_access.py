@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import TYPE_CHECKING, TypeAlias
 
-from .faults import Client, PrtBehaviour, RingStop
+from .faults import Client, PrtBehaviour, RingStop, StopCause
 from .memory import StaleAddress
 from .translation import (
     AMDGPU_PTE_READABLE,
@@ -174,7 +174,7 @@ class VmAccess:
         behaviour = gpu.prt[client]
         what = f"{client.value} {'writes to' if write else 'reads from'} a PRT hole at {va & VA_MASK:#x}"
         if behaviour is PrtBehaviour.HANG:
-            raise RingStop(f"{what}, which hangs this generation")
+            raise RingStop(StopCause.HANG, f"{what}, which hangs this generation")
         if behaviour is PrtBehaviour.UNVERIFIED:
             gpu.note_once(client, f"{self._ring.name}: {what}; what hardware does is not known")
         return behaviour is not PrtBehaviour.FAULT

@@ -30,6 +30,9 @@ _WITHOUT_PSP_AND_SMU = {
     "ras_enable": "0",
     "runpm": "0",
     "ip_block_mask": f"{_BLOCKS_UP_TO_SDMA:#x}",
+    # Of all kinds of jobs, in ms: what Linux 7.3 does anyway; before, one that hangs compute would last a minute
+    # (amdgpu_device_get_job_timeout_settings).
+    "lockup_timeout": "2000,2000,2000,2000",
 }
 
 GUEST_GPUS: Mapping[str, Mapping[str, str]] = {

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
-from amdgpu_hw.gpu_model.faults import Client
+from amdgpu_hw.gpu_model.faults import Client, StopCause
 from amdgpu_hw.gpu_model.hardware_queue import HardwareQueue
 from amdgpu_hw.gpu_model.translation import EntryKind
 from amdgpu_hw.gpu_model.vm_access import VmAccess
@@ -57,6 +57,11 @@ RLC_CMD = 1
 PRIV_REG_INT_ENABLE = 1 << 23
 OPCODE_ERROR_INT_ENABLE = 1 << 24
 TIME_STAMP_INT_ENABLE = 1 << 26
+STOP_INTERRUPTS = {
+    StopCause.OPCODE: (OPCODE_ERROR_INT_ENABLE, CP_BAD_OPCODE),
+    StopCause.REGISTER: (PRIV_REG_INT_ENABLE, CP_PRIV_REG),
+}
+"""Where its enable bit is, and its source. A hang is told by nobody."""
 
 MQD_REGISTERS = 128
 """Dword of an MQD that is CP_MQD_BASE_ADDR; the registers behind it follow in order (v9_structs.h)."""
@@ -196,11 +201,13 @@ class Gfx(PacketEngine):
         hqd = self._of.get(queue)
         return CID_CPG if hqd is None or not hqd.me else CID_CPC
 
-    def stopped(self, queue: HardwareQueue, text: str) -> None:
-        """Tell the driver that a queue cannot go on, if it wants to know (gfx_v9_0_fault)."""
-        protected = text.startswith("Illegal register access")
-        source = CP_PRIV_REG if protected else CP_BAD_OPCODE
-        if self._interrupts(queue) & (PRIV_REG_INT_ENABLE if protected else OPCODE_ERROR_INT_ENABLE):
+    def stopped(self, queue: HardwareQueue, cause: StopCause) -> None:
+        """Tell the driver of a packet that a queue cannot execute, if it wants to know (gfx_v9_0_fault)."""
+        told = STOP_INTERRUPTS.get(cause)
+        if told is None:
+            return
+        enable, source = told
+        if self._interrupts(queue) & enable:
             self._raise(Interrupt(IhClient.GRBM_CP, source, self._ring_id(queue), node=self._names.node))
 
     # -- QueuePorts ---------------------------------------------------------------------------------------------------

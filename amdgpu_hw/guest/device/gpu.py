@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from amdgpu_hw.gpu_model.faults import Client
+from amdgpu_hw.gpu_model.faults import Client, StopCause
 from amdgpu_hw.gpu_model.gpu import GpuCore
 from amdgpu_hw.gpu_model.hardware_queue import QueueWork
 from amdgpu_hw.gpu_model.kernel_pm4 import KernelPm4Processor
@@ -149,7 +149,7 @@ class GuestGpu:
         self.core = _Core(self.work, self.timers, time.monotonic_ns, identity, self.memory)
         self.core.on_fault = self._fault
         self.core.on_stale = self._stale
-        self.core.on_illegal = self._illegal
+        self.core.on_stop = self._stopped
         self.core.on_note = log
         self._gfx_node = generation.gfx.node
         registers = self.registers = RegisterFile(load_table(identity.name), log)
@@ -275,11 +275,11 @@ class GuestGpu:
             "where the GPU has no memory",
         )
 
-    def _illegal(self, ring: Ring, text: str) -> None:
+    def _stopped(self, ring: Ring, cause: StopCause, text: str) -> None:
         self._log(f"{ring.name} hangs: {text}")
         queue = self.gfx.owns(ring)
         if queue is not None:
-            self.gfx.stopped(queue, text)
+            self.gfx.stopped(queue, cause)
 
     def _invalidate_pasid(self, pasid: int, all_hubs: bool) -> None:
         for number, hub in enumerate((self.gfxhub, self.mmhub) if all_hubs else (self.gfxhub,)):

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: MIT
 from __future__ import annotations
 
-from .rig import DATA_AT, IB_AT, RPTR_AT, RW, TABLES_AT, Rig, lo_hi, mc
+from amdgpu_hw.gpu_model.ring import RingActivity
+
+from .rig import DATA_AT, IB_AT, PRT, RPTR_AT, RW, TABLES_AT, Rig, lo_hi, mc
 
 WRITE = 0xC003_3700
 MEMORY = 5 << 8
@@ -92,6 +94,24 @@ def test_an_unknown_packet_hangs_and_is_told(rig: Rig) -> None:
     rig.forget("gfx")
     rig.submit("gfx", [0xC000_EE00, 0])
     assert len(rig.entries()) == 1
+
+
+def test_a_hang_is_told_by_nobody(rig: Rig) -> None:
+    """CP DMA from a PRT hole, and a buffer that ends inside a packet: the log says so, only a job timeout ends them."""
+    rig.start_gfx()
+    rig.set_tables(6, TABLES_AT)
+    rig.map_page(0x40_0000, IB_AT | RW)
+    rig.map_page(0x40_1000, PRT)
+    for size, body in ((7, [0xC005_5000, 0, 0x40_1000, 0, 0x40_0800, 0, 4]), (4, [WRITE, 5 << 8, 0x40_0800, 0, 1])):
+        rig.put(IB_AT, body)
+        rig.submit("gfx", [0xC002_3F00, 0x40_0000, 0, size | 6 << 24])
+        assert [queue.ring.state for queue in rig.gpu.gfx.queues()] == [RingActivity.HUNG]
+        rig.write("GC", "CP_VMID_RESET", 1 << 6)
+        rig.run()
+        assert [queue.ring.state for queue in rig.gpu.gfx.queues()] == [RingActivity.IDLE]
+    assert "CP_DMA reads from a PRT hole at 0x401000, which hangs this generation" in rig.said()
+    assert "IB ends inside a packet" in rig.said()
+    assert rig.entries() == []
 
 
 def hang_in_a_buffer(rig: Rig) -> None:

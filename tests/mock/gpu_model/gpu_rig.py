@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
+from amdgpu_hw.gpu_model.faults import StopCause
 from amdgpu_hw.gpu_model.gpu import GpuModel
 from amdgpu_hw.gpu_model.loop import Timers, WorkQueue
 from amdgpu_hw.gpu_model.page_table import Entry, EntryKind, PageTable, VmFault
@@ -53,10 +54,10 @@ class Rig:
             time_factor,
         )
         self.faults: list[VmFault] = []
-        self.illegal: list[tuple[Ring, str]] = []
+        self.stopped: list[tuple[Ring, StopCause, str]] = []
         self.notes: list[str] = []
         self.gpu.on_fault = self.faults.append
-        self.gpu.on_illegal = lambda ring, text: self.illegal.append((ring, text))
+        self.gpu.on_stop = lambda ring, cause, text: self.stopped.append((ring, cause, text))
         self.gpu.on_note = self.notes.append
         self.memory = self.gpu.memory
         self.table = PageTable(gc)

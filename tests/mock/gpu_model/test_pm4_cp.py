@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from amdgpu_hw.gpu_model.atomics import atomic_result
+from amdgpu_hw.gpu_model.faults import StopCause
 from amdgpu_hw.gpu_model.page_table import Entry, EntryKind
 from amdgpu_hw.gpu_model.ring import IbWork, PlacedIb, RingActivity
 from amdgpu_hw.packets import ATOMIC_OPERATIONS, Engine, Pm4, atomic_code
@@ -35,7 +36,7 @@ def run(rig: Rig, dwords: list[int], engine: Engine = GFX) -> None:
     """Run one IB to its end."""
     done = rig.submit(rig.ring(engine), rig.pm4(engine).pad(dwords))
     rig.run()
-    assert done == [0], f"the job did not finish: {rig.illegal}"
+    assert done == [0], f"the job did not finish: {rig.stopped}"
 
 
 def test_a_protected_fence_is_for_rings_of_user_queues_alone(rig: Rig) -> None:
@@ -205,7 +206,7 @@ def test_third_level_of_indirect_buffers_stops_the_ring(rig: Rig) -> None:
     middle = rig.ib(pm4.indirect_buffer(inner.va, inner.size_dw))
     rig.submit(rig.ring(), pm4.indirect_buffer(middle.va, middle.size_dw))
     rig.run()
-    assert "INDIRECT_BUFFER in a called IB" in rig.illegal[0][1]
+    assert "INDIRECT_BUFFER in a called IB" in rig.stopped[0][2]
 
 
 def test_cond_exec_skips_when_memory_is_zero(rig: Rig) -> None:
@@ -266,32 +267,32 @@ def test_a_long_row_of_fillers_ends(rig: Rig) -> None:
 
 
 @pytest.mark.parametrize(
-    ("build", "text"),
+    ("build", "cause"),
     [
-        (lambda p: p.packet("WRITE_DATA", [1], dst_sel="register", addr=0x1234), "Illegal register access"),
-        (lambda p: p.packet("COPY_DATA", src_sel="register", dst_sel="memory", dst=DATA_VA), "Illegal register access"),
-        (lambda p: p.packet("COPY_DATA", src_sel="memory", dst_sel="register", src=DATA_VA), "Illegal register access"),
-        (lambda p: p.packet("WAIT_REG_MEM", space="register"), "Illegal register access"),
+        (lambda p: p.packet("WRITE_DATA", [1], dst_sel="register", addr=0x1234), StopCause.REGISTER),
+        (lambda p: p.packet("COPY_DATA", src_sel="register", dst_sel="memory", dst=DATA_VA), StopCause.REGISTER),
+        (lambda p: p.packet("COPY_DATA", src_sel="memory", dst_sel="register", src=DATA_VA), StopCause.REGISTER),
+        (lambda p: p.packet("WAIT_REG_MEM", space="register"), StopCause.REGISTER),
         (
             lambda p: p.packet("DMA_DATA", src=DATA_VA, dst=0x1234, byte_count=4, dst_register=1),
-            "Illegal register access",
+            StopCause.REGISTER,
         ),
-        (lambda p: p.packet("DMA_DATA", src_sel="gds", dst=DATA_VA, byte_count=4), "Illegal register access"),
-        (lambda p: p.packet("RELEASE_MEM", data_sel="gds", addr=DATA_VA), "Illegal register access"),
-        (lambda p: p.packet("ATOMIC_MEM", atomic=127, addr=DATA_VA), "Illegal opcode"),
-        (lambda p: [0x00000000], "Illegal opcode"),
-        (lambda p: [0x40000000], "Illegal opcode"),
-        (lambda p: [0xC0001500, 0], "Illegal opcode"),
-        (lambda p: p.write_data(DATA_VA, [1, 2])[:-1], "IB ends inside a packet"),
+        (lambda p: p.packet("DMA_DATA", src_sel="gds", dst=DATA_VA, byte_count=4), StopCause.REGISTER),
+        (lambda p: p.packet("RELEASE_MEM", data_sel="gds", addr=DATA_VA), StopCause.REGISTER),
+        (lambda p: p.packet("ATOMIC_MEM", atomic=127, addr=DATA_VA), StopCause.OPCODE),
+        (lambda p: [0x00000000], StopCause.OPCODE),
+        (lambda p: [0x40000000], StopCause.OPCODE),
+        (lambda p: [0xC0001500, 0], StopCause.OPCODE),
+        (lambda p: p.write_data(DATA_VA, [1, 2])[:-1], StopCause.HANG),
     ],
 )
-def test_illegal_packets_stop_the_ring(rig: Rig, build: Callable[[Pm4], list[int]], text: str) -> None:
-    """Protected registers, unknown opcodes (a dispatch too: there are no shaders) and cut packets."""
+def test_illegal_packets_stop_the_ring(rig: Rig, build: Callable[[Pm4], list[int]], cause: StopCause) -> None:
+    """Protected registers, unknown opcodes (a dispatch too: there are no shaders); a cut packet is waited for."""
     done = rig.submit(rig.ring(), build(rig.pm4()))
     rig.wait(10 * MS)
     assert not done
     assert rig.ring().state is RingActivity.HUNG
-    assert rig.illegal[0][1].startswith(text)
+    assert rig.stopped[0][1] is cause
 
 
 @pytest.mark.parametrize(("va", "page"), [(UNMAPPED_VA, "not mapped"), (HOLE_VA, "PRT"), (IB_VA, None)])
@@ -299,7 +300,7 @@ def test_an_ib_of_zeros_tells_whether_it_was_mapped(rig: Rig, va: int, page: str
     """A page without memory reads as zeros, which are no packet; the report says that it was no client's zeros."""
     rig.ring().submit(IbWork([PlacedIb(va, 16)], rig.table, 1, lambda _error: None))
     rig.wait(10 * MS)
-    [(_, text)] = rig.illegal
+    [(_, _, text)] = rig.stopped
     where = f"(IB {va:#x} dword 0 of 16" + (f", on a page that is {page})" if page else ")")
     assert text.endswith(where), text
 
@@ -367,8 +368,10 @@ def test_holes_that_hang_the_command_processor(
     done = rig.submit(rig.ring(engine), build(rig.pm4(engine)))
     rig.run()
     assert not done
-    assert "a PRT hole" in rig.illegal[0][1]
-    assert "hangs this generation" in rig.illegal[0][1]
+    [(_, cause, text)] = rig.stopped
+    assert cause is StopCause.HANG, "nothing notices"
+    assert "a PRT hole" in text
+    assert "hangs this generation" in text
 
 
 def test_unverified_hole_accesses_are_noted_once(rig: Rig) -> None:

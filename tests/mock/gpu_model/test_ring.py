@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from amdgpu_hw.gpu_model.faults import StopCause
 from amdgpu_hw.gpu_model.page_table import Entry, EntryKind, PageTable
 from amdgpu_hw.gpu_model.ring import Hang, IbWork, PlacedIb, RingActivity
 from amdgpu_hw.packets import Engine
@@ -197,8 +198,8 @@ def test_hung_ring_says_where_and_stays_until_aborted(rig: Rig) -> None:
     assert ring.state is RingActivity.HUNG
     assert not bad
     assert not good
-    [(where, text)] = rig.illegal
-    assert where is ring
+    [(where, cause, text)] = rig.stopped
+    assert (where, cause) == (ring, StopCause.OPCODE)
     assert text.startswith("Illegal opcode in command stream")
     assert f"IB {IB_VA:#x} dword 3 of 5" in text
     assert ring.abort_current(-62)

@@ -31,7 +31,7 @@ def run(rig: Rig, dwords: list[int]) -> None:
     """Run one IB to its end."""
     done = rig.submit(rig.ring(SDMA), rig.sdma.pad(dwords))
     rig.run()
-    assert done == [0], f"the job did not finish: {rig.illegal}"
+    assert done == [0], f"the job did not finish: {rig.stopped}"
 
 
 @ON_ALL
@@ -190,7 +190,7 @@ def test_illegal_packets_stop_the_ring(rig: Rig, build: Callable[[Sdma], list[in
     rig.wait(10 * MS)
     assert not done
     assert rig.ring(SDMA).state is RingActivity.HUNG
-    assert len(rig.illegal) == 1
+    assert len(rig.stopped) == 1
 
 
 def test_ib_address_is_cut_to_32_bytes(rig: Rig) -> None:

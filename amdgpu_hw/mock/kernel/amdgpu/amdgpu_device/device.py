@@ -10,6 +10,7 @@ import errno
 from functools import partial
 from typing import TYPE_CHECKING
 
+from amdgpu_hw.gpu_model.faults import StopCause
 from amdgpu_hw.gpu_model.gpu import GpuModel
 from amdgpu_hw.gpu_model.ring import Ring
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_ctx import AMDGPU_GFX_PIPE_PRIO_HIGH, AMDGPU_GFX_PIPE_PRIO_NORMAL
@@ -106,7 +107,7 @@ class AmdgpuDevice:
         self._ring_of_sched = {ring.sched: ring for ring in self.rings}
         self.gpu.on_fault = self._vm_fault
         self.gpu.on_stale = partial(kasan_report, self)
-        self.gpu.on_illegal = self._illegal_packet
+        self.gpu.on_stop = self._ring_stopped
         self.gpu.on_note = self.info
 
         first_kfd_vmid = identity.vm.first_kfd_vmid
@@ -236,9 +237,15 @@ class AmdgpuDevice:
         ring = self._ring_of.get(fault.ring) or self.ring_of_sched(self.scheds[drm.AMDGPU_HW_IP_COMPUTE, 0])
         process_fault(self, ring, fault)
 
-    def _illegal_packet(self, hw: Ring, text: str) -> None:
-        """Treat the job at once as hung (gfx_v*_priv_reg_irq, drm_sched_fault)."""
-        self.err(f"Illegal opcode in command stream ({hw.name}: {text})")
+    def _ring_stopped(self, hw: Ring, cause: StopCause, text: str) -> None:
+        """Treat the job at once as hung (gfx_v*_bad_op_irq, gfx_v*_priv_reg_irq, drm_sched_fault).
+
+        For one that merely hangs the driver would wait until its timeout, which is a minute on some kernels.
+        """
+        if cause is StopCause.HANG:
+            self.gpu.on_note(f"{hw.name}: {text}; the driver is not let wait for its job timeout")
+        else:
+            self.err(f"{cause.value} ({hw.name}: {text.removeprefix(f'{cause.value}: ')})")
         ring = self._ring_of.get(hw)
         if ring is not None:  # of a user queue that hangs the driver hears when its fences are late
             ring.sched.fault()
