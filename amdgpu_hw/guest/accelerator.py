@@ -12,7 +12,6 @@ import hashlib
 import json
 import os
 import platform
-import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +24,7 @@ from amdgpu_hw.guest.places import cache
 from amdgpu_hw.guest.processes import Child, last_line
 from amdgpu_hw.guest.qemu import KVM, TCG, Hardware, kernel_command_line, qemu_command
 from amdgpu_hw.guest.tools import Tools
+from amdgpu_hw.session_directory import SessionDirectory
 
 __all__ = ("Accelerator", "choose_accelerator")
 
@@ -87,8 +87,7 @@ def _processor() -> str:
 
 
 def _trial(tools: Tools, kernel: GuestKernel) -> Accelerator:
-    with tempfile.TemporaryDirectory(prefix="amdgpu-hw-") as name:
-        directory = Path(name)
+    with SessionDirectory() as directory:
         initramfs = directory / "initramfs"
         initramfs.write_bytes(first_file_system(tools.busybox, (), _OFF))
         console, log = directory / "console", directory / "qemu"

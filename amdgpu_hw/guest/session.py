@@ -11,11 +11,9 @@ import compileall
 import contextlib
 import json
 import os
-import shutil
 import signal
 import socket
 import sys
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -36,6 +34,7 @@ from amdgpu_hw.guest.qemu import Hardware, kernel_command_line, qemu_command
 from amdgpu_hw.guest.shares import Share, shared_directories, start_share
 from amdgpu_hw.guest.terminal import CaughtSignals, CommandStreams
 from amdgpu_hw.guest.tools import find_tools
+from amdgpu_hw.session_directory import SessionDirectory
 
 __all__ = ("GuestError", "GuestMachine", "GuestOptions")
 
@@ -205,9 +204,10 @@ class GuestMachine:
         self._load(late)
 
     def _directory(self) -> Path:
-        directory = Path(tempfile.mkdtemp(prefix="amdgpu-hw-"))
-        self._stack.callback(shutil.rmtree, directory, ignore_errors=True)
-        return directory
+        try:
+            return self._stack.enter_context(SessionDirectory())
+        except OSError as error:
+            raise GuestError(f"no directory for the guest machine can be made: {error}") from None
 
     def _modules(self, modules: ModuleSet) -> list[tuple[Prepared, str]]:
         if not self.options.load_driver:

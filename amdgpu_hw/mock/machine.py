@@ -11,7 +11,6 @@ import contextlib
 import json
 import os
 import selectors
-import shutil
 import signal
 import subprocess
 import sys
@@ -27,6 +26,7 @@ from amdgpu_hw.mock.console.client import Console
 from amdgpu_hw.mock.defaults import DEFAULT_GPU
 from amdgpu_hw.mock.preload import can_be_preloaded
 from amdgpu_hw.mock.variants import DEFAULT_VARIANT
+from amdgpu_hw.session_directory import SessionDirectory
 
 __all__ = ("DEFAULT_GPU", "Machine", "MachineError")
 
@@ -69,6 +69,7 @@ class Machine:
         self.without = tuple(without)
         self.gpu_time = gpu_time
         self.log_file = log_file
+        self._session: SessionDirectory | None = None
         self._directory: Path | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._control: int | None = None
@@ -90,7 +91,8 @@ class Machine:
         """Boot the machine; returns when programs can run on it. Raises `MachineError`."""
         if self._process is not None:
             raise MachineError("this mock machine runs already")
-        self._directory = _private_directory()
+        self._session = _private_directory()
+        self._directory = self._session.path
         try:
             self._boot(self._directory)
         except BaseException:
@@ -140,8 +142,10 @@ class Machine:
         self._end_process()
         if self._directory is not None:
             self._last_log = self._read("log")
-            shutil.rmtree(self._directory, ignore_errors=True)
             self._directory = None
+        if self._session is not None:
+            self._session.close()
+            self._session = None
         self._process = None
 
     def _end_process(self) -> None:
@@ -312,13 +316,13 @@ def _pidfds(*pids: int) -> Iterator[list[int]]:
         yield descriptors
 
 
-def _private_directory() -> Path:
+def _private_directory() -> SessionDirectory:
     """Make a directory that only this user can enter, with a path short enough for sockets and fit for LD_PRELOAD."""
     for parent in (tempfile.gettempdir(), "/tmp"):
         fits = len(os.fsencode(parent)) <= _SOCKET_PATH_ROOM - len("/amdgpu-hw-12345678")
         if fits and can_be_preloaded(parent):
             try:
-                return Path(tempfile.mkdtemp(prefix="amdgpu-hw-", dir=parent))
+                return SessionDirectory(parent)
             except OSError as error:
                 raise MachineError(
                     f"no directory for the mock machine can be made in {parent}: {error.strerror}"

@@ -19,6 +19,7 @@ from amdgpu_hw.guest import session
 from amdgpu_hw.guest.kernels import find_kernel
 from amdgpu_hw.guest.session import GuestError, GuestMachine, GuestOptions
 from amdgpu_hw.guest.tools import find_tools
+from amdgpu_hw.session_directory import sweep
 
 BOOT_TIMEOUT_S = 400
 
@@ -167,7 +168,12 @@ def test_a_killed_qemu_and_a_hang_are_one_sentence(working_directory: Path, monk
 
 
 def test_ctrl_c_and_a_killed_parent_leave_nothing_behind(working_directory: Path) -> None:
-    """Ctrl-C goes to the command, which decides; SIGKILL of us takes everything along."""
+    """Ctrl-C goes to the command, which decides; SIGKILL of us takes everything along but a directory.
+
+    The next start removes that.
+    """
+    temporary = working_directory / "t"
+    temporary.mkdir()
     for name, number, status in (("int", signal.SIGINT, 33), ("kill", signal.SIGKILL, -signal.SIGKILL)):
         code = (
             "from pathlib import Path; from amdgpu_hw.guest.session import *\n"
@@ -176,7 +182,12 @@ def test_ctrl_c_and_a_killed_parent_leave_nothing_behind(working_directory: Path
             "    status = machine.run(['sh', '-c', 'trap \"exit 33\" INT; echo up; while :; do sleep 0.1; done'])\n"
             "raise SystemExit(status)"
         )
-        program = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
+        program = subprocess.Popen(
+            [sys.executable, "-c", code],
+            stdout=subprocess.PIPE,
+            stdin=subprocess.DEVNULL,
+            env={**os.environ, "TMPDIR": str(temporary)},
+        )
         assert program.stdout is not None
         assert program.stdout.readline() == b"up\n"
         assert processes_of(f"{name}.log")
@@ -187,6 +198,8 @@ def test_ctrl_c_and_a_killed_parent_leave_nothing_behind(working_directory: Path
         while time.monotonic() < deadline and processes_of(f"{name}.log"):
             time.sleep(0.1)
         assert not processes_of(f"{name}.log")
+        assert len(sweep(temporary)) == (number == signal.SIGKILL)
+        assert list(temporary.iterdir()) == []
 
 
 def test_a_kernel_that_cannot_boot_is_one_sentence(working_directory: Path) -> None:
