@@ -166,6 +166,30 @@ OTHERS: dict[str, dict[str, dict[str, int]]] = {
 }
 """Registers that no header has: numbers in amdgpu_device.c, amdgpu_discovery.c, umc_v6_0.c, nbio_v6_1.c."""
 
+SOC15_ONLY = {
+    # soc15_common_get_clockgating_state
+    "MP0": {"MP0_MISC_CGTT_CTRL0": 0x161B9, "MP0_MISC_LIGHT_SLEEP_CTRL": 0x161BA},
+}
+NAMED: dict[str, dict[str, dict[str, int]]] = {
+    "vega10": {
+        **SOC15_ONLY,
+        # ecc_umc_mcumc_ctrl_addrs and ecc_umc_mcumc_ctrl_mask_addrs in gmc_v9_0.c
+        "UMC": {
+            f"UMC{n}_CH{channel}_{name}": first + 0x40000 * n + 0x800 * channel
+            for n in range(8)
+            for channel in range(4)
+            for name, first in (("MCUMC_CTRL", 0x143C0), ("MCUMC_CTRL_MASK", 0x143E0))
+        },
+    },
+    "mi300x": SOC15_ONLY,
+    "navi21": {},
+}
+EARLY = {
+    # igp_read_bios_from_vram asks for BIOS_SCRATCH_7 before the driver knows where these registers begin.
+    "BIF": {"BIOS_SCRATCH_7_WITHOUT_BASE": 0x7, "DRIVER_SCRATCH_2": 0x96},
+}
+"""Of no header as well, and not modelled: names for the log."""
+
 
 def bases(text: str) -> dict[str, list[list[int]]]:
     """Return block -> instances -> bases of its segments."""
@@ -245,16 +269,21 @@ def main() -> int:
             *rows(wanted),
         ]
         named = known.get("unmodelled", {}).get(block, {}).keys()
+        by_hand = NAMED[arguments.gpu].get(block, {})
         only_named = {
             name: offset
             for name, offset in found.items()
             if not re.search(r"_VF\d", name) and name not in wanted and (offset in unmodelled or name in named)
         }
+        only_named |= by_hand
         if only_named:
             names += ["", f"[unmodelled.{block}]", *rows(only_named)]
     for block, registers_by_hand in OTHERS.get(arguments.gpu, {}).items():
         lines += ["", f"[{block}]", *(f"{name} = {offset:#07x}" for name, offset in registers_by_hand.items())]
     lines += names
+    for block, registers_by_hand in {**EARLY, **NAMED[arguments.gpu]}.items():
+        if block not in headers:
+            lines += ["", f"[unmodelled.{block}]", *rows(registers_by_hand)]
     target.write_text("\n".join(lines) + "\n")
     print(f"{target}: {len(lines)} lines")
     return 0

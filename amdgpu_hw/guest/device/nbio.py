@@ -114,7 +114,7 @@ class Nbio:
             # What is farther away than BAR5 reaches, the driver reads here (amdgpu_device_rreg).
             return self._registers.read(address >> 2)
         if address not in self._names.smn:
-            self._log.once(("smn", address), f"not modelled: read of SMN register {address:#x} gives 0")
+            self._log.once(("smn", address), f"not modelled: read of {self._smn_name(address)} gives 0")
         return self._smn.get(address, 0)
 
     def _write_smn(self, value: int) -> None:
@@ -124,7 +124,12 @@ class Nbio:
         elif address in self._names.smn:
             self._smn[address] = value
         else:
-            self._log.once(("smn", address), f"not modelled: write of {value:#x} to SMN register {address:#x}")
+            self._log.once(("smn", address), f"not modelled: write of {value:#x} to {self._smn_name(address)}")
+
+    def _smn_name(self, address: int) -> str:
+        """Return how the log calls a register by its byte address: those of other blocks are named by dwords."""
+        name = self._registers.table.named(address >> 2)
+        return f"{name} (SMN register {address:#x})" if name else f"SMN register {address:#x}"
 
     # -- MM_INDEX, MM_DATA --------------------------------------------------------------------------------------------
 

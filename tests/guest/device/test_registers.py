@@ -8,6 +8,8 @@ import pytest
 from amdgpu_hw.guest.device.log import MachineLog
 from amdgpu_hw.guest.device.registers import RegisterFile, RegisterTable, load_table
 
+from .rig import a_rig
+
 TABLE = RegisterTable({"GC": {"STORED": 0x10}}, {"GC": [0]}, {"GC": {"NAMED": 0x11}})
 
 
@@ -36,3 +38,24 @@ def test_a_name_for_the_log_models_nothing(gpu: str) -> None:
         offset for offset in range(0x20000) if offset not in table and table.name(offset).startswith(("GC.", "SDMA"))
     }
     assert only_named
+
+
+@pytest.mark.parametrize(
+    ("gpu", "number", "name"),
+    [
+        ("vega10", 0x1D5BE0, "UMC7_CH3_MCUMC_CTRL_MASK"),
+        ("vega10", 0x161B9, "MP0_MISC_CGTT_CTRL0"),
+        ("mi300x", 0x161BA, "MP0_MISC_LIGHT_SLEEP_CTRL"),
+        ("navi21", 0x96, "DRIVER_SCRATCH_2"),
+    ],
+)
+def test_what_stock_drivers_read_has_a_name_in_the_log(gpu: str, number: int, name: str) -> None:
+    """Also where only the driver's C files have the number, and where it is read through SMN, by bytes."""
+    with a_rig(gpu) as rig:
+        index = "BIF_BX0_PCIE_INDEX2" if gpu == "mi300x" else "PCIE_INDEX2"
+        data = index.replace("INDEX", "DATA")
+        assert rig.registers.read(number) == 0
+        rig.write("NBIO", index, number << 2)
+        assert rig.read("NBIO", data) == 0
+        assert f"{name} (register {number:#07x})" in rig.said()
+        assert f"{name} (SMN register {number << 2:#x})" in rig.said()

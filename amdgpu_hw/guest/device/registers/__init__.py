@@ -57,9 +57,13 @@ class RegisterTable:
         """Return the registers of a block whose names begin with ``prefix``."""
         return {name: at for name, at in self._blocks[block].items() if name.startswith(prefix)}
 
+    def named(self, offset: int) -> str:
+        """Return BLOCK.NAME, modelled or not; empty for a register that nobody named."""
+        return self._names.get(offset) or self._unmodelled.get(offset, "")
+
     def name(self, offset: int) -> str:
         """Return BLOCK.NAME and the number, or only the number of a register that nobody named."""
-        name = self._names.get(offset) or self._unmodelled.get(offset)
+        name = self.named(offset)
         return f"{name} (register {offset:#07x})" if name else f"register {offset:#07x}"
 
 
