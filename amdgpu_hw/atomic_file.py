@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import itertools
 import os
 from pathlib import Path
 
-__all__ = ("replace_file",)
+__all__ = ("claim_file", "replace_file")
 
 
 def replace_file(path: Path, content: bytes) -> None:
@@ -33,3 +35,24 @@ def replace_file(path: Path, content: bytes) -> None:
         with contextlib.suppress(OSError):
             os.unlink(beside)
         raise
+
+
+def claim_file(directory: Path, stem: str, suffix: str) -> Path:
+    """A new, empty file that is ours alone, however many runs do the same at once: ``stem``, or ``stem-2`` and so on.
+
+    If nothing has been written to it when the process ends it goes away again. Raises OSError.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    for number in itertools.count(1):
+        path = directory / f"{stem}{f'-{number}' if number > 1 else ''}{suffix}"
+        with contextlib.suppress(FileExistsError):
+            path.open("xb").close()
+            atexit.register(_forget, path.resolve())
+            return path
+    raise AssertionError("there is no last number")
+
+
+def _forget(path: Path) -> None:
+    with contextlib.suppress(OSError):
+        if path.stat().st_size == 0:
+            path.unlink()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The command line: ``amdgpu-hw list | info | validate | latency | overlap | compare | mock | guest | bugs | console``.
+"""The command line: ``amdgpu-hw list | info | validate | show | report | diff | rows | latency | ...``.
 
 ``python -m amdgpu_hw`` is the same.
 
@@ -13,7 +13,21 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from amdgpu_hw.cli import bugs, compare, console, gpus, guest, latency, mock, overlap, validate
+from amdgpu_hw.cli import (
+    bugs,
+    compare,
+    console,
+    diff,
+    gpus,
+    guest,
+    latency,
+    mock,
+    overlap,
+    report,
+    rows,
+    show,
+    validate,
+)
 from amdgpu_hw.errors import UNUSABLE, AmdgpuHwError
 from amdgpu_hw.verdict.machine import package_version
 
@@ -49,6 +63,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=package_version())
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for module in (gpus, validate, latency, overlap, compare, mock, guest, bugs, console):
+    for module in (gpus, validate, show, report, diff, rows, latency, overlap, compare, mock, guest, bugs, console):
         module.add_commands(commands)
     return parser

@@ -14,14 +14,15 @@ from typing import Any
 
 import pytest
 
+from amdgpu_hw.atomic_file import claim_file
 from amdgpu_hw.cli.machine_options import add_machine_options
 from amdgpu_hw.discovery import list_gpus, open_node, select_gpu
-from amdgpu_hw.errors import UNUSABLE
+from amdgpu_hw.errors import UNUSABLE, HarnessError
 from amdgpu_hw.on_guest import again_on_guest
 from amdgpu_hw.on_mock import run_on_mock
 from amdgpu_hw.options.guest import GuestChoice
 from amdgpu_hw.options.machine import MachineChoice, MachineKind
-from amdgpu_hw.options.suite import PREFIX, SuiteOptions
+from amdgpu_hw.options.suite import PREFIX, SessionOptions, SuiteOptions
 from amdgpu_hw.shipped import suite_directory
 
 __all__ = ("add_commands",)
@@ -31,7 +32,11 @@ _REWRITE_WARNING = "Module already imported so cannot be rewritten"
 
 # What pytest prints by itself is for people who write tests: here the verdict table follows. Options that the user
 # gives come later, so they win.
-_QUIET = ("-q", "--no-header", "--tb=no", "-rN", "-p", "no:cacheprovider", "-W", f"ignore:{_REWRITE_WARNING}")
+_QUIET = (
+    "-qq",
+    *("--no-header", "--tb=no", "-rN", "-o", "console_output_style=classic"),
+    *("-p", "no:cacheprovider", "-W", f"ignore:{_REWRITE_WARNING}"),
+)
 
 GUEST_TEST_TIMEOUT_S = 120
 """On a busy machine without KVM, tests that draw many programs take longer than elsewhere."""
@@ -51,17 +56,21 @@ def add_commands(commands: Any) -> None:
         ),
         usage="amdgpu-hw validate [--gpu GPU] [--mock [NAME]] [--kernel VARIANT] [--gate NAME] [--results FILE]... "
         "[--bug NAME]... [--parameter NAME=NUMBER]... [--without DEVICE]... [--allow-faults] [--expectations [DIR]] "
-        "[--write-expectations DIR] [--guest [WHAT]] [--module FILE] [PYTEST ARGS]",
+        "[--write-expectations DIR] [--guest [WHAT]] [--module FILE] [-v] [PYTEST ARGS]",
         allow_abbrev=False,
     )
     add_machine_options(parser, "gpu_time")
     SuiteOptions.declare(parser.add_argument)
+    parser.add_argument(
+        "-v", "--verbose", action="store_true", help="print all rows with what was done and seen, not the summary"
+    )
     parser.set_defaults(run=run_validate, takes_rest=True)
 
 
 def run_validate(options: argparse.Namespace, rest: Sequence[str]) -> int:
     """Validate the GPU that is asked for, or the mock one; the exit status is the verdict."""
     machine, suite, guest = MachineChoice.of(options), SuiteOptions.of(options), GuestChoice.of(options)
+    rest = [*rest, SessionOptions.spelled("table", PREFIX)] if options.verbose else rest
     if guest.asked:
         return _on_guest(guest, machine, suite, rest)
     if machine.kind is MachineKind.MOCK:
@@ -116,6 +125,17 @@ def _names_tests(rest: Sequence[str]) -> bool:
 
 
 def _kept(suite: SuiteOptions, subject: str) -> SuiteOptions:
-    """The same with a result file, if none was asked for: one that is named after what is validated, and when."""
-    name = f"validate-{subject}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.json"
-    return suite if suite.results else replace(suite, results=(Path("results") / name,))
+    """The same with a new result file, named after what is validated, where none was asked for or a directory."""
+    wanted = suite.results or (Path("results"),)
+    files = tuple(_claimed(path, subject) if path.is_dir() or not suite.results else path for path in wanted)
+    return replace(suite, results=files)
+
+
+def _claimed(directory: Path, subject: str) -> Path:
+    """A file of this run alone. Raises `HarnessError`."""
+    try:
+        return claim_file(directory, f"validate-{subject}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}", ".json")
+    except OSError as error:
+        raise HarnessError(
+            f"no result file can be made in {directory}: {error.strerror}; name another place with --results"
+        ) from None

@@ -24,6 +24,8 @@ PREFIX = "--amdgpu-"
 
 _MS = 1_000_000
 
+_MOST_RERUNS = 100
+
 
 def _gate_names() -> Iterable[str]:
     from amdgpu_hw.gate import GATE_NAMES
@@ -49,6 +51,12 @@ def _milliseconds(text: str) -> int:
     return nanoseconds
 
 
+def _number_of_reruns(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) > _MOST_RERUNS:
+        raise argparse.ArgumentTypeError(f"must be a whole number from 0 to {_MOST_RERUNS}, not '{text}'")
+    return int(text)
+
+
 @dataclass(frozen=True)
 class GpuChoice(Options):
     """Which GPU of the machine that this runs on."""
@@ -70,7 +78,17 @@ class SuiteOptions(Options):
         environment=ALLOW_FAULTS,
     )
     results: tuple[Path, ...] = option(
-        "write the results here, as JSON; repeatable", default=(), metavar="FILE", read=lambda text: (Path(text),)
+        "write the results here, as JSON, or to a new file in this directory (default: results); repeatable",
+        default=(),
+        metavar="FILE",
+        read=lambda text: (Path(text),),
+    )
+    rerun: int = option(
+        "run a test up to N times again that fails and was not expected to: if it holds then it is flaky, which fails "
+        "the run all the same (default: 0)",
+        default=0,
+        metavar="N",
+        read=_number_of_reruns,
     )
     expectations: Path | None = option(
         "go by known findings: they do not fail the run, surprises do (those in DIR; default: the package's own)",
@@ -104,6 +122,7 @@ class SessionOptions(SuiteOptions):
         read=_milliseconds,
         write=lambda nanoseconds: f"{nanoseconds / _MS:g}",
     )
+    table: bool = option("print all rows with what was done and seen, as pytest's -v does", default=False)
     require_proof: bool = option("exit with 2 if nothing could be proven (nothing testable)", default=False)
     timeout: float = option(
         "open all gates and fail a test after so long (default: 20)", default=20.0, metavar="SECONDS", read=float

@@ -26,6 +26,7 @@ from amdgpu_hw.proof.run import RECORD, RUN, Run, behaviour_of
 from amdgpu_hw.proof.watchdog import TestWatchdog
 from amdgpu_hw.verdict.expectations import names_of
 from amdgpu_hw.verdict.model import Case, Outcome, Verdict
+from amdgpu_hw.verdict.summary import summary_text
 from amdgpu_hw.verdict.table import verdict_text
 
 __all__ = ("Collector",)
@@ -101,6 +102,8 @@ class Collector:
         if self._run is None:
             return []
         results = self._run.results
+        if self._config.option.verbose < 0:
+            return [f"{results.machine.words}: {self._run.gpu_name}"]
         return [
             f"amdgpu_hw: {results.machine.words}: {results.machine.sentence}",
             f"amdgpu_hw: {self._run.gpu_name}, gate {results.gate or 'none'}",
@@ -124,6 +127,8 @@ class Collector:
         item.stash[RECORD] = Record()
         item.stash[_BEHAVIOUR] = behaviour
         item.stash[_CASE] = case = _new_case(item, behaviour)
+        table = self._suites.of(item.path)
+        case.section = table.sections[behaviour.row] if table is not None else ""
         self._run.begin(case)
         self._run.require(case, behaviour)
 
@@ -274,8 +279,10 @@ class Collector:
         if reporter is None:
             return
         width = shutil.get_terminal_size((120, 24)).columns
-        reporter.write_line("")
-        reporter.write(verdict_text(run.results, width, reporter.hasmarkup))
+        if self._config.option.verbose >= 0:
+            reporter.write_line("")
+        text = verdict_text if self._options.table or self._config.option.verbose > 0 else summary_text
+        reporter.write(text(run.results, width, reporter.hasmarkup))
         for failure in run.file_failures:
             reporter.write_line(failure)
         for file in run.files:

@@ -10,6 +10,7 @@ import pytest
 
 from amdgpu_hw.discovery import select_gpu
 from amdgpu_hw.errors import FeatureMissing
+from amdgpu_hw.evidence.module_parameters import given_parameters, known_parameter
 from amdgpu_hw.evidence.trace import TraceInstance
 from amdgpu_hw.gate import Choice, Gate, choose
 from amdgpu_hw.gpu import Gpu
@@ -18,7 +19,7 @@ from amdgpu_hw.proof.behaviour import MARKER, Behaviour
 from amdgpu_hw.proof.neighbour import NeighbourProcess
 from amdgpu_hw.proof.record import NotAsked, NotTestable, Record
 from amdgpu_hw.verdict.expectation_files import load, subject, write
-from amdgpu_hw.verdict.expectations import compare
+from amdgpu_hw.verdict.expectations import Status, compare
 from amdgpu_hw.verdict.machine import command_line, software_versions, this_machine
 from amdgpu_hw.verdict.model import Case, apply_controls
 from amdgpu_hw.verdict.results import ResultFile, Results
@@ -55,7 +56,7 @@ class Run:
             self.gpu_name = str(self._gpu)
             self.probes = self._gpu.capabilities.probes()
             self.results.gpu = asdict(self._gpu.identity)
-        self._subject = subject(self.results.machine, self.results.gpu)
+        self._subject = subject(self.results.machine, self.results.gpu, known_parameter, given_parameters())
         self.expectations = load(expectations, self._subject) if expectations is not None else None
         self.results.expectations = self.expectations.files if self.expectations is not None else None
         if drafts is not None:
@@ -85,6 +86,11 @@ class Run:
                 raise NotTestable(f"needs {name.replace('_', ' ')}; {self.probes[name].why}", missing=name)
         if behaviour.harm and not self.allow_faults:
             raise NotAsked(f"needs --amdgpu-allow-faults: it {behaviour.harm}")
+
+    def is_expected_to_fail(self, case: Case) -> bool:
+        """Whether an entry of the expectations speaks of a case: nobody is surprised then that it does not hold."""
+        entry = self.expectations.of(case) if self.expectations is not None else None
+        return entry is not None and entry.status is not Status.PASS
 
     def judge(self, known: Collection[str] | None) -> None:
         """Judge the cases by their controls and by the expectations; ``known`` as `compare` takes it."""

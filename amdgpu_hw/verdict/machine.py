@@ -72,20 +72,26 @@ class MachineDescription:
         return "REAL GPU" if self.gpu_is_real else "GUEST: REAL KERNEL, MODELLED GPU"
 
     @property
+    def meaning(self) -> str:
+        """What a verdict from here is worth."""
+        if self.is_mock:
+            return "a verdict on the harness, not on any kernel or GPU"
+        return f"a verdict on that kernel{'' if self.gpu_is_real else ', not on any GPU'}"
+
+    @property
     def sentence(self) -> str:
         """What the verdict is a verdict on."""
         if self.guest_gpus:
             return (
                 f"modelled {', '.join(self.guest_gpus)} under the real kernel Linux {self.kernel} "
-                f"({self.architecture}): a verdict on that kernel, not on any GPU"
+                f"({self.architecture}): {self.meaning}"
             )
         if not self.is_mock:
             return f"real hardware, Linux {self.kernel} ({self.architecture})"
         planted = f" with a PLANTED BUG ({', '.join(self.mock_bugs)})" if self.mock_bugs else ""
         given = "".join(f", amdgpu.{name}={value:#x}" for name, value in self.mock_parameters.items())
         return (
-            f"simulated {', '.join(self.mock_gpus)} on mock kernel {self.mock_kernel}{given}{planted}: "
-            "a verdict on the harness, not on any kernel or GPU"
+            f"simulated {', '.join(self.mock_gpus)} on mock kernel {self.mock_kernel}{given}{planted}: {self.meaning}"
         )
 
     def to_json(self) -> dict[str, Any]:

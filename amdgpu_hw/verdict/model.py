@@ -22,6 +22,8 @@ class Outcome(Enum):
     """The kernel did what it must not do, and the evidence shows it."""
     UNFINISHED = "did not finish"
     """The test was cut short: a crash, a hang, Ctrl-C, or a fault of the harness."""
+    FLAKY = "flaky"
+    """It was not so at first and was when the test ran again: nobody can rely on it."""
     INCONCLUSIVE = "inconclusive"
     """The evidence proves nothing, e.g. the gate opened early or the control did not hold."""
     HOLDS = "holds"
@@ -51,7 +53,8 @@ class Evidence:
     """One thing that was seen.
 
     ``kind`` is its rank as evidence: "fence" before "memory" before anything else ("errno", "note"). ``facts`` are
-    the numbers behind the sentence; names that end in ``_ns`` are durations in nanoseconds.
+    the numbers behind the sentence; names that end in ``_ns`` are durations in nanoseconds, in ``_at`` moments of
+    CLOCK_MONOTONIC in nanoseconds.
     """
 
     kind: str
@@ -89,6 +92,8 @@ class Case:
     """Why an outcome that is not good was to be expected here, where expectations are gone by."""
     unexpected: str = ""
     """Why the outcome fails the run although it is good in itself, or bad in another way than expected."""
+    section: str = ""
+    """The section of the table of rows; empty where nobody has said."""
 
     @property
     def passes(self) -> bool:
@@ -114,6 +119,7 @@ class Case:
         """The form it has in a result file."""
         return {
             "row": self.row,
+            "section": self.section,
             "behaviour": self.behaviour,
             "outcome": self.outcome.value,
             "reason": self.reason,
