@@ -44,7 +44,8 @@ def summary_text(results: Results, width: int, colour: bool) -> str:
     """The end of a run in a few lines; ends with a newline."""
     parts: list[RenderableType] = [_head(results), _sections(results), *_left_out(results)]
     parts += _expected(results)
-    parts += failures(ordered(results.cases), results)
+    failed = failures(ordered(results.cases), results)
+    parts += [*failed, Text("")] if failed else []
     parts += _verdict(results)
     return render(Group(*parts), width, colour)
 
