@@ -4,10 +4,13 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from pathlib import Path
 
-__all__ = ("replace_file",)
+from amdgpu_hw.errors import HarnessError
+
+__all__ = ("replace_file", "require_writable")
 
 
 def replace_file(path: Path, content: bytes) -> None:
@@ -33,3 +36,29 @@ def replace_file(path: Path, content: bytes) -> None:
         with contextlib.suppress(OSError):
             os.unlink(beside)
         raise
+
+
+def require_writable(path: Path, what: str = "") -> None:
+    """Raise `HarnessError` if a file could not be written there, before anything is done whose result it is to take.
+
+    Makes nothing, and leaves an existing file as it is. ``what`` is to be there, for the message.
+    """
+    target = os.path.realpath(path)
+    directory, name = os.path.split(target)
+    try:
+        if os.path.isdir(target):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if os.path.exists(target) and not os.path.isfile(target):
+            os.close(os.open(target, os.O_WRONLY | os.O_NONBLOCK))
+            return
+        while not os.path.lexists(directory):
+            directory = os.path.dirname(directory)
+        beside = os.path.join(directory, f".{name}.{os.getpid()}")
+        with open(beside, "wb") as file:
+            file.write(b"{}")  # opening alone succeeds on a full disk
+            file.flush()
+            os.fsync(file.fileno())
+        os.unlink(beside)
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else str(error)
+        raise HarnessError(f"{what or path} could not be written: {why}") from None

@@ -12,6 +12,7 @@ import functools
 import json
 import os
 import platform
+import shlex
 import shutil
 import subprocess
 import sys
@@ -23,12 +24,23 @@ from typing import Any
 
 from amdgpu_hw.guest.identity import VBIOS_PREFIX, is_modelled
 
-__all__ = ("ENVIRONMENT", "MachineDescription", "command_line", "package_version", "software_versions", "this_machine")
+__all__ = (
+    "ASKED",
+    "ENVIRONMENT",
+    "MachineDescription",
+    "command_line",
+    "package_version",
+    "software_versions",
+    "this_machine",
+)
 
 ENVIRONMENT = "AMDGPU_HW_MOCK_MACHINE"
 """Set by the launcher of a mock machine: a JSON object with ``gpus`` (names), ``kernel`` (variant), ``bugs``
 (descriptions of the bugs planted in it, by name), ``parameters`` (module parameters of amdgpu that were given) and
 ``gpu_time``."""
+
+ASKED = "AMDGPU_HW_ASKED"
+"""Set in a guest machine that a command of ours made for itself: the arguments that asked for it."""
 
 # What the client side of the mock machine's transport needs: whoever has it runs on a mock machine.
 _MOCK_DIRECTORY = "AMDGPU_HW_MOCK"
@@ -53,6 +65,8 @@ class MachineDescription:
     """Factor on the mock GPUs' modelled time; 1 on a real machine."""
     guest_gpus: tuple[str, ...] = ()
     """The modelled GPUs of a guest machine; with any of them the machine is one."""
+    asked: tuple[str, ...] = ()
+    """The arguments that asked for the guest machine; empty on others."""
 
     @property
     def kernel_is_real(self) -> bool:
@@ -108,6 +122,7 @@ def this_machine() -> MachineDescription:
         architecture=uname.machine,
         gpu_time=float((mock or {}).get("gpu_time", 1.0)),
         guest_gpus=() if mock is not None else _modelled_gpus(),
+        asked=() if mock is not None else tuple(shlex.split(os.environ.get(ASKED, ""))),
     )
 
 

@@ -94,18 +94,8 @@ def _failures(cases: Iterable[Case], results: Results) -> list[RenderableType]:
             parts.append(Text(case.explanation))
         if case.done:
             parts.append(Text(f"done: {'; '.join(case.done)}", style="dim"))
-        parts.append(Text(f"again: {_again(case, results)}", style="dim"))
+        parts.append(Text(f"again: {results.again('--test', case.test_id)}", style="dim"))
     return parts
-
-
-def _again(case: Case, results: Results) -> str:
-    machine = results.machine
-    where = f" --mock {machine.mock_gpus[0]} --kernel {machine.mock_kernel}" if machine.is_mock else ""
-    if machine.guest_gpus:
-        where = f" --guest {machine.kernel.partition(' ')[0]} --gpu {machine.guest_gpus[0]}"
-    where += "".join(f" --bug {name}" for name in machine.mock_bugs)
-    where += "".join(f" --parameter {name}={value:#x}" for name, value in machine.mock_parameters.items())
-    return f"amdgpu-hw validate{where} -k {case.test_name}"
 
 
 def _facts(results: Results) -> Table:
@@ -117,6 +107,8 @@ def _facts(results: Results) -> Table:
     if gpu:
         versions = f"GC {_version(gpu['gc_version'])}, SDMA {_version(gpu['sdma_version'])}"
         facts.add_row("GPU", f"{gpu['name']} at {gpu['pci_address']} ({gpu['node']}), {versions}")
+        if results.other_gpus:
+            facts.add_row("not tested", f"the other GPUs of this machine: {'; '.join(results.other_gpus)}")
         facts.add_row("driver", f"amdgpu {_version(gpu['driver_version'])}")
     facts.add_row("kernel", results.machine.mock_kernel or results.machine.kernel)
     for name, description in results.machine.mock_bugs.items():
@@ -155,15 +147,26 @@ def _banner(results: Results) -> Group:
         if results.count(outcome)
     )
     rows = len({case.row for case in results.cases})
-    style = {Verdict.PROVEN: "green", Verdict.BROKEN: "red", Verdict.NOTHING: "yellow"}[results.verdict]
+    style = {
+        Verdict.PROVEN: "green",
+        Verdict.BROKEN: "red",
+        Verdict.INCOMPLETE: "magenta",
+        Verdict.NOTHING: "yellow",
+    }[results.verdict]
     as_expected = results.expectations is not None
     verdict = {
         Verdict.PROVEN: "Everything is as expected." if as_expected else "Nothing is broken.",
         Verdict.BROKEN: "Not everything is as expected." if as_expected else "Not every behaviour holds.",
-        Verdict.NOTHING: "This is no verdict.",
+        Verdict.INCOMPLETE: "This is no verdict.",
+        Verdict.NOTHING: "This is no verdict on the series.",
     }[results.verdict]
     tests = f"{_count(len(results.cases), 'test')} of {_count(rows, 'behaviour')}: {counts or 'none'}"
     lines = [Text(f"{tests}. {verdict}", f"bold {style}")]
+    if results.on_the_series:
+        lines.append(Text(results.on_the_series, style="bold yellow"))
+    for option, left_out in results.left_out.items():
+        command = results.again(option, "-k", " or ".join(left_out))
+        lines.append(Text(f"{_count(len(left_out), 'row')} left out: {option} ({command})", style="yellow"))
     lines += [Text(fault, style="bold red") for fault in results.expectation_faults]
     if results.interrupted:
         lines.append(Text(f"The run ended early: {results.interrupted}", style="bold yellow"))
