@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import stat
 from pathlib import Path
 
 from amdgpu_hw.errors import HarnessError
@@ -38,6 +39,16 @@ def replace_file(path: Path, content: bytes) -> None:
         raise
 
 
+def _try_device(path: str) -> None:
+    """Open what is no file, and find out whether it takes anything: a full device says so only then."""
+    fd = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY)
+    try:
+        if stat.S_ISCHR(os.fstat(fd).st_mode) and not os.isatty(fd):
+            os.write(fd, b"\n")  # white space before JSON means nothing
+    finally:
+        os.close(fd)
+
+
 def require_writable(path: Path, what: str = "") -> None:
     """Raise `HarnessError` if a file could not be written there, before anything is done whose result it is to take.
 
@@ -49,7 +60,7 @@ def require_writable(path: Path, what: str = "") -> None:
         if os.path.isdir(target):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         if os.path.exists(target) and not os.path.isfile(target):
-            os.close(os.open(target, os.O_WRONLY | os.O_NONBLOCK))
+            _try_device(target)
             return
         while not os.path.lexists(directory):
             directory = os.path.dirname(directory)

@@ -115,6 +115,9 @@ def end_with(program: Callable[[], int]) -> NoReturn:
         status = program()
     except SystemExit as end:
         status = end.code if isinstance(end.code, int) else int(end.code is not None) * ExitStatus.UNUSABLE
+    # An interrupt inside an exec() that was handled afterwards (a dataclass that was being made) would still end the
+    # process by SIGINT: CPython notes it in run_eval_code_obj, and only the next one forgets it.
+    exec("")
     # An interrupt from here on would come too late, and cost the status.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for stream in (sys.stdout, sys.stderr):

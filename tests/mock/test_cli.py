@@ -330,3 +330,49 @@ def test_a_terminated_validation_leaves_nothing(tmp_path: Path) -> None:
     output = running.end()
     assert running.process.returncode == ExitStatus.INCOMPLETE
     assert "The run ended early: SIGTERM" in output
+
+
+@pytest.mark.skipif(os.path.exists("/dev/dri"), reason="this machine may have a GPU")
+@pytest.mark.parametrize("command", [["validate"], ["latency", "--quick"], ["overlap", "--quick"]])
+def test_without_a_gpu_there_is_no_verdict(command: list[str], tmp_path: Path) -> None:
+    """One sentence with what was looked for and found; no mock stands in unasked."""
+    pytest.importorskip("scipy")
+    text = sentence(run(*command, cwd=tmp_path))
+    assert text.startswith("amdgpu-hw: no amdgpu GPU was found: looked for render nodes of the driver amdgpu")
+    assert "found there is no render node at all" in text
+
+
+@pytest.mark.skipif(os.path.exists("/dev/dri"), reason="this machine may have a GPU")
+def test_the_script_asks_for_the_mock_itself_and_says_so_first_and_last(tmp_path: Path) -> None:
+    """And gives the command's exit status."""
+    command = [sys.executable, "-m", "amdgpu_hw.cli.validate_anywhere", "-k", "test_version"]
+    result = subprocess.run(command, cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=60)
+    assert result.returncode == ExitStatus.PROVEN, result.stdout + result.stderr
+    first, *_, last = result.stderr.strip().splitlines()
+    assert first == last
+    assert "a MOCK one is validated: the verdict is on the harness" in first
+
+
+def test_one_case_is_run_by_its_name_in_the_results(tmp_path: Path) -> None:
+    """With its controls and no other case of its test."""
+    results = tmp_path / "r.json"
+    name = "test_stress.py::test_nothing_is_held_after_many_cycles[plain]"
+    result = run("validate", "--mock", "--test", name, "--results", str(results))
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert [case["test"].rpartition("/")[2] for case in json.loads(results.read_text())["cases"]] == [name]
+    unknown = run("validate", "--mock", "--test", "test_x.py::test_y")
+    assert unknown.returncode == ExitStatus.UNUSABLE
+    assert "no test is called 'test_x.py::test_y'" in unknown.stdout + unknown.stderr
+
+
+def test_what_is_left_out_is_counted_with_the_command_that_runs_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And the option is in the command's help."""
+    monkeypatch.setenv("AMDGPU_HW_ALLOW_FAULTS", "0")
+    result = run("validate", "--mock", "-k", "T12 or test_version", cwd=tmp_path)
+    words = " ".join(result.stdout.split())
+    assert "1 row left out: --allow-faults (amdgpu-hw validate --mock navi31 --kernel series-fixed" in words
+    assert "--allow-faults -k T12)" in words
+    assert "needs --allow-faults: it may make the GPU fault or hang" in words
+    assert "--allow-faults" in run("validate", "--help").stdout
