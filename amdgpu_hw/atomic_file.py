@@ -5,11 +5,15 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import errno
 import itertools
 import os
+import stat
 from pathlib import Path
 
-__all__ = ("claim_file", "replace_file")
+from amdgpu_hw.errors import HarnessError
+
+__all__ = ("claim_file", "replace_file", "require_writable")
 
 
 def replace_file(path: Path, content: bytes) -> None:
@@ -56,3 +60,39 @@ def _forget(path: Path) -> None:
     with contextlib.suppress(OSError):
         if path.stat().st_size == 0:
             path.unlink()
+
+
+def _try_device(path: str) -> None:
+    """Open what is no file, and find out whether it takes anything: a full device says so only then."""
+    fd = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY)
+    try:
+        if stat.S_ISCHR(os.fstat(fd).st_mode) and not os.isatty(fd):
+            os.write(fd, b"\n")  # white space before JSON means nothing
+    finally:
+        os.close(fd)
+
+
+def require_writable(path: Path, what: str = "") -> None:
+    """Raise `HarnessError` if a file could not be written there, before anything is done whose result it is to take.
+
+    Makes nothing, and leaves an existing file as it is. ``what`` is to be there, for the message.
+    """
+    target = os.path.realpath(path)
+    directory, name = os.path.split(target)
+    try:
+        if os.path.isdir(target):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if os.path.exists(target) and not os.path.isfile(target):
+            _try_device(target)
+            return
+        while not os.path.lexists(directory):
+            directory = os.path.dirname(directory)
+        beside = os.path.join(directory, f".{name}.{os.getpid()}")
+        with open(beside, "wb") as file:
+            file.write(b"{}")  # opening alone succeeds on a full disk
+            file.flush()
+            os.fsync(file.fileno())
+        os.unlink(beside)
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else str(error)
+        raise HarnessError(f"{what or path} could not be written: {why}") from None

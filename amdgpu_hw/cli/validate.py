@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,13 +16,15 @@ import pytest
 
 from amdgpu_hw.atomic_file import claim_file
 from amdgpu_hw.cli.machine_options import add_machine_options
-from amdgpu_hw.discovery import list_gpus, open_node, select_gpu
-from amdgpu_hw.errors import UNUSABLE, HarnessError
+from amdgpu_hw.discovery import open_node, select_gpu
+from amdgpu_hw.errors import HarnessError
+from amdgpu_hw.exit_status import ExitStatus
 from amdgpu_hw.on_guest import again_on_guest
 from amdgpu_hw.on_mock import run_on_mock
 from amdgpu_hw.options.guest import GuestChoice
 from amdgpu_hw.options.machine import MachineChoice, MachineKind
 from amdgpu_hw.options.suite import PREFIX, SessionOptions, SuiteOptions
+from amdgpu_hw.proof.collector import STATUS
 from amdgpu_hw.shipped import suite_directory
 
 __all__ = ("add_commands",)
@@ -38,8 +40,16 @@ _QUIET = (
     *("-p", "no:cacheprovider", "-W", f"ignore:{_REWRITE_WARNING}"),
 )
 
-GUEST_TEST_TIMEOUT_S = 120
+GUEST_TEST_TIMEOUT_S = 120.0
 """On a busy machine without KVM, tests that draw many programs take longer than elsewhere."""
+
+_OF_PYTEST: Mapping[int, ExitStatus] = {
+    pytest.ExitCode.OK: ExitStatus.PROVEN,
+    pytest.ExitCode.TESTS_FAILED: ExitStatus.BROKEN,
+    pytest.ExitCode.USAGE_ERROR: ExitStatus.UNUSABLE,
+    pytest.ExitCode.NO_TESTS_COLLECTED: ExitStatus.UNUSABLE,
+}
+"""What pytest's statuses mean where no run was opened: ``--help``, ``--collect-only``, a typing error, no test."""
 
 # The verdict must not depend on a configuration of pytest that happens to lie above an installed package.
 _ALONE = ("-c", os.devnull)
@@ -51,16 +61,14 @@ def add_commands(commands: Any) -> None:
         "validate",
         help="run the tests, print the verdict",
         description=(
-            "Runs tests/hw on a GPU, or on a mock machine where there is none, prints the verdict and writes the "
-            "results as JSON. Further arguments are pytest's, e.g. -k prt."
+            "Runs tests/hw on a GPU of this machine, or on a mock or guest machine where that is asked for, prints the "
+            "verdict and writes the results as JSON. Further arguments are pytest's, e.g. -k prt."
         ),
-        usage="amdgpu-hw validate [--gpu GPU] [--mock [NAME]] [--kernel VARIANT] [--gate NAME] [--results FILE]... "
-        "[--bug NAME]... [--parameter NAME=NUMBER]... [--without DEVICE]... [--allow-faults] [--expectations [DIR]] "
-        "[--write-expectations DIR] [--guest [WHAT]] [--module FILE] [-v] [PYTEST ARGS]",
+        usage="amdgpu-hw validate [OPTIONS] [PYTEST ARGS]",
         allow_abbrev=False,
     )
     add_machine_options(parser, "gpu_time")
-    SuiteOptions.declare(parser.add_argument)
+    SuiteOptions.declare(parser.add_argument, filled=True)
     parser.add_argument(
         "-v", "--verbose", action="store_true", help="print all rows with what was done and seen, not the summary"
     )
@@ -75,13 +83,6 @@ def run_validate(options: argparse.Namespace, rest: Sequence[str]) -> int:
         return _on_guest(guest, machine, suite, rest)
     if machine.kind is MachineKind.MOCK:
         return _on_mock(machine, suite, rest)
-    if machine.gpu is None and not list_gpus():
-        print(
-            f"There is no amdgpu GPU here: validating the harness on a MOCK {machine.mock_gpu}.",
-            file=sys.stderr,
-            flush=True,
-        )
-        return _on_mock(machine, suite, rest)
     node = select_gpu(machine.gpu)
     # Fail now if it cannot be opened: in one sentence, not once per test.
     os.close(open_node(node.node))
@@ -92,15 +93,16 @@ def _on_mock(machine: MachineChoice, suite: SuiteOptions, rest: Sequence[str]) -
     """Do the same again on a mock machine: from inside, it is a machine with a GPU."""
     arguments = [*machine.on_it().argv(), *_kept(suite, machine.subject()).argv()]
     command = [sys.executable, "-m", "amdgpu_hw", "validate", *arguments, *rest]
-    return run_on_mock(command, [machine.mock_gpu], machine)
+    return run_on_mock(command, [machine.mock_gpu], machine, ours=True)
 
 
 def _on_guest(guest: GuestChoice, machine: MachineChoice, suite: SuiteOptions, rest: Sequence[str]) -> int:
     """Do the same again on a guest machine, whose processors may be emulated ones."""
     kept = _kept(suite, guest.subject(machine.gpu))
-    patience = f"{PREFIX}timeout={GUEST_TEST_TIMEOUT_S}"
+    if "timeout" not in kept.given():
+        kept = replace(kept, timeout=GUEST_TEST_TIMEOUT_S)
     written = [*kept.results, *([kept.write_expectations / "x"] if kept.write_expectations else [])]
-    return again_on_guest(["validate", *kept.argv(), patience, *rest], guest, machine, written)
+    return again_on_guest(["validate", *kept.argv(), *rest], guest, machine, written)
 
 
 def _run_pytest(machine: MachineChoice, suite: SuiteOptions, rest: Sequence[str]) -> int:
@@ -115,9 +117,19 @@ def _run_pytest(machine: MachineChoice, suite: SuiteOptions, rest: Sequence[str]
         f"{PREFIX}require-proof",
     ]
     arguments += rest if _names_tests(rest) else [*rest, str(tests)]
-    status = int(pytest.main(arguments))
-    # pytest's own codes: 3 an error inside, 4 wrong usage, 5 nothing collected.
-    return status if status in (0, 1) else UNUSABLE
+    end = _End()
+    status = int(pytest.main(arguments, [end]))
+    return end.status if end.status is not None else _OF_PYTEST.get(status, ExitStatus.INCOMPLETE)
+
+
+class _End:
+    """A plugin that knows what a run ended with; of pytest's own statuses some mean something else."""
+
+    status: ExitStatus | None = None
+
+    def pytest_unconfigure(self, config: pytest.Config) -> None:
+        """Ask for it when all is done."""
+        self.status = config.stash.get(STATUS, None)
 
 
 def _names_tests(rest: Sequence[str]) -> bool:

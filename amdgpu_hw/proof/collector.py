@@ -10,16 +10,17 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Generator
+from collections.abc import Collection, Generator
 from datetime import UTC, datetime
 from types import FrameType
 
 import pytest
 
 from amdgpu_hw.errors import AmdgpuHwError, DrmError, FeatureMissing, GateError, NoGpu, PendingWork
+from amdgpu_hw.exit_status import ExitStatus
 from amdgpu_hw.gate import open_all
 from amdgpu_hw.options.suite import PREFIX, GpuChoice, SessionOptions
-from amdgpu_hw.proof.behaviour import Behaviour
+from amdgpu_hw.proof.behaviour import FLAG, Behaviour
 from amdgpu_hw.proof.declarations import Suites, check_declarations
 from amdgpu_hw.proof.record import Broken, Inconclusive, NotAsked, NotTestable, Record
 from amdgpu_hw.proof.run import RECORD, RUN, Run, behaviour_of
@@ -29,7 +30,10 @@ from amdgpu_hw.verdict.model import Case, Outcome, Verdict
 from amdgpu_hw.verdict.summary import summary_text
 from amdgpu_hw.verdict.table import verdict_text
 
-__all__ = ("Collector",)
+__all__ = ("STATUS", "Collector")
+
+STATUS = pytest.StashKey[ExitStatus]()
+"""Where pytest's config keeps what a run ends with that requires proof; pytest's own statuses mean other things."""
 
 _CASE = pytest.StashKey[Case]()
 _BEHAVIOUR = pytest.StashKey[Behaviour]()
@@ -70,6 +74,10 @@ class Collector:
         everything = list(items)
         check_declarations(everything, self._suites)
         result = yield
+        wanted = self._options.test
+        if wanted:
+            _check_ids(wanted, everything)
+            items[:] = [item for item in items if is_named(item.nodeid, wanted)]
         items[:] = with_controls(items, everything)
         self._known = known_names(items) if _is_everything(self._config, items, everything) else None
         if any(behaviour_of(item) for item in items) and not self._config.option.collectonly:
@@ -112,7 +120,7 @@ class Collector:
     def _give_up_opening(self, report: str) -> None:
         with self._uncaptured():
             print(f"amdgpu_hw: {report}", file=sys.stderr, flush=True)
-        os._exit(Verdict.NOTHING.value)
+        os._exit(ExitStatus.UNUSABLE)
 
     # -- running ----------------------------------------------------------------------------------------------
 
@@ -188,7 +196,7 @@ class Collector:
         with self._uncaptured():
             self._print(run)
             sys.stdout.flush()
-        os._exit(Verdict.BROKEN.value)
+        os._exit(ExitStatus.BROKEN)
 
     def _uncaptured(self) -> contextlib.AbstractContextManager[None]:
         """A block whose output is seen, although a test may be running."""
@@ -215,6 +223,7 @@ class Collector:
             case.outcome, case.reason = judge(error)
             case.missing = error.missing if isinstance(error, NotTestable) else ""
             case.asked = not isinstance(error, NotAsked)
+            case.left_out = error.option if isinstance(error, NotAsked) else ""
             case.explanation = explain(item.stash[_BEHAVIOUR]) if case.outcome is Outcome.BROKEN else ""
         elif call.when == "call" and error is None:
             case.outcome = Outcome.HOLDS if record.evidence else Outcome.UNFINISHED
@@ -251,16 +260,29 @@ class Collector:
         """Judge the run; the exit code follows from it."""
         if self._run is None:
             if self._no_gpu is not None and self._options.require_proof:
-                session.exitstatus = Verdict.NOTHING.value
+                self._end_with(session, ExitStatus.UNUSABLE)
             return
         self._finish(self._run)
         verdict = self._run.results.verdict
-        if verdict is Verdict.BROKEN:
-            session.exitstatus = Verdict.BROKEN.value
-        elif self._run.file_failures or (verdict is Verdict.NOTHING and self._options.require_proof):
-            session.exitstatus = Verdict.NOTHING.value
-        elif session.exitstatus == pytest.ExitCode.TESTS_FAILED and not self._other_failures:
+        if self._options.require_proof:
+            unfinished = self._run.file_failures and verdict is not Verdict.BROKEN
+            self._end_with(session, ExitStatus.UNUSABLE if unfinished else verdict.value)
+        elif verdict is Verdict.BROKEN or (verdict is Verdict.INCOMPLETE and not session.exitstatus):
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        elif self._run.file_failures:
+            session.exitstatus = ExitStatus.UNUSABLE
+        elif (
+            session.exitstatus == pytest.ExitCode.TESTS_FAILED
+            and verdict is not Verdict.INCOMPLETE
+            and not self._other_failures
+        ):
             session.exitstatus = pytest.ExitCode.OK  # what failed was expected to
+
+    def _end_with(self, session: pytest.Session, status: ExitStatus) -> None:
+        if self._other_failures and status in (ExitStatus.PROVEN, ExitStatus.SILENT):
+            status = ExitStatus.BROKEN
+        self._config.stash[STATUS] = status
+        session.exitstatus = status
 
     def _finish(self, run: Run) -> None:
         run.judge(self._known)
@@ -317,6 +339,18 @@ def with_controls(items: list[pytest.Item], everything: list[pytest.Item]) -> li
     return list(ordered)
 
 
+def is_named(nodeid: str, names: Collection[str]) -> bool:
+    """Whether one of these is a test, by as much of its path as is given."""
+    return any(nodeid == name or nodeid.endswith(f"/{name}") for name in names)
+
+
+def _check_ids(names: Collection[str], items: list[pytest.Item]) -> None:
+    """Raise `pytest.UsageError` for names that no test has."""
+    for name in names:
+        if not any(is_named(item.nodeid, [name]) for item in items):
+            raise pytest.UsageError(f"no test is called '{name}': give file and name as the results have them")
+
+
 def known_names(items: list[pytest.Item]) -> set[str]:
     """Every name that an expectation may use for one of these tests."""
     behaviours = ((item, behaviour_of(item)) for item in items)
@@ -352,4 +386,5 @@ def explain(behaviour: Behaviour) -> str:
 def _new_case(item: pytest.Item, behaviour: Behaviour) -> Case:
     callspec = getattr(item, "callspec", None)
     text = f"{behaviour.text} ({callspec.id})" if callspec is not None else behaviour.text
-    return Case(item.nodeid, behaviour.row, text, behaviour.controls)
+    series = FLAG in behaviour.needs or (callspec is not None and callspec.params.get("sync") == "explicit")
+    return Case(item.nodeid, behaviour.row, text, behaviour.controls, series=series)

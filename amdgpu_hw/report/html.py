@@ -17,14 +17,19 @@ from amdgpu_hw.report.timeline import Timeline, timeline
 from amdgpu_hw.verdict.model import Case, Outcome, Verdict
 from amdgpu_hw.verdict.results import Results
 from amdgpu_hw.verdict.summary import left_out, outcome_counts, sections
-from amdgpu_hw.verdict.table import count_of, counts_text, repeat_case
+from amdgpu_hw.verdict.table import count_of, counts_text
 from amdgpu_hw.verdict.words import verdict_words
 
 __all__ = ("html_report",)
 
 _TEMPLATE = "page.html.jinja"
 
-_VERDICT_CLASS = {Verdict.PROVEN: "good", Verdict.BROKEN: "bad", Verdict.NOTHING: "unsure"}
+_VERDICT_CLASS = {
+    Verdict.PROVEN: "good",
+    Verdict.BROKEN: "bad",
+    Verdict.INCOMPLETE: "unsure",
+    Verdict.NOTHING: "unsure",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +82,7 @@ def _shown(case: Case, results: Results) -> _Shown:
         words,
         ", ".join(findings_of(case)),
         timeline(case),
-        repeat_case(case, results),
+        results.again("--test", case.test_id),
     )
 
 

@@ -15,7 +15,6 @@ from amdgpu_hw.report.findings import findings_of
 from amdgpu_hw.verdict.model import Case, Outcome
 from amdgpu_hw.verdict.results import Results
 from amdgpu_hw.verdict.summary import sections
-from amdgpu_hw.verdict.table import repeat_case
 
 __all__ = ("junit_report",)
 
@@ -72,7 +71,7 @@ def _result(case: Case, results: Results) -> Iterator[Failure | Error | Skipped]
         return
     kind = Error if case.outcome in (Outcome.UNFINISHED, Outcome.INCONCLUSIVE) else Failure
     result = kind(first, case.outcome.value)
-    again = f"again: {repeat_case(case, results)}"
+    again = f"again: {results.again('--test', case.test_id)}"
     result.text = _clean("\n".join(filter(None, (case.reason, case.unexpected, case.explanation, again))))
     yield result
 

@@ -16,7 +16,7 @@ from amdgpu_hw.report.findings import findings, findings_of
 from amdgpu_hw.verdict.model import Case, Outcome, Verdict
 from amdgpu_hw.verdict.results import Results
 from amdgpu_hw.verdict.summary import left_out, outcome_counts, sections
-from amdgpu_hw.verdict.table import count_of, counts_text, ordered, repeat_case, repeat_command
+from amdgpu_hw.verdict.table import count_of, counts_text, ordered
 from amdgpu_hw.verdict.words import verdict_words
 
 __all__ = ("mail_report",)
@@ -74,7 +74,7 @@ def _tested(results: Results) -> Iterator[str]:
     for name, words in facts:
         yield from _wrapped(words, first=f"  {name:<{column - 2}}", further=" " * column)
     yield "  with"
-    yield from _command(repeat_command(results))
+    yield from _command(results.again())
     yield ""
 
 
@@ -116,7 +116,7 @@ def _failure(case: Case, results: Results) -> Iterator[str]:
             yield from _wrapped(line, "    ", "    ")
     if case.expected:
         yield from _wrapped(f"expected: {case.expected}", "    ", "    ")
-    yield from _command(repeat_case(case, results))
+    yield from _command(results.again("--test", case.test_id))
     yield ""
 
 

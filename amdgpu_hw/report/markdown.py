@@ -12,7 +12,7 @@ from amdgpu_hw.report.findings import findings, findings_of
 from amdgpu_hw.verdict.model import Case, Outcome
 from amdgpu_hw.verdict.results import Results
 from amdgpu_hw.verdict.summary import left_out, outcome_counts, sections
-from amdgpu_hw.verdict.table import counts_text, ordered, repeat_case
+from amdgpu_hw.verdict.table import counts_text, ordered
 from amdgpu_hw.verdict.words import verdict_words
 
 __all__ = ("markdown_report",)
@@ -61,7 +61,7 @@ def _failure(case: Case, results: Results) -> Iterator[str]:
     yield ""
     for text in (case.reason, case.unexpected, case.explanation):
         yield from (f"{_text(line)}  " for line in text.splitlines() if line)
-    yield from ("", f"{_code(repeat_case(case, results))}", "", "</details>", "")
+    yield from ("", f"{_code(results.again('--test', case.test_id))}", "", "</details>", "")
 
 
 def _text(text: str) -> str:
@@ -70,4 +70,5 @@ def _text(text: str) -> str:
 
 
 def _code(text: str) -> str:
-    return f"`{text.replace('`', ' ').replace('|', ' ')}`" if text else ""
+    """A command, in a line; what would end it is left out."""
+    return f"`{' '.join(text.replace('`', ' ').replace('|', ' ').split())}`" if text else ""

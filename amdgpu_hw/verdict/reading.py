@@ -54,6 +54,8 @@ class _Head:
     interrupted: str | None = None
     expectations: list[str] | None = None
     expectation_faults: list[str] = field(default_factory=list)
+    options: list[str] = field(default_factory=list)
+    other_gpus: list[str] = field(default_factory=list)
 
 
 def read_results(path: Path) -> Results:
@@ -104,6 +106,8 @@ def _results(content: dict[str, Any]) -> Results:
         interrupted=head.interrupted,
         expectations=head.expectations,
         expectation_faults=head.expectation_faults,
+        options=head.options,
+        other_gpus=head.other_gpus,
     )
 
 

@@ -15,17 +15,17 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from amdgpu_hw.verdict.model import Case, Outcome, Verdict
+from amdgpu_hw.verdict.model import Case, Outcome
 from amdgpu_hw.verdict.results import Results
 from amdgpu_hw.verdict.table import (
     OUTCOME_STYLE,
+    VERDICT_STYLE,
     count_of,
     counts_text,
     expected_words,
     failures,
     ordered,
     render,
-    repeat_command,
 )
 from amdgpu_hw.verdict.words import gpu_words, kernel_words, series_words, verdict_words
 
@@ -36,8 +36,6 @@ _MOST_REASONS = 2
 
 _DETAILS = re.compile(r"[;:]\s")
 """Where a reason goes into details, which are for the table."""
-
-_OPTION = re.compile(r"--[a-z][a-z-]*[a-z]")
 
 
 def summary_text(results: Results, width: int, colour: bool) -> str:
@@ -84,15 +82,7 @@ def left_out(results: Results) -> list[LeftOut]:
 
 def _reason_key(case: Case) -> str:
     """What cases with the same reason have in common: the option, the capability, or the reason."""
-    if not case.asked:
-        return _option_in(case)
-    return case.missing or case.reason
-
-
-def _option_in(case: Case) -> str:
-    """The option that takes a case in, as its reason names it."""
-    option = _OPTION.search(case.reason)
-    return option.group().replace("--amdgpu-", "--") if option is not None else case.reason
+    return case.left_out or case.missing or case.reason
 
 
 def _group(results: Results, cases: Sequence[Case], asked: bool) -> LeftOut:
@@ -100,8 +90,7 @@ def _group(results: Results, cases: Sequence[Case], asked: bool) -> LeftOut:
     if asked:
         return LeftOut(cases, first.reason.partition("\n")[0])
     reasons = dict.fromkeys(case.reason.rpartition(": it ")[2].partition("\n")[0] for case in cases)
-    option = _option_in(first)
-    return LeftOut(cases, "; ".join(reasons), f"{repeat_command(results)} {option}" if option[:2] == "--" else "")
+    return LeftOut(cases, "; ".join(reasons), results.again(first.left_out) if first.left_out else "")
 
 
 def _head(results: Results) -> Table:
@@ -199,11 +188,12 @@ def _verdict(results: Results) -> Iterable[RenderableType]:
     rows = len({case.row for case in results.cases})
     told = counts_text(counts, lambda outcome: expected_words(results, outcome))
     tests = f"{count_of(len(results.cases), 'test')} of {count_of(rows, 'behaviour')}: {told or 'none'}"
-    style = {Verdict.PROVEN: "green", Verdict.BROKEN: "red", Verdict.NOTHING: "yellow"}[results.verdict]
     machine = results.machine
     loud = "bold" if machine.gpu_is_real else "bold yellow"
     yield Text(f"{machine.words}: ", style=loud).append(f"{machine.meaning}.", style="not bold")
-    yield Text(f"{tests}. {verdict_words(results)}", style=f"bold {style}")
+    yield Text(f"{tests}. {verdict_words(results)}", style=f"bold {VERDICT_STYLE[results.verdict]}")
+    if results.on_the_series:
+        yield Text(results.on_the_series, style="bold yellow")
     for fault in results.expectation_faults:
         yield Text(fault, style="bold red")
     if results.interrupted:

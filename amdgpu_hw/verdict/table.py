@@ -19,16 +19,22 @@ from amdgpu_hw.verdict.words import verdict_words, version_words
 
 __all__ = (
     "OUTCOME_STYLE",
+    "VERDICT_STYLE",
     "count_of",
     "counts_text",
     "expected_words",
     "failures",
     "ordered",
     "render",
-    "repeat_case",
-    "repeat_command",
     "verdict_text",
 )
+
+VERDICT_STYLE = {
+    Verdict.PROVEN: "green",
+    Verdict.BROKEN: "red",
+    Verdict.INCOMPLETE: "magenta",
+    Verdict.NOTHING: "yellow",
+}
 
 NARROWEST, WIDEST = 40, 200
 """Columns of a report; on a wider terminal lines get too long to read."""
@@ -133,24 +139,8 @@ def failures(cases: Iterable[Case], results: Results) -> list[RenderableType]:
             parts.append(Text(case.explanation))
         if case.done:
             parts.append(Text(f"done: {'; '.join(case.done)}", style="dim"))
-        parts.append(Text(f"again: {repeat_case(case, results)}", style="dim"))
+        parts.append(Text(f"again: {results.again('--test', case.test_id)}", style="dim"))
     return parts
-
-
-def repeat_case(case: Case, results: Results) -> str:
-    """The command that repeats one case."""
-    return f"{repeat_command(results)} -k {case.test_name}"
-
-
-def repeat_command(results: Results) -> str:
-    """The command that makes such a run again."""
-    machine = results.machine
-    where = f" --mock {machine.mock_gpus[0]} --kernel {machine.mock_kernel}" if machine.is_mock else ""
-    if machine.guest_gpus:
-        where = f" --guest {machine.kernel.partition(' ')[0]} --gpu {machine.guest_gpus[0]}"
-    where += "".join(f" --bug {name}" for name in machine.mock_bugs)
-    where += "".join(f" --parameter {name}={value:#x}" for name, value in machine.mock_parameters.items())
-    return f"amdgpu-hw validate{where}"
 
 
 def _facts(results: Results) -> Table:
@@ -162,6 +152,8 @@ def _facts(results: Results) -> Table:
     if gpu:
         versions = f"GC {version_words(gpu['gc_version'])}, SDMA {version_words(gpu['sdma_version'])}"
         facts.add_row("GPU", f"{gpu['name']} at {gpu['pci_address']} ({gpu['node']}), {versions}")
+        if results.other_gpus:
+            facts.add_row("not tested", f"the other GPUs of this machine: {'; '.join(results.other_gpus)}")
         facts.add_row("driver", f"amdgpu {version_words(gpu['driver_version'])}")
     facts.add_row("kernel", results.machine.mock_kernel or results.machine.kernel)
     for name, description in results.machine.mock_bugs.items():
@@ -204,9 +196,13 @@ def _banner(results: Results) -> Group:
         Counter(case.outcome for case in results.cases), lambda outcome: expected_words(results, outcome)
     )
     rows = len({case.row for case in results.cases})
-    style = {Verdict.PROVEN: "green", Verdict.BROKEN: "red", Verdict.NOTHING: "yellow"}[results.verdict]
     tests = f"{count_of(len(results.cases), 'test')} of {count_of(rows, 'behaviour')}: {counts or 'none'}"
-    lines = [Text(f"{tests}. {verdict_words(results)}", f"bold {style}")]
+    lines = [Text(f"{tests}. {verdict_words(results)}", f"bold {VERDICT_STYLE[results.verdict]}")]
+    if results.on_the_series:
+        lines.append(Text(results.on_the_series, style="bold yellow"))
+    for option, left_out in results.left_out.items():
+        command = results.again(option, "-k", " or ".join(left_out))
+        lines.append(Text(f"{count_of(len(left_out), 'row')} left out: {option} ({command})", style="yellow"))
     lines += [Text(fault, style="bold red") for fault in results.expectation_faults]
     if results.interrupted:
         lines.append(Text(f"The run ended early: {results.interrupted}", style="bold yellow"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from amdgpu_hw.verdict.model import Outcome, Verdict
+from amdgpu_hw.verdict.model import Verdict
 from amdgpu_hw.verdict.results import Results
 
 __all__ = ("gpu_words", "kernel_words", "series_words", "verdict_words", "version_words")
@@ -46,10 +46,9 @@ def verdict_words(results: Results) -> str:
     """The verdict of a run in a sentence."""
     as_expected = results.expectations is not None
     if results.verdict is Verdict.BROKEN:
-        if as_expected:
-            return "Not everything is as expected."
-        bad = [case.outcome for case in results.cases if not case.passes]
-        return "Not every behaviour holds." if Outcome.BROKEN in bad else "Not everything is proven."
-    if results.verdict is Verdict.NOTHING:
+        return "Not everything is as expected." if as_expected else "Not every behaviour holds."
+    if results.verdict is Verdict.INCOMPLETE:
         return "This is no verdict."
+    if results.verdict is Verdict.NOTHING:
+        return "This is no verdict on the series."
     return "Everything is as expected." if as_expected else "Nothing is broken."

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 from html.parser import HTMLParser
 
 import pytest
@@ -136,7 +137,7 @@ def test_the_page_stands_alone_and_quotes_what_it_is_given() -> None:
 def test_markdown_quotes_what_it_is_given() -> None:
     """A table stays a table."""
     text = make_report("markdown", run(cases=every_kind()), NONE)
-    assert "<b>&" not in text
+    assert "<b>&" not in re.sub(r"`[^`\n]*`", "", text)
     assert all(line.count("|") >= 3 for line in text.splitlines() if line.startswith("|"))
     assert "* **F4** (B30, B31): input fences are dropped (patch 1)." in text
 

@@ -21,7 +21,7 @@ def green() -> list[Case]:
     """A run of all sections without a failure, with much left out and much that cannot be tested."""
     cases = [holds(f"B{number:02}", name) for number, name in enumerate(SECTIONS)]
     cases += [
-        untestable(f"O{number}", "needs --amdgpu-allow-faults: it may make the GPU fault or hang", asked=False)
+        untestable(f"O{number}", "needs --allow-faults: it may make the GPU fault or hang", left_out="--allow-faults")
         for number in range(30)
     ]
     reasons = ("needs debug vm; amdgpu.debug_mask is 0x0", "needs cpu page tables; the GPU writes them", "no gfx ring")
@@ -78,7 +78,7 @@ def test_left_out_tests_are_counted_by_option_with_the_command_that_runs_them() 
     (group, *_) = left_out(run(REAL, green()))
     assert len(group.cases) == 30
     assert group.reason == "may make the GPU fault or hang"
-    assert group.command == "amdgpu-hw validate --allow-faults"
+    assert group.command == "amdgpu-hw validate --gpu 0000:03:00.0 --allow-faults"
 
 
 def test_what_cannot_be_tested_is_counted_by_what_is_missing() -> None:
