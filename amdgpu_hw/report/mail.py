@@ -6,6 +6,7 @@ The text is for ``git send-email`` or a mail program: headers, an empty line, th
 
 from __future__ import annotations
 
+import shlex
 import textwrap
 from collections.abc import Iterator
 from email.utils import parseaddr
@@ -22,6 +23,9 @@ from amdgpu_hw.verdict.words import verdict_words
 __all__ = ("mail_report",)
 
 _WIDTH = 72
+
+_PIECE = 50
+"""Characters of a word in a command that stay together; quoting makes them more."""
 
 _BAD = (Outcome.BROKEN, Outcome.FLAKY, Outcome.UNFINISHED, Outcome.INCONCLUSIVE)
 
@@ -164,8 +168,19 @@ def _wrapped(text: str, first: str = "", further: str = "") -> list[str]:
 
 
 def _command(text: str) -> Iterator[str]:
-    """A command, in several lines if need be, as a shell reads it."""
-    lines = textwrap.wrap(text, _WIDTH - 8, break_on_hyphens=False, break_long_words=False)
-    for number, line in enumerate(lines, 1):
-        indent = "    " if number == 1 else "      "
-        yield indent + line + ("" if number == len(lines) else " \\")
+    """A command, in several lines if need be, as a shell reads it.
+
+    A word that is longer than a line goes on at the beginning of the next, where a shell joins both.
+    """
+    line = "   "
+    for word in shlex.split(text):
+        pieces = [word[start : start + _PIECE] for start in range(0, len(word), _PIECE)] or [""]
+        quoted = [shlex.quote(piece) for piece in pieces]
+        if len(line) + 1 + len(quoted[0]) > _WIDTH - 2:
+            yield f"{line} \\"
+            line = "     "
+        line = f"{line} {quoted[0]}"
+        for piece in quoted[1:]:
+            yield f"{line}\\"
+            line = piece
+    yield line

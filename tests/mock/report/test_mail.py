@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 import pytest
 
 from amdgpu_hw.errors import HarnessError
@@ -20,7 +22,18 @@ def test_no_line_is_longer_than_72_columns(machine: MachineDescription) -> None:
     assert max(map(len, text.splitlines())) <= 72
     assert text.startswith("Subject: amdgpu explicit sync on AMD Radeon RX 7900 XTX")
     assert "F4 (B30, B31): input fences are dropped (patch 1)." in " ".join(text.split())
-    assert "amdgpu-hw validate" in text.replace(" \\\n      ", " ")
+
+
+def test_commands_are_read_by_a_shell_as_they_were_meant() -> None:
+    """Also those with a word that is longer than a line, or that has to be quoted."""
+    case = broken()
+    case.test = f"tests/hw/test_x.py::test_{'very_' * 30}long[always-valid BO]"
+    results = run(MOCK, [case])
+    text = mail_report(results, None, None)
+    assert max(map(len, text.splitlines())) <= 72
+    start = text.index("    amdgpu-hw validate", text.index("What was seen"))
+    command = text[start : text.index("\n\n", start)]
+    assert shlex.split(command.replace("\\\n", "")) == shlex.split(results.again("--test", case.test_id))
 
 
 def test_a_real_kernel_on_a_real_gpu_that_holds_is_vouched_for() -> None:
