@@ -19,6 +19,9 @@ from amdgpu_hw.options.machine import MachineChoice
 from amdgpu_hw.options.suite import ALLOW_FAULTS
 from amdgpu_hw.verdict.machine import ASKED
 
+_BY_SIGNAL = 128
+"""Above it a shell's status means that a signal ended the program."""
+
 __all__ = ("again_on_guest", "console_file", "run_on_guest")
 
 
@@ -63,4 +66,5 @@ def again_on_guest(
     options = guest.options(machine.gpu, machine.parameters, files, console)
     asked = shlex.join([*guest.argv(), *machine.argv()])
     options = replace(options, environment={ASKED: asked})
-    return run_on_guest([sys.executable, "-m", "amdgpu_hw", *arguments], options, arguments[0])
+    status = run_on_guest([sys.executable, "-m", "amdgpu_hw", *arguments], options, arguments[0])
+    return ExitStatus.INCOMPLETE if status > _BY_SIGNAL else status

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 
@@ -84,5 +85,8 @@ def run_on_mock(command: Sequence[str], gpus: Sequence[str], wanted: MockOptions
         return error.exit_status
     except KeyboardInterrupt:
         print("amdgpu-hw: interrupted before the mock machine was up", file=sys.stderr)
+        return ExitStatus.INCOMPLETE
+    if status < 0 and ours:
+        print(f"amdgpu-hw: the run was killed by {signal.Signals(-status).name}", file=sys.stderr)
         return ExitStatus.INCOMPLETE
     return status if status >= 0 else 128 - status

@@ -40,15 +40,13 @@ class LatencyOptions(MeasuringOptions):
     blocks: int | None = option(
         "of four interleaved rounds per cell; 6 or more to judge (default: 8)",
         metavar="N",
-        read=whole_number(1, 10_000),
+        read=whole_number(0, 10_000),
     )
     null_blocks: int | None = option(
         "blocks of the A/A run per cell; 6 or more to judge (default: 6)", metavar="N", read=whole_number(0, 10_000)
     )
-    samples: int | None = option("of each round (default: 20)", metavar="N", read=whole_number(1, 100_000))
-    job_ms: float | None = option(
-        "how long a job of the load lasts (default: 1)", metavar="MS", read=within(0.001, 10_000)
-    )
+    samples: int | None = option("of each round (default: 20)", metavar="N", read=whole_number(0, 100_000))
+    job_ms: float | None = option("how long a job of the load lasts (default: 1)", metavar="MS", read=within(0, 10_000))
     timeout: float | None = option("bound of each wait (default: 5)", metavar="S", read=seconds)
 
 

@@ -196,7 +196,7 @@ def _check_length(run: Measurement) -> None:
 
 def busy_words() -> str:
     """That others use this machine, in a sentence; empty if they do not."""
-    load, cpus = os.getloadavg()[0], len(os.sched_getaffinity(0))
+    load, cpus = os.getloadavg()[0], os.cpu_count() or 1
     if load <= BUSY_SHARE * cpus:
         return ""
     return f"this machine is busy (load average {load:.1f} on {cpus} CPUs): what others do is in the figures"
@@ -211,7 +211,8 @@ def _show(result: Result, output: Path, *, with_plots: bool) -> None:
     # Nothing is printed in here: rich sends the standard output to the console of the status meanwhile.
     with working.status("judging"):
         shown = report.latency_report(result) if isinstance(result, LatencyResult) else report.overlap_report(result)
-        text = render(shown, shutil.get_terminal_size((_WIDE, 24)).columns, sys.stdout.isatty())
+        colour = sys.stdout.isatty()
+        text = render(shown, shutil.get_terminal_size().columns if colour else _WIDE, colour)
     print(text, end="")
     print(output, flush=True)
     if not with_plots:

@@ -30,18 +30,16 @@ class OverlapOptions(MeasuringOptions):
     """What can be said about frames and binds; what is not given is as the measurement has it."""
 
     frame_ms: float | None = option(
-        "GPU time of an undisturbed frame (default: 8)", metavar="MS", read=within(0.001, 10_000)
+        "GPU time of an undisturbed frame (default: 8)", metavar="MS", read=within(0, 10_000)
     )
-    budget_ms: float | None = option("from frame to frame (default: 16.7)", metavar="MS", read=within(0.001, 10_000))
-    rate: float | None = option(
-        "binds and unbinds per second (default: 120)", metavar="HZ", read=within(0.001, 100_000)
-    )
+    budget_ms: float | None = option("from frame to frame (default: 16.7)", metavar="MS", read=within(0, 10_000))
+    rate: float | None = option("binds and unbinds per second (default: 120)", metavar="HZ", read=within(0, 1_000_000))
     background_ms: float | None = option(
         "length of the jobs on another queue, 0 for none (default: 25)", metavar="MS", read=within(0, 10_000)
     )
-    frames: int | None = option("of each stretch (default: 60)", metavar="N", read=whole_number(1, 100_000))
+    frames: int | None = option("of each stretch (default: 60)", metavar="N", read=whole_number(0, 100_000))
     blocks: int | None = option(
-        "of four interleaved stretches; 6 or more to judge", metavar="N", read=whole_number(1, 10_000)
+        "of four interleaved stretches; 6 or more to judge", metavar="N", read=whole_number(0, 10_000)
     )
     null_blocks: int | None = option("blocks of the A/A run", metavar="N", read=whole_number(0, 10_000))
     timeout: float | None = option("bound of each wait (default: 5)", metavar="S", read=seconds)

@@ -189,7 +189,7 @@ class Board:
         for bug in bugs:
             kernel.log.warn(f"planted bug {bug.name}: {bug.description}")
         self.adevs = [self._probe(index) for index in range(len(self.gpus))]
-        self._slabs = [slab.SlabCache("amdgpu_sync_entry", 64, self._sync_entries, os.cpu_count() or 1)]
+        self._slabs = [slab.KmemCache("amdgpu_sync_entry", 64, self._sync_entries, os.cpu_count() or 1)]
         slab.probe(kernel, self._slabs)
         for name, parameter in MODULE_PARAMETERS.items():
             if parameter.get is not None:

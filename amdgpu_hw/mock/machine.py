@@ -138,7 +138,7 @@ class Machine:
             raise MachineError(answer["error"])
         else:
             self._end_process()
-            raise MachineError(f"the mock kernel {self._how_it_ended()} before it was ready{self._errors()}")
+            raise MachineDied(f"the mock kernel {self._how_it_ended()} before it was ready{self._errors()}")
 
     def close(self) -> None:
         """End the mock kernel and remove everything the machine made; harmless when nothing runs."""

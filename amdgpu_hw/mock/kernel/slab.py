@@ -15,7 +15,7 @@ from amdgpu_hw.mock.kernel.page import PAGE_SIZE
 if TYPE_CHECKING:
     from amdgpu_hw.mock.kernel.kernel import Kernel
 
-__all__ = ("SLABINFO", "SlabCache", "probe")
+__all__ = ("SLABINFO", "KmemCache", "probe")
 
 SLABINFO = "/proc/slabinfo"
 
@@ -27,7 +27,7 @@ _HEADER = (
 )
 
 
-class SlabCache:
+class KmemCache:
     """A cache as SLUB counts it (get_slabinfo): each CPU's slab counts as full, until the cache has been shrunk.
 
     ``in_use`` counts the objects that are; ``cpus`` is how many CPUs keep a slab.
@@ -62,7 +62,7 @@ class SlabCache:
         )
 
 
-def probe(kernel: Kernel, caches: Sequence[SlabCache]) -> None:
+def probe(kernel: Kernel, caches: Sequence[KmemCache]) -> None:
     """Make the file readable."""
 
     def show() -> bytes:

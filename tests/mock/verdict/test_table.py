@@ -76,6 +76,16 @@ def test_probes_gate_gpu_and_driver_are_told() -> None:
     assert "amdgpu 3.65" in text
 
 
+def test_gpus_that_were_not_tested_are_named() -> None:
+    """Whoever has two must not take one for the other."""
+    results = run()
+    assert "not tested" not in words(results)
+    results.other_gpus = ["/dev/dri/renderD129 (0000:0a:00.0, Navi 21)"]
+    assert "not tested the other GPUs of this machine: /dev/dri/renderD129 (0000:0a:00.0, Navi 21)" in words(
+        results, 160
+    )
+
+
 def test_the_summary_counts() -> None:
     """And draws the conclusion."""
     text = words(run())
