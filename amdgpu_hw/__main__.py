@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: MIT
 """``python -m amdgpu_hw`` is ``amdgpu-hw``."""
 
-import sys
-
-from amdgpu_hw.cli import main
+from amdgpu_hw.cli import command
 
 if __name__ == "__main__":
-    sys.exit(main())
+    command()

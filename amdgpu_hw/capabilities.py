@@ -24,7 +24,7 @@ from amdgpu_hw.sync import Syncobj
 from amdgpu_hw.uapi import amdgpu_drm as uapi
 from amdgpu_hw.uapi.drm import DRM_CAP_SYNCOBJ_TIMELINE
 
-__all__ = ("Capabilities", "Probe", "RingInfo", "probe_capabilities")
+__all__ = ("PROBES", "Capabilities", "Probe", "RingInfo", "probe_capabilities")
 
 _USE_CPU_FOR_GFX = 1 << 0
 """Bit of the module parameter vm_update_mode (AMDGPU_VM_USE_CPU_FOR_GFX)."""
@@ -81,8 +81,11 @@ class Capabilities:
 
     def probes(self) -> dict[str, Probe]:
         """All yes-or-no probes by name."""
-        values = ((each.name, getattr(self, each.name)) for each in fields(self))
-        return {name: value for name, value in values if isinstance(value, Probe)}
+        return {name: getattr(self, name) for name in PROBES}
+
+
+PROBES = tuple(each.name for each in fields(Capabilities) if each.type == Probe.__name__)
+"""The names of all yes-or-no probes."""
 
 
 def probe_capabilities(device: AmdgpuDeviceHandle) -> Capabilities:

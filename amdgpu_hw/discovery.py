@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-import functools
-import grp
+import errno
+import glob
 import os
 import re
-import stat
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pyudev
@@ -15,9 +15,15 @@ import pyudev
 from amdgpu_hw.errors import DrmError, NodePermission, NoGpu, NotAmdgpu
 from amdgpu_hw.libdrm import core
 from amdgpu_hw.libdrm.device import AmdgpuDeviceHandle
+from amdgpu_hw.node_permission import permission_advice
+from amdgpu_hw.pci_gpus import udev, unusable_gpus
 
-__all__ = ("GpuNode", "list_gpus", "open_node", "select_gpu")
+__all__ = ("NOT_IN_SYSFS", "GpuNode", "list_gpus", "open_node", "select_gpu")
 
+NOT_IN_SYSFS = "not in sysfs"
+"""What stands for the PCI address of a GPU of which there is a node alone."""
+
+_NODES = "/dev/dri/renderD[0-9]*"
 _PCI_ADDRESS = re.compile(r"(?:(?P<domain>[0-9a-f]{4,8}):)?(?P<rest>[0-9a-f]{2}:[0-9a-f]{2}\.[0-7])$", re.IGNORECASE)
 
 
@@ -45,22 +51,37 @@ class GpuNode:
         return f"{self.node} ({self.pci_address}{', ' + self.model if self.model else ''})"
 
 
-@functools.cache
-def udev() -> pyudev.Context:
-    """The connection to udev, made once: pyudev starts a program to find libudev each time that it makes one."""
-    return pyudev.Context()
-
-
 def list_gpus() -> list[GpuNode]:
-    """All amdgpu render nodes of this machine, in the order of their numbers; nothing is opened."""
-    context = udev()
-    drm_devices = list(context.list_devices(subsystem="drm"))
-    gpus = [
-        _describe(device, drm_devices)
-        for device in drm_devices
+    """All amdgpu render nodes of this machine, in the order of their numbers.
+
+    Nothing is opened but nodes that sysfs does not know: a container may have a node without /sys. What sysfs knows
+    and /dev has no node for is left out: a container may be given one of several GPUs.
+    """
+    drm_devices = list(udev().list_devices(subsystem="drm"))
+    gpus = [_describe(device, drm_devices) for device in _amdgpu_devices() if os.path.exists(device.device_node)]
+    known = {device.device_node for device in drm_devices}
+    gpus += [_undescribed(path) for path in sorted(glob.glob(_NODES)) if path not in known and _is_amdgpu(path)]
+    return sorted(gpus, key=lambda gpu: gpu.render_minor)
+
+
+def _amdgpu_devices() -> list[pyudev.Device]:
+    return [
+        device
+        for device in udev().list_devices(subsystem="drm")
         if device.sys_name.startswith("renderD") and device.device_node and _driver(device) == "amdgpu"
     ]
-    return sorted(gpus, key=lambda gpu: gpu.render_minor)
+
+
+def _undescribed(path: str) -> GpuNode:
+    return GpuNode(node=path, primary_node=None, pci_address=NOT_IN_SYSFS, pci_id=(0, 0), model="")
+
+
+def _is_amdgpu(path: str) -> bool:
+    try:
+        os.close(open_node(path))
+    except (NodePermission, NoGpu, NotAmdgpu):
+        return False
+    return True
 
 
 def select_gpu(selector: str | None = None) -> GpuNode:
@@ -70,9 +91,11 @@ def select_gpu(selector: str | None = None) -> GpuNode:
     link), a render number (``128``), or part of the GPU's name. Raises `NoGpu` with what there is instead.
     """
     gpus = list_gpus()
-    if not gpus:
-        raise NoGpu(_why_none())
-    if selector is None:
+    if selector is None or not gpus:
+        if not gpus:
+            if selector is not None and selector.startswith("/"):
+                _explain_node(selector)
+            raise NoGpu(_why_none())
         return gpus[0]
     found = [gpu for gpu in gpus if _matches(gpu, selector)]
     if not found and selector.startswith("/dev/"):
@@ -96,7 +119,7 @@ def open_node(path: str) -> int:
     try:
         fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     except PermissionError as error:
-        raise NodePermission(_permission_advice(path)) from error
+        raise NodePermission(permission_advice(path, error.errno or errno.EACCES)) from error
     except OSError as error:
         raise NoGpu(f"cannot open {path}: {error.strerror}") from error
     try:
@@ -166,31 +189,40 @@ def _marketing_name(gpu: GpuNode) -> str:
 
 
 def _why_none() -> str:
-    nodes = [
-        f"{device.device_node} is driven by {_driver(device) or 'no driver that sysfs names'}"
-        for device in udev().list_devices(subsystem="drm")
-        if device.sys_name.startswith("renderD")
-    ]
-    there = "; ".join(nodes) if nodes else "there is no render node at all"
-    return f"this machine has no amdgpu GPU ({there}): load the amdgpu driver, or use the mock machine (--mock)"
+    return (
+        f"no amdgpu GPU was found: looked for render nodes of the driver amdgpu ({_NODES}, sysfs) and for AMD GPUs on "
+        f"the PCI bus, and found {'; '.join(_found_instead()) or 'there is no render node at all, and no such GPU'}. "
+        "Without one: --mock, or --guest"
+    )
+
+
+def _found_instead() -> Iterator[str]:
+    """What there is instead of an amdgpu GPU that can be used, in words."""
+    known = set()
+    for device in udev().list_devices(subsystem="drm"):
+        if not device.sys_name.startswith("renderD") or not device.device_node:
+            continue
+        node, driver = device.device_node, _driver(device)
+        known.add(node)
+        if driver != "amdgpu":
+            yield f"{node} is driven by {driver or 'no driver that sysfs names'}"
+        elif not os.path.exists(node):
+            yield f"{node} ({_address(device)}) is amdgpu's in sysfs, but not in /dev: give it to the container"
+    for path in sorted(set(glob.glob(_NODES)) - known):
+        try:
+            os.close(open_node(path))
+        except (NodePermission, NoGpu, NotAmdgpu) as error:
+            yield f"{path}, which sysfs does not show: {error}"
+    yield from map(str, unusable_gpus())
+
+
+def _address(device: pyudev.Device) -> str:
+    return device.parent.sys_name if device.parent is not None else "no PCI device"
 
 
 def _explain_node(path: str) -> None:
     """Raise what is wrong with a path that is no amdgpu render or primary node."""
     if not os.path.exists(path):
-        raise NoGpu(f"{path} does not exist: 'amdgpu-hw list' shows the GPUs of this machine")
+        there = ", ".join(sorted(glob.glob(_NODES))) or "none"
+        raise NoGpu(f"{path} does not exist: 'amdgpu-hw list' shows the GPUs of this machine; render nodes: {there}")
     os.close(open_node(path))
-
-
-def _permission_advice(path: str) -> str:
-    try:
-        status = os.stat(path)
-        group = grp.getgrgid(status.st_gid).gr_name
-    except (OSError, KeyError):
-        group, mode = "render", "unknown"
-    else:
-        mode = stat.filemode(status.st_mode)
-    return (
-        f"no permission to open {path} (group {group}, mode {mode}): add yourself to the group with "
-        f"'sudo usermod -aG {group} $USER' and log in again"
-    )

@@ -10,10 +10,11 @@ import errno as errno_module
 import os
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
+
+from amdgpu_hw.exit_status import ExitStatus
 
 __all__ = (
-    "UNUSABLE",
     "AmdgpuHwError",
     "DrmError",
     "FeatureMissing",
@@ -24,11 +25,9 @@ __all__ = (
     "NotAmdgpu",
     "PendingWork",
     "QueueFull",
+    "RunCutShort",
     "errno_name",
 )
-
-UNUSABLE = 2
-"""Exit status when the environment allows no verdict: what a `HarnessError` that nobody handles ends in."""
 
 # Kernel-internal numbers that reach user space although errno.h does not have them (include/linux/errno.h).
 _KERNEL_ONLY = {512: "ERESTARTSYS", 524: "ENOTSUPP"}
@@ -44,6 +43,9 @@ def errno_name(number: int) -> str:
 
 class AmdgpuHwError(Exception):
     """Root of all errors of this package; never raised itself."""
+
+    exit_status: ClassVar[ExitStatus] = ExitStatus.UNUSABLE
+    """What a command ends with that does not handle the error."""
 
 
 class DrmError(AmdgpuHwError, OSError):
@@ -97,6 +99,12 @@ class NotAmdgpu(HarnessError):
 
 class FeatureMissing(HarnessError):
     """The GPU, the kernel or the installed libdrm does not have what was asked for."""
+
+
+class RunCutShort(HarnessError):
+    """The run was interrupted, or the machine that was made for it died while it was in use."""
+
+    exit_status = ExitStatus.INCOMPLETE
 
 
 class GateError(HarnessError):

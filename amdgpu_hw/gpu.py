@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from amdgpu_hw.address_space import AddressSpace, Range
 from amdgpu_hw.capabilities import Capabilities, probe_capabilities
-from amdgpu_hw.discovery import GpuNode, open_node, select_gpu
+from amdgpu_hw.discovery import NOT_IN_SYSFS, GpuNode, open_node, select_gpu
 from amdgpu_hw.errors import DrmError, FeatureMissing, HarnessError, PendingWork
 from amdgpu_hw.identity import GpuIdentity, read_identity
 from amdgpu_hw.libdrm.bo import AmdgpuBoHandle
@@ -43,6 +43,20 @@ def open_gpu(selector: str | None = None) -> Gpu:
     return Gpu(select_gpu(selector))
 
 
+def _initialise(node: GpuNode) -> AmdgpuDeviceHandle:
+    """libdrm's device. Raises `FeatureMissing` where libdrm lacks sysfs, in which it looks for the kind of a node."""
+    fd = open_node(node.node)
+    try:
+        return AmdgpuDeviceHandle(fd)
+    except DrmError as error:
+        if node.pci_address != NOT_IN_SYSFS:
+            raise
+        raise FeatureMissing(
+            f"{node.node} is an amdgpu GPU that sysfs does not show, and libdrm cannot use it so ({error}): mount "
+            "sysfs, in a container that of the host"
+        ) from error
+
+
 class Gpu:
     """One GPU with one address space. Made by `open_gpu`, or for a node that is known already.
 
@@ -58,7 +72,7 @@ class Gpu:
                 f"this process already has {node.node} open, and its libdrm has no amdgpu_device_initialize2, so a "
                 "second address space is not possible: use another process, or a newer libdrm"
             )
-        self._device = AmdgpuDeviceHandle(open_node(node.node))
+        self._device = _initialise(node)
         if not self._device.same_node:
             self._device.close()
             raise HarnessError(

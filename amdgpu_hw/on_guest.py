@@ -4,17 +4,23 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from amdgpu_hw.errors import UNUSABLE, HarnessError
+from amdgpu_hw.errors import HarnessError
+from amdgpu_hw.exit_status import ExitStatus
 from amdgpu_hw.guest.session import GuestMachine, GuestOptions
 from amdgpu_hw.options.guest import GuestChoice
 from amdgpu_hw.options.machine import MachineChoice
 from amdgpu_hw.options.suite import ALLOW_FAULTS
+from amdgpu_hw.verdict.machine import ASKED
+
+_BY_SIGNAL = 128
+"""Above it a shell's status means that a signal ended the program."""
 
 __all__ = ("again_on_guest", "console_file", "run_on_guest")
 
@@ -25,23 +31,24 @@ def console_file(options: GuestOptions, name: str) -> Path:
 
 
 def run_on_guest(command: Sequence[str], options: GuestOptions, name: str = "guest") -> int:
-    """Run a command on a new guest machine; its exit status as a shell gives it, or `UNUSABLE` after saying why.
+    """Run a command on a new guest machine; its exit status as a shell gives it, or an `ExitStatus` after saying why.
 
     There it may do what makes a GPU fault or hang, unless the caller's environment says otherwise: there is no machine
     to lose. Which machine it is goes to standard error, and so does where its logs are if something went wrong.
     """
     if options.console is None:
         options = replace(options, console=console_file(options, name))
-    machine = GuestMachine(options)
+    machine, up = GuestMachine(options), False
     try:
         with machine:
+            up = True
             print(f"amdgpu-hw: {machine.words}", file=sys.stderr, flush=True)
             if machine.trouble:
                 print(f"amdgpu-hw: {machine.trouble}", file=sys.stderr, flush=True)
-            return machine.run(command, {ALLOW_FAULTS: os.environ.get(ALLOW_FAULTS, "1")})
+            return machine.run(command, {ALLOW_FAULTS: os.environ.get(ALLOW_FAULTS, "1"), **options.environment})
     except HarnessError as error:
         print(f"amdgpu-hw: {error}", file=sys.stderr)
-        return UNUSABLE
+        return ExitStatus.INCOMPLETE if up else error.exit_status
 
 
 def again_on_guest(
@@ -57,4 +64,7 @@ def again_on_guest(
         raise HarnessError(f"a machine is a guest or a mock, not both: {', '.join(['--guest', *both])} or --mock")
     console = Path(files[0]).with_suffix(".console.log") if files else None
     options = guest.options(machine.gpu, machine.parameters, files, console)
-    return run_on_guest([sys.executable, "-m", "amdgpu_hw", *arguments], options, arguments[0])
+    asked = shlex.join([*guest.argv(), *machine.argv()])
+    options = replace(options, environment={ASKED: asked})
+    status = run_on_guest([sys.executable, "-m", "amdgpu_hw", *arguments], options, arguments[0])
+    return ExitStatus.INCOMPLETE if status > _BY_SIGNAL else status

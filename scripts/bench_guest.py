@@ -158,7 +158,7 @@ class GuestBenchmark:
         options = self.options
         table = _table(
             f"{options.rounds} rounds of {options.samples} samples, mock kernel {options.kernel}",
-            "us per call, median and 10th percentile",
+            "µs per call, median and 10th percentile",
             "guest",
             "p10",
             "mock",
@@ -188,7 +188,7 @@ class GuestBenchmark:
     def _print_registers(self, samples: Samples, alone: Mapping[str, Any], taken: float) -> None:
         table = _table(
             f"one access to {'.'.join(REGISTER)}",
-            "us per access",
+            "µs per access",
             "median",
             "p10",
             "processor, GPU's process",

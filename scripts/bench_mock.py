@@ -81,7 +81,7 @@ class Benchmark:
         samples = {"free": self._samples(None)} | {where: self._samples(cpus) for where, cpus in _placements().items()}
         table = _table(
             f"mock {options.gpu}, kernel {options.kernel}, {options.samples} samples of each call",
-            "us per call, median and 90th percentile",
+            "µs per call, median and 90th percentile",
             *(f"{where}{what}" for where in samples for what in ("", " p90")),
         )
         for name in samples["free"]:
@@ -105,7 +105,7 @@ class Benchmark:
     def _comparison(self, calls: Mapping[str, Sequence[float]]) -> None:
         """Print what the same trivial ioctl takes with umockdev alone."""
         theirs = _run("umockdev", os.environ, f"--samples={self.options.samples}")
-        table = _table("against umockdev with a custom ioctl handler in Python", "us per GET_CAP", "median", "ratio")
+        table = _table("against umockdev with a custom ioctl handler in Python", "µs per GET_CAP", "median", "ratio")
         ours = statistics.median(calls[TRIVIAL])
         table.add_row("this mock machine", f"{ours:.1f}", "1.0")
         table.add_row("umockdev", f"{statistics.median(theirs):.1f}", f"{statistics.median(theirs) / ours:.1f}")
@@ -125,7 +125,7 @@ class Benchmark:
                 f"--seconds={options.seconds}",
                 f"--cpu={client}",
             )
-        table = _table("live mappings in one address space", "mappings", "us per MAP", "UNMAP", "growth", "bytes each")
+        table = _table("live mappings in one address space", "mappings", "µs per MAP", "UNMAP", "growth", "bytes each")
         first = result["mappings"][0]
         for row in result["mappings"]:
             growth = (row["map"] + row["unmap"]) / (first["map"] + first["unmap"])
@@ -133,7 +133,7 @@ class Benchmark:
             table.add_row(f"{row['count']:,}", *numbers)
         self.console.print(table)
         table = _table(
-            "threads of one client, GEM_VA", "threads", "per second", "us median", "p90", "least/most of a thread"
+            "threads of one client, GEM_VA", "threads", "per second", "µs median", "p90", "least/most of a thread"
         )
         for row in result["threads"]:
             share = f"{row['least of a thread'] / row['most of a thread']:.2f}"

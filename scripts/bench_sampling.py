@@ -48,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     taken: dict[str, list[float]] = json.loads(result.stdout)
     title = f"{options.repetitions} x {options.samples} samples of 7 ioctls, mock {options.gpu}, {options.kernel}"
     table = Table(title=title, title_justify="left")
-    for index, column in enumerate(("way", "us per sample", "ratio", "quartiles", "fastest tenth", "ratio")):
+    for index, column in enumerate(("way", "µs per sample", "ratio", "quartiles", "fastest tenth", "ratio")):
         table.add_column(column, justify="right" if index else "left", no_wrap=True)
     undisturbed = {name: statistics.quantiles(times, n=10, method="inclusive")[0] for name, times in taken.items()}
     for name, times in taken.items():

@@ -11,6 +11,7 @@ run_in_venv()
 import sys
 
 from amdgpu_hw.cli import main
+from amdgpu_hw.program import end_with
 
 if __name__ == "__main__":
-    sys.exit(main(["latency", *sys.argv[1:]]))
+    end_with(lambda: main(["latency", *sys.argv[1:]]))

@@ -1,54 +1,37 @@
 # SPDX-License-Identifier: MIT
-"""The command line: ``amdgpu-hw list | info | validate | latency | overlap | compare | mock | guest | bugs | console``.
+"""The command line: ``amdgpu-hw list | info | validate | show | report | diff | rows | latency | ...``.
 
-``python -m amdgpu_hw`` is the same.
-
-Exit status: 0 if nothing is broken and something was proven, 1 if something is broken, 2 if the environment allows no
-verdict. Whatever goes wrong is told in one sentence.
+``python -m amdgpu_hw`` is the same. What the exit status means is in `amdgpu_hw.exit_status`; whatever goes wrong is
+told in one sentence. The commands are imported when one runs, so that an interrupt meanwhile is handled as well.
 """
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
-from amdgpu_hw.cli import bugs, compare, console, gpus, guest, latency, mock, overlap, validate
-from amdgpu_hw.errors import UNUSABLE, AmdgpuHwError
-from amdgpu_hw.verdict.machine import package_version
+from amdgpu_hw.program import end_with, run_program
 
-__all__ = ("main",)
+__all__ = ("command", "main")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
-    parser = _parser()
+    return run_program("amdgpu-hw", lambda: _run(sys.argv[1:] if arguments is None else arguments))
+
+
+def command() -> NoReturn:
+    """Be the program ``amdgpu-hw``."""
+    end_with(main)
+
+
+def _run(arguments: Sequence[str]) -> int:
+    from amdgpu_hw.cli.parser import make_parser
+
+    parser = make_parser()
     options, rest = parser.parse_known_args(arguments)
     if rest and not options.takes_rest:
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
-    try:
-        status: int = options.run(options, rest)
-    except AmdgpuHwError as error:
-        print(f"amdgpu-hw: {error}", file=sys.stderr)
-        return UNUSABLE
-    except KeyboardInterrupt:
-        print("amdgpu-hw: interrupted", file=sys.stderr)
-        return UNUSABLE
-    except BrokenPipeError:
-        # Whoever read our output has had enough, e.g. `amdgpu-hw list | head -1`.
-        sys.stderr.close()
-        return UNUSABLE
+    status: int = options.run(options, rest)
     return status
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="amdgpu-hw",
-        description="Proves what an amdgpu kernel does with PRT unmaps, on real GPUs and on a mock machine.",
-        allow_abbrev=False,
-    )
-    parser.add_argument("--version", action="version", version=package_version())
-    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for module in (gpus, validate, latency, overlap, compare, mock, guest, bugs, console):
-        module.add_commands(commands)
-    return parser

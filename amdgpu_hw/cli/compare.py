@@ -12,6 +12,7 @@ from typing import Any
 
 from rich.console import Console
 
+from amdgpu_hw.atomic_file import require_writable
 from amdgpu_hw.cli.packages import require_packages
 from amdgpu_hw.errors import HarnessError
 from amdgpu_hw.verdict.table import render
@@ -49,6 +50,11 @@ def add_commands(commands: Any) -> None:
 
 def run_compare(options: argparse.Namespace, _rest: Sequence[str]) -> int:
     """Print the table and draw the pictures."""
+    for path in (options.a, options.b):
+        _require_readable(path)
+    stem = options.output or Path("results") / f"compare-{options.a.stem}-{options.b.stem}"
+    if not options.no_plots:
+        require_writable(stem, f"the pictures {stem}-*")
     require_packages()
     from amdgpu_hw.measure.compare import SAME_ARMS, compare
     from amdgpu_hw.measure.compare_plots import save_comparison
@@ -62,8 +68,8 @@ def run_compare(options: argparse.Namespace, _rest: Sequence[str]) -> int:
         width = shutil.get_terminal_size((160, 24)).columns
         table = render(comparison_report(comparison), width, sys.stdout.isatty())
     sys.stdout.write(table)
+    sys.stdout.flush()
     if not options.no_plots:
-        stem = options.output or Path("results") / f"compare-{options.a.stem}-{options.b.stem}"
         try:
             with working.status("drawing"):
                 written = save_comparison(comparison, stem)
@@ -71,6 +77,18 @@ def run_compare(options: argparse.Namespace, _rest: Sequence[str]) -> int:
             raise HarnessError(f"the pictures {stem}-* could not be written: {error.strerror}") from error
         print(f"Pictures: {', '.join(str(path) for path in written if path.suffix == '.png')} (and .svg)")
     return 0
+
+
+def _require_readable(path: Path) -> None:
+    """Raise `HarnessError` if a file cannot be opened: before packages are installed to read it with."""
+    try:
+        if path.exists() and not path.is_file():
+            raise HarnessError(f"{path} cannot be read: it is no file.")
+        with path.open("rb") as file:
+            file.read(1)
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else str(error)
+        raise HarnessError(f"{path} cannot be read: {why}.") from None
 
 
 def _arm_pair(text: str) -> Any:

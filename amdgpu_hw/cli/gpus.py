@@ -33,7 +33,7 @@ def add_commands(commands: Any) -> None:
     parser.add_argument("--gpu", metavar="NAME", help="the GPU of the guest machine")
     parser.set_defaults(run=run_list, takes_rest=False)
     parser = commands.add_parser("info", help="what kernel and GPU can do, by trying it", allow_abbrev=False)
-    GpuChoice.declare(parser.add_argument)
+    GpuChoice.declare(parser.add_argument, filled=True)
     add_guest_options(parser)
     parser.set_defaults(run=run_info, takes_rest=False)
 

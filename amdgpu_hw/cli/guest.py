@@ -28,7 +28,7 @@ def add_commands(commands: Any) -> None:
         "                       [--qemu WORD]... [--whole-modules] [--no-driver] -- COMMAND...",
         allow_abbrev=False,
     )
-    WholeGuestMachine.declare(parser.add_argument)
+    WholeGuestMachine.declare(parser.add_argument, filled=True)
     parser.add_argument("command", nargs="+", metavar="COMMAND", help="the program and its arguments")
     parser.set_defaults(run=run_guest, takes_rest=False)
 

@@ -19,6 +19,7 @@ from amdgpu_hw.cli.measuring import (
 from amdgpu_hw.cli.packages import require_packages
 from amdgpu_hw.errors import HarnessError
 from amdgpu_hw.options.declared import option
+from amdgpu_hw.options.numbers import seconds, whole_number, within
 
 if TYPE_CHECKING:
     from amdgpu_hw.measure.grid import LatencySettings
@@ -37,14 +38,16 @@ class LatencyOptions(MeasuringOptions):
     mappings: str | None = option("of PRT, always-valid, ordinary (default: all)", metavar="LIST")
     sizes: str | None = option("bytes, K, M or G (default: 4K,64K,2M,1G)", metavar="LIST")
     blocks: int | None = option(
-        "of four interleaved rounds per cell; 6 or more to judge (default: 8)", metavar="N", read=int
+        "of four interleaved rounds per cell; 6 or more to judge (default: 8)",
+        metavar="N",
+        read=whole_number(0, 10_000),
     )
     null_blocks: int | None = option(
-        "blocks of the A/A run per cell; 6 or more to judge (default: 6)", metavar="N", read=int
+        "blocks of the A/A run per cell; 6 or more to judge (default: 6)", metavar="N", read=whole_number(0, 10_000)
     )
-    samples: int | None = option("of each round (default: 20)", metavar="N", read=int)
-    job_ms: float | None = option("how long a job of the load lasts (default: 1)", metavar="MS", read=float)
-    timeout: float | None = option("bound of each wait (default: 5)", metavar="S", read=float)
+    samples: int | None = option("of each round (default: 20)", metavar="N", read=whole_number(0, 100_000))
+    job_ms: float | None = option("how long a job of the load lasts (default: 1)", metavar="MS", read=within(0, 10_000))
+    timeout: float | None = option("bound of each wait (default: 5)", metavar="S", read=seconds)
 
 
 def add_commands(commands: Any) -> None:

@@ -18,9 +18,11 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from amdgpu_hw.atomic_file import require_writable
 from amdgpu_hw.cli.machine_options import add_machine_options
-from amdgpu_hw.discovery import list_gpus
-from amdgpu_hw.errors import UNUSABLE, AmdgpuHwError, HarnessError
+from amdgpu_hw.discovery import GpuNode, select_gpu
+from amdgpu_hw.errors import AmdgpuHwError, HarnessError
+from amdgpu_hw.exit_status import ExitStatus
 from amdgpu_hw.on_guest import again_on_guest
 from amdgpu_hw.on_mock import run_on_mock
 from amdgpu_hw.options.declared import Options, option
@@ -51,6 +53,10 @@ MOCK_GPU_TIME = 32.0
 nothing would be in flight when it should be."""
 
 PSTATE_NAMES = ("peak", "standard", "min-sclk", "min-mclk", "none")
+LONGEST_H = 48.0
+"""Hours that a run may be expected to take."""
+BUSY_SHARE = 0.5
+"""Of the CPUs; a load average above it is told."""
 SAVE_EVERY_S = 2.0
 SAVING_SHARE = 0.05
 """Of the time at most, in long runs."""
@@ -103,7 +109,7 @@ class MeasuringOptions(Options):
 def add_measuring_options(parser: argparse.ArgumentParser, options: type[MeasuringOptions]) -> None:
     """Declare the options of a command that measures."""
     add_machine_options(parser, "without")
-    options.declare(parser.add_argument)
+    options.declare(parser.add_argument, filled=True)
     parser.set_defaults(gpu_time=MOCK_GPU_TIME)
 
 
@@ -123,24 +129,24 @@ def measure_here_or_on_mock(
     guest = GuestChoice.of(given)
     if guest.asked:
         output = _output(command, options, guest.subject(machine.gpu))
+        require_writable(output)
         return again_on_guest([command, *replace(options, output=str(output)).argv()], guest, machine, [output])
     if machine.kind is MachineKind.REAL:
-        if machine.gpu is not None or list_gpus():
-            output = _output(command, options, (machine.gpu or "gpu").replace("/", "-").strip("-"))
-            return _carry_out(machine.gpu, options, output, prepare, shape)
-        print(
-            f"There is no amdgpu GPU here: measuring a MOCK {machine.mock_gpu}, all times are simulated.",
-            file=sys.stderr,
-        )
+        node = select_gpu(machine.gpu)
+        output = _output(command, options, Path(node.node).name)
+        require_writable(output)
+        return _carry_out(node, options, output, prepare, shape)
     if not machine.gpu_time:
         raise HarnessError("--gpu-time is a factor of more than 0: GPUs that take no time have nothing in flight")
-    handed_on = replace(options, output=str(_output(command, options, machine.subject())))
+    output = _output(command, options, machine.subject())
+    require_writable(output)
+    handed_on = replace(options, output=str(output))
     arguments = [*machine.on_it().argv(), *handed_on.argv()]
-    return run_on_mock([sys.executable, "-m", "amdgpu_hw", command, *arguments], [machine.mock_gpu], machine)
+    return run_on_mock([sys.executable, "-m", "amdgpu_hw", command, *arguments], [machine.mock_gpu], machine, ours=True)
 
 
 def _carry_out(
-    selector: str | None,
+    node: GpuNode,
     options: MeasuringOptions,
     output: Path,
     prepare: Callable[[Gpu, Conditions], Measurement],
@@ -150,19 +156,24 @@ def _carry_out(
 
     Whatever ends the run, what was measured until then is saved.
     """
-    from amdgpu_hw.gpu import open_gpu
+    from amdgpu_hw.gpu import Gpu
     from amdgpu_hw.measure.conditions import PinnedCpu, StablePstate, read_conditions
 
     run = None
-    status = UNUSABLE
+    status: int = ExitStatus.INCOMPLETE
     try:
         with ExitStack() as held:
-            gpu = held.enter_context(open_gpu(selector))
+            gpu = held.enter_context(Gpu(node))
             pstate = held.enter_context(StablePstate(gpu, options.pstate))
             pinned = held.enter_context(PinnedCpu(_cpu(options.cpu)))
             run = prepare(gpu, read_conditions(gpu, pstate.name, pinned.cpu, shape))
             if pstate.why_not:
                 run.notes.append(f"the clocks were not held: {pstate.why_not}")
+            _check_length(run)
+            busy = busy_words()
+            if busy:
+                run.notes.append(busy)
+                print(f"amdgpu-hw: {busy}", file=sys.stderr, flush=True)
             status = _take_steps(run, output)
     except AmdgpuHwError as error:
         if run is None:
@@ -171,33 +182,55 @@ def _carry_out(
         print(f"amdgpu-hw: when closing: {error}", file=sys.stderr)
     if not run.result.samples:
         print("amdgpu-hw: no sample was taken, so nothing is saved", file=sys.stderr)
-        return UNUSABLE
+        return ExitStatus.INCOMPLETE
     _show(run.result, output, with_plots=not options.no_plots)
     return status
 
 
+def _check_length(run: Measurement) -> None:
+    """Raise `HarnessError` for a run that nobody can mean."""
+    hours = run.expected_ns / 3.6e12
+    if hours > LONGEST_H:
+        raise HarnessError(f"this would take about {hours:.0f} hours: ask for fewer blocks, samples, frames or sizes")
+
+
+def busy_words() -> str:
+    """That others use this machine, in a sentence; empty if they do not."""
+    load, cpus = os.getloadavg()[0], os.cpu_count() or 1
+    if load <= BUSY_SHARE * cpus:
+        return ""
+    return f"this machine is busy (load average {load:.1f} on {cpus} CPUs): what others do is in the figures"
+
+
 def _show(result: Result, output: Path, *, with_plots: bool) -> None:
-    """Print the report of a result and the names of its files; draw the pictures."""
+    """Print the report of a result, then draw the pictures; and name the files. The result is saved already."""
     from amdgpu_hw.measure import plots, report
     from amdgpu_hw.measure.model import LatencyResult
 
-    stem = output.with_suffix("")
+    stem, working = output.with_suffix(""), Console(stderr=True)
     # Nothing is printed in here: rich sends the standard output to the console of the status meanwhile.
-    with Console(stderr=True).status("judging and drawing"):
-        if isinstance(result, LatencyResult):
-            shown = report.latency_report(result)
-            pictures = plots.save_latency(result, stem) if with_plots else []
-        else:
-            shown = report.overlap_report(result)
-            pictures = plots.save_overlap(result, stem) if with_plots else []
-    colour = sys.stdout.isatty()
-    print(render(shown, shutil.get_terminal_size().columns if colour else _WIDE, colour), end="")
-    print("\n".join(str(path) for path in (output, *pictures)))
+    with working.status("judging"):
+        shown = report.latency_report(result) if isinstance(result, LatencyResult) else report.overlap_report(result)
+        colour = sys.stdout.isatty()
+        text = render(shown, shutil.get_terminal_size().columns if colour else _WIDE, colour)
+    print(text, end="")
+    print(output, flush=True)
+    if not with_plots:
+        return
+    try:
+        with working.status("drawing"):
+            if isinstance(result, LatencyResult):
+                pictures = plots.save_latency(result, stem)
+            else:
+                pictures = plots.save_overlap(result, stem)
+    except OSError as error:
+        raise HarnessError(f"the pictures {stem}-* could not be written: {error.strerror}") from error
+    print("\n".join(map(str, pictures)))
 
 
 def _take_steps(run: Measurement, output: Path) -> int:
     """Carry the run out, saving what there is every few seconds and at the end; returns the exit status."""
-    status, save_at, show_at = 0, 0.0, 0.0
+    status, save_at, show_at = ExitStatus.PROVEN, 0.0, 0.0
     console = Console(stderr=True)
     with Progress(
         TextColumn("{task.description}"),
@@ -224,12 +257,12 @@ def _take_steps(run: Measurement, output: Path) -> int:
         except KeyboardInterrupt:
             run.notes.append("interrupted by the user")
             print("amdgpu-hw: interrupted; what was measured is kept", file=sys.stderr)
-            status = UNUSABLE
+            status = ExitStatus.INCOMPLETE
         except AmdgpuHwError as error:
             first = _first(error)
             run.notes.append(f"ended early: {first}")
             print(f"amdgpu-hw: {first}", file=sys.stderr)
-            status = UNUSABLE
+            status = ExitStatus.INCOMPLETE
         finally:
             _save(run, output)
     return status

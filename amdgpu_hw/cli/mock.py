@@ -33,7 +33,7 @@ def add_commands(commands: Any) -> None:
         "                      [--parameter NAME=NUMBER]... [--without DEVICE]... [--gpu-time FACTOR] -- COMMAND...",
         allow_abbrev=False,
     )
-    WholeMockMachine.declare(parser.add_argument)
+    WholeMockMachine.declare(parser.add_argument, filled=True)
     parser.add_argument("command", nargs="+", metavar="COMMAND", help="the program and its arguments")
     parser.set_defaults(run=run_mock, takes_rest=False)
 

@@ -17,6 +17,7 @@ from amdgpu_hw.cli.measuring import (
 )
 from amdgpu_hw.cli.packages import require_packages
 from amdgpu_hw.options.declared import option
+from amdgpu_hw.options.numbers import seconds, whole_number, within
 
 if TYPE_CHECKING:
     from amdgpu_hw.measure.overlap import OverlapSettings
@@ -28,16 +29,20 @@ __all__ = ("add_commands",)
 class OverlapOptions(MeasuringOptions):
     """What can be said about frames and binds; what is not given is as the measurement has it."""
 
-    frame_ms: float | None = option("GPU time of an undisturbed frame (default: 8)", metavar="MS", read=float)
-    budget_ms: float | None = option("from frame to frame (default: 16.7)", metavar="MS", read=float)
-    rate: float | None = option("binds and unbinds per second (default: 120)", metavar="HZ", read=float)
-    background_ms: float | None = option(
-        "length of the jobs on another queue, 0 for none (default: 25)", metavar="MS", read=float
+    frame_ms: float | None = option(
+        "GPU time of an undisturbed frame (default: 8)", metavar="MS", read=within(0, 10_000)
     )
-    frames: int | None = option("of each stretch (default: 60)", metavar="N", read=int)
-    blocks: int | None = option("of four interleaved stretches; 6 or more to judge", metavar="N", read=int)
-    null_blocks: int | None = option("blocks of the A/A run", metavar="N", read=int)
-    timeout: float | None = option("bound of each wait (default: 5)", metavar="S", read=float)
+    budget_ms: float | None = option("from frame to frame (default: 16.7)", metavar="MS", read=within(0, 10_000))
+    rate: float | None = option("binds and unbinds per second (default: 120)", metavar="HZ", read=within(0, 1_000_000))
+    background_ms: float | None = option(
+        "length of the jobs on another queue, 0 for none (default: 25)", metavar="MS", read=within(0, 10_000)
+    )
+    frames: int | None = option("of each stretch (default: 60)", metavar="N", read=whole_number(0, 100_000))
+    blocks: int | None = option(
+        "of four interleaved stretches; 6 or more to judge", metavar="N", read=whole_number(0, 10_000)
+    )
+    null_blocks: int | None = option("blocks of the A/A run", metavar="N", read=whole_number(0, 10_000))
+    timeout: float | None = option("bound of each wait (default: 5)", metavar="S", read=seconds)
 
 
 def add_commands(commands: Any) -> None:

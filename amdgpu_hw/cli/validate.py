@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,14 +14,17 @@ from typing import Any
 
 import pytest
 
+from amdgpu_hw.atomic_file import claim_file
 from amdgpu_hw.cli.machine_options import add_machine_options
-from amdgpu_hw.discovery import list_gpus, open_node, select_gpu
-from amdgpu_hw.errors import UNUSABLE
+from amdgpu_hw.discovery import open_node, select_gpu
+from amdgpu_hw.errors import HarnessError
+from amdgpu_hw.exit_status import ExitStatus
 from amdgpu_hw.on_guest import again_on_guest
 from amdgpu_hw.on_mock import run_on_mock
 from amdgpu_hw.options.guest import GuestChoice
 from amdgpu_hw.options.machine import MachineChoice, MachineKind
-from amdgpu_hw.options.suite import PREFIX, SuiteOptions
+from amdgpu_hw.options.suite import PREFIX, SessionOptions, SuiteOptions
+from amdgpu_hw.proof.collector import STATUS
 from amdgpu_hw.shipped import suite_directory
 
 __all__ = ("add_commands",)
@@ -31,10 +34,22 @@ _REWRITE_WARNING = "Module already imported so cannot be rewritten"
 
 # What pytest prints by itself is for people who write tests: here the verdict table follows. Options that the user
 # gives come later, so they win.
-_QUIET = ("-q", "--no-header", "--tb=no", "-rN", "-p", "no:cacheprovider", "-W", f"ignore:{_REWRITE_WARNING}")
+_QUIET = (
+    "-qq",
+    *("--no-header", "--tb=no", "-rN", "-o", "console_output_style=classic"),
+    *("-p", "no:cacheprovider", "-W", f"ignore:{_REWRITE_WARNING}"),
+)
 
-GUEST_TEST_TIMEOUT_S = 120
+GUEST_TEST_TIMEOUT_S = 120.0
 """On a busy machine without KVM, tests that draw many programs take longer than elsewhere."""
+
+_OF_PYTEST: Mapping[int, ExitStatus] = {
+    pytest.ExitCode.OK: ExitStatus.PROVEN,
+    pytest.ExitCode.TESTS_FAILED: ExitStatus.BROKEN,
+    pytest.ExitCode.USAGE_ERROR: ExitStatus.UNUSABLE,
+    pytest.ExitCode.NO_TESTS_COLLECTED: ExitStatus.UNUSABLE,
+}
+"""What pytest's statuses mean where no run was opened: ``--help``, ``--collect-only``, a typing error, no test."""
 
 # The verdict must not depend on a configuration of pytest that happens to lie above an installed package.
 _ALONE = ("-c", os.devnull)
@@ -46,32 +61,27 @@ def add_commands(commands: Any) -> None:
         "validate",
         help="run the tests, print the verdict",
         description=(
-            "Runs tests/hw on a GPU, or on a mock machine where there is none, prints the verdict and writes the "
-            "results as JSON. Further arguments are pytest's, e.g. -k prt."
+            "Runs tests/hw on a GPU of this machine, or on a mock or guest machine where that is asked for, prints the "
+            "verdict and writes the results as JSON. Further arguments are pytest's, e.g. -k prt."
         ),
-        usage="amdgpu-hw validate [--gpu GPU] [--mock [NAME]] [--kernel VARIANT] [--gate NAME] [--results FILE]... "
-        "[--bug NAME]... [--parameter NAME=NUMBER]... [--without DEVICE]... [--allow-faults] [--expectations [DIR]] "
-        "[--write-expectations DIR] [--guest [WHAT]] [--module FILE] [PYTEST ARGS]",
+        usage="amdgpu-hw validate [OPTIONS] [PYTEST ARGS]",
         allow_abbrev=False,
     )
     add_machine_options(parser, "gpu_time")
-    SuiteOptions.declare(parser.add_argument)
+    SuiteOptions.declare(parser.add_argument, filled=True)
+    parser.add_argument(
+        "-v", "--verbose", action="store_true", help="print all rows with what was done and seen, not the summary"
+    )
     parser.set_defaults(run=run_validate, takes_rest=True)
 
 
 def run_validate(options: argparse.Namespace, rest: Sequence[str]) -> int:
     """Validate the GPU that is asked for, or the mock one; the exit status is the verdict."""
     machine, suite, guest = MachineChoice.of(options), SuiteOptions.of(options), GuestChoice.of(options)
+    rest = [*rest, SessionOptions.spelled("table", PREFIX)] if options.verbose else rest
     if guest.asked:
         return _on_guest(guest, machine, suite, rest)
     if machine.kind is MachineKind.MOCK:
-        return _on_mock(machine, suite, rest)
-    if machine.gpu is None and not list_gpus():
-        print(
-            f"There is no amdgpu GPU here: validating the harness on a MOCK {machine.mock_gpu}.",
-            file=sys.stderr,
-            flush=True,
-        )
         return _on_mock(machine, suite, rest)
     node = select_gpu(machine.gpu)
     # Fail now if it cannot be opened: in one sentence, not once per test.
@@ -83,15 +93,16 @@ def _on_mock(machine: MachineChoice, suite: SuiteOptions, rest: Sequence[str]) -
     """Do the same again on a mock machine: from inside, it is a machine with a GPU."""
     arguments = [*machine.on_it().argv(), *_kept(suite, machine.subject()).argv()]
     command = [sys.executable, "-m", "amdgpu_hw", "validate", *arguments, *rest]
-    return run_on_mock(command, [machine.mock_gpu], machine)
+    return run_on_mock(command, [machine.mock_gpu], machine, ours=True)
 
 
 def _on_guest(guest: GuestChoice, machine: MachineChoice, suite: SuiteOptions, rest: Sequence[str]) -> int:
     """Do the same again on a guest machine, whose processors may be emulated ones."""
     kept = _kept(suite, guest.subject(machine.gpu))
-    patience = f"{PREFIX}timeout={GUEST_TEST_TIMEOUT_S}"
+    if "timeout" not in kept.given():
+        kept = replace(kept, timeout=GUEST_TEST_TIMEOUT_S)
     written = [*kept.results, *([kept.write_expectations / "x"] if kept.write_expectations else [])]
-    return again_on_guest(["validate", *kept.argv(), patience, *rest], guest, machine, written)
+    return again_on_guest(["validate", *kept.argv(), *rest], guest, machine, written)
 
 
 def _run_pytest(machine: MachineChoice, suite: SuiteOptions, rest: Sequence[str]) -> int:
@@ -106,9 +117,19 @@ def _run_pytest(machine: MachineChoice, suite: SuiteOptions, rest: Sequence[str]
         f"{PREFIX}require-proof",
     ]
     arguments += rest if _names_tests(rest) else [*rest, str(tests)]
-    status = int(pytest.main(arguments))
-    # pytest's own codes: 3 an error inside, 4 wrong usage, 5 nothing collected.
-    return status if status in (0, 1) else UNUSABLE
+    end = _End()
+    status = int(pytest.main(arguments, [end]))
+    return end.status if end.status is not None else _OF_PYTEST.get(status, ExitStatus.INCOMPLETE)
+
+
+class _End:
+    """A plugin that knows what a run ended with; of pytest's own statuses some mean something else."""
+
+    status: ExitStatus | None = None
+
+    def pytest_unconfigure(self, config: pytest.Config) -> None:
+        """Ask for it when all is done."""
+        self.status = config.stash.get(STATUS, None)
 
 
 def _names_tests(rest: Sequence[str]) -> bool:
@@ -116,6 +137,17 @@ def _names_tests(rest: Sequence[str]) -> bool:
 
 
 def _kept(suite: SuiteOptions, subject: str) -> SuiteOptions:
-    """The same with a result file, if none was asked for: one that is named after what is validated, and when."""
-    name = f"validate-{subject}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.json"
-    return suite if suite.results else replace(suite, results=(Path("results") / name,))
+    """The same with a new result file, named after what is validated, where none was asked for or a directory."""
+    wanted = suite.results or (Path("results"),)
+    files = tuple(_claimed(path, subject) if path.is_dir() or not suite.results else path for path in wanted)
+    return replace(suite, results=files)
+
+
+def _claimed(directory: Path, subject: str) -> Path:
+    """A file of this run alone. Raises `HarnessError`."""
+    try:
+        return claim_file(directory, f"validate-{subject}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}", ".json")
+    except OSError as error:
+        raise HarnessError(
+            f"no result file can be made in {directory}: {error.strerror}; name another place with --results"
+        ) from None

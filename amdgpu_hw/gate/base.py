@@ -35,6 +35,8 @@ class Gate(ABC):
     """
 
     name: ClassVar[str]
+    is_foreign: ClassVar[bool] = True
+    """Whether the fence is another driver's, which amdgpu waits for by other rules than its own (KERNEL.md 4.2)."""
 
     def __init__(self, sync_file: SyncFile, hold_ns: int, purpose: str) -> None:
         self.purpose = purpose

@@ -3,8 +3,12 @@
 
 Needs nothing but the GPU, and is bounded by nothing but the job timeout (2 s on new kernels) if nobody writes the flag.
 So the job belongs to another process (`gpu_wait_process`), which writes it when its time is up and when the test's
-process is gone, however that ended. What a test gets is the job's fence, in a sync file: the job itself is in an
-address space of its own and on a compute ring of its own, where it holds up nothing else.
+process is gone, however that ended. What a test gets is the job's fence, in a sync file.
+
+The job is in an address space of its own and on a compute ring that the tests do not use. It holds up others all the
+same: compute jobs of any program that the kernel's scheduler puts on that ring, as it does when others are busy
+(drm_sched_pick_best), and queues that share its pipe; and it has one of the few VMIDs. Its fence is one of amdgpu's
+scheduler, which the kernel does not treat as it treats fences of another driver.
 """
 
 from __future__ import annotations
@@ -29,6 +33,7 @@ class GpuWaitGate(Gate):
     """One waiting job of the other process, by its number there."""
 
     name = "gpu-wait"
+    is_foreign = False
 
     def __init__(self, process: _Process, number: int, purpose: str, hold_ns: int) -> None:
         self._process = process
@@ -77,7 +82,10 @@ class GpuWaitGateMaker(GateMaker):
     """
 
     name = GpuWaitGate.name
-    summary = "a job that makes the GPU wait for memory, half a second at most; needs nothing, but may end in a reset"
+    summary = (
+        "a job that makes the GPU wait for memory, half a second at most; needs nothing, but holds up others' compute "
+        "jobs, may end in a reset, and its fence is no other driver's"
+    )
     longest_hold_ns = 450_000_000
 
     def __init__(self, selector: str) -> None:

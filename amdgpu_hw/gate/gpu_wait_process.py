@@ -21,6 +21,7 @@ from amdgpu_hw.memory import PAGE_SIZE, Buffer
 from amdgpu_hw.packets import Engine, Pm4
 from amdgpu_hw.submit import Queue, Submission
 from amdgpu_hw.sync import SyncFile
+from amdgpu_hw.uapi import amdgpu_drm as uapi
 
 __all__ = ()
 
@@ -51,7 +52,9 @@ class _Jobs:
         self._flags: Buffer = gpu.alloc(PAGE_SIZE, domain="gtt", always_valid=True)
         self._flags.fill(0)
         self._range = gpu.reserve(PAGE_SIZE)
-        self._range.map(self._flags)
+        # Uncached: the CP polls through L2, which on GFX11 and GFX12 keeps a line of the default MTYPE whatever the
+        # CPU writes behind it.
+        self._range.map(self._flags, mtype=uapi.AMDGPU_VM_MTYPE_UC)
         self._waiting: dict[int, _Waiting] = {}
 
     def shut(self, number: int, hold_ns: int) -> SyncFile:

@@ -22,6 +22,7 @@ class UserQueueGate(Gate):
     """The fence of what is in ``queue``'s ring; ``written`` are the buffers that it is put on. The queue stays open."""
 
     name = "user queue"
+    is_foreign = False
 
     def __init__(self, queue: UserQueue, written: Sequence[Buffer], purpose: str) -> None:
         self._queue = queue

@@ -10,7 +10,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from amdgpu_hw.errors import UNUSABLE, HarnessError
+from amdgpu_hw.errors import HarnessError
+from amdgpu_hw.exit_status import ExitStatus
 from amdgpu_hw.guest.debian import Archive
 from amdgpu_hw.guest.fetch import STOCK_KERNELS, StockKernel
 from amdgpu_hw.guest.kernels import find_kernel
@@ -31,10 +32,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         module = build_module(root, source, given.patch, _name(given.name, given.patch), _say)
     except HarnessError as error:
         print(f"build_module: {error}", file=sys.stderr)
-        return UNUSABLE
+        return ExitStatus.UNUSABLE
     except KeyboardInterrupt:
         print("build_module: interrupted; what is compiled is kept", file=sys.stderr)
-        return UNUSABLE
+        return ExitStatus.INCOMPLETE
     _say(f"run it: amdgpu-hw validate --guest {root.release} --module {module}")
     print(module)
     return 0

@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from amdgpu_hw.errors import UNUSABLE, HarnessError
+from amdgpu_hw.errors import HarnessError
+from amdgpu_hw.exit_status import ExitStatus
 from amdgpu_hw.guest.boot_image import boot_image
 from amdgpu_hw.guest.debian import Archive, Download
 from amdgpu_hw.guest.kernels import fetched_kernels, find_kernel, unpack_packages
@@ -58,7 +59,7 @@ def main() -> int:
         fetch(sys.argv[1:] or [kernel.series for kernel in STOCK_KERNELS])
     except HarnessError as error:
         say(str(error))
-        return UNUSABLE
+        return ExitStatus.UNUSABLE
     return 0
 
 

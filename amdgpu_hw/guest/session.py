@@ -21,7 +21,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from amdgpu_hw.errors import HarnessError
+from amdgpu_hw.errors import HarnessError, RunCutShort
 from amdgpu_hw.guest.accelerator import Accelerator, choose_accelerator
 from amdgpu_hw.guest.boot_image import boot_image
 from amdgpu_hw.guest.channel import Frame, FrameReader, pack, ready
@@ -89,6 +89,8 @@ class GuestOptions:
     """Where the log of the guest's console is kept."""
     user: str | None = None
     """Who runs commands in the guest; root by default."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Variables for commands in the guest, beside the few that are passed on."""
 
 
 class GuestMachine:
@@ -394,9 +396,9 @@ class GuestMachine:
         return answer
 
     def _end_if_interrupted(self) -> None:
-        """Raise `GuestError` if a signal came that is to end us."""
+        """Raise `RunCutShort` if a signal came that is to end us."""
         if self._signals.asks_to_end():
-            raise GuestError("interrupted before the guest machine was up")
+            raise RunCutShort("interrupted before the guest machine was up")
 
     def _gone(self) -> None:
         """The port is closed: QEMU has ended, or is about to."""

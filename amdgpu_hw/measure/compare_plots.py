@@ -10,8 +10,9 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from amdgpu_hw.measure.compare import ArmPair, Comparison, LatencyComparison, OverlapComparison
-from amdgpu_hw.measure.model import Cell, Conditions
+from amdgpu_hw.measure.model import Cell
 from amdgpu_hw.measure.plot_parts import (
+    EQUAL_FACTORS,
     Line,
     draw_ratios,
     ecdf_grid,
@@ -20,8 +21,18 @@ from amdgpu_hw.measure.plot_parts import (
     ratio_axis,
     room_for_labels,
 )
-from amdgpu_hw.measure.plot_style import A_STYLE, B_STYLE, draw_ecdf, figure, grid, save_figure, time_axis, titles
-from amdgpu_hw.measure.plots import draw_budget, ecdf_words
+from amdgpu_hw.measure.plot_style import (
+    A_STYLE,
+    B_STYLE,
+    Source,
+    draw_ecdf,
+    figure,
+    grid,
+    save_figure,
+    time_axis,
+    titles,
+)
+from amdgpu_hw.measure.plots import count_frames, draw_budget, ecdf_words
 from amdgpu_hw.measure.wording import cell_words, verdict_summary
 
 __all__ = ("comparison_ecdf_figure", "comparison_frame_figure", "comparison_ratio_figure", "save_comparison")
@@ -42,8 +53,16 @@ def save_comparison(comparison: LatencyComparison | OverlapComparison, stem: Pat
     return written
 
 
-def _sources(comparison: Comparison) -> Sequence[tuple[str, Conditions]]:
-    return ("A: ", comparison.a), ("B: ", comparison.b)
+def _sources(comparison: Comparison, of_a: int, of_b: int) -> Sequence[Source]:
+    """Both sides, with how many samples of each are drawn."""
+    return ("A: ", comparison.a, of_a), ("B: ", comparison.b, of_b)
+
+
+def _samples(comparison: LatencyComparison, arms: Sequence[ArmPair]) -> tuple[int, int]:
+    pairs = [(pair, each) for pair in comparison.pairs for each in arms]
+    return sum(len(pair.a.samples(each.a)) for pair, each in pairs), sum(
+        len(pair.b.samples(each.b)) for pair, each in pairs
+    )
 
 
 @contextmanager
@@ -65,7 +84,7 @@ def comparison_ecdf_figure(comparison: LatencyComparison, operation: str, arms: 
             lambda there: verdict_summary([comparison.effects[cell, arms] for cell in there]),
         )
         what = f"{arms} sync; {ecdf_words([*pairs])}"
-        titles(drawn, comparison.finding(arms), _sources(comparison), what)
+        titles(drawn, comparison.finding(arms), _sources(comparison, *_samples(comparison, [arms])), what)
         yield drawn
 
 
@@ -76,11 +95,11 @@ def comparison_ratio_figure(comparison: LatencyComparison) -> Iterator[Figure]:
     with figure(10, 2.3 + 0.3 * len(rows)) as drawn:
         axes = grid(drawn, 1, 1)[0][0]
         draw_ratios(axes, rows)
-        ratio_axis(axes, [effect for _, effect in rows], "B / A: time until the update is effective")
+        ratio_axis(axes, [effect for _, effect in rows], f"B / A: time until the update is effective {EQUAL_FACTORS}")
         titles(
             drawn,
             comparison.finding(),
-            _sources(comparison),
+            _sources(comparison, *_samples(comparison, comparison.arms)),
             "Bar: 95 % interval of the ratio of medians. Grey: noise floor (A/A runs, and drift within a run).",
         )
         yield drawn
@@ -107,5 +126,7 @@ def comparison_frame_figure(comparison: OverlapComparison) -> Iterator[Figure]:
                 effect = verdict_summary([pair.frame_effect(arms)])
                 axes.set_title(f"{pair.a.rate_hz:g} unmaps/s, {arms} sync: mean {effect}")
                 time_axis(axes, "frame time")
-        titles(drawn, comparison.finding(), _sources(comparison), "Share of frames that are done within a time")
+        counts = (count_frames([getattr(pair, side) for pair in comparison.pairs]) for side in "ab")
+        what = "Share of frames that are done within a time"
+        titles(drawn, comparison.finding(), _sources(comparison, *counts), what)
         yield drawn

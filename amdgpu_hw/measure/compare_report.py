@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from amdgpu_hw.measure.compare import ArmPair, Comparison, LatencyComparison, OverlapComparison, OverlapPair
+from amdgpu_hw.measure.fitting import FirstThatFits
 from amdgpu_hw.measure.report import conditions_panel, effect_text, new_table, reasons
 from amdgpu_hw.measure.statistics import Effect, summary
 from amdgpu_hw.measure.wording import floor_words, interval_words, time_words
@@ -21,7 +22,9 @@ __all__ = ("comparison_report",)
 def comparison_report(comparison: LatencyComparison | OverlapComparison) -> RenderableType:
     """Everything `amdgpu-hw compare` ends with: finding, tables, what was not compared, both sides' conditions."""
     if isinstance(comparison, LatencyComparison):
-        tables, effects = [_latency_table(comparison)], [*comparison.effects.values()]
+        forms = _latency_table(comparison), _narrow_latency_table(comparison)
+        tables: list[RenderableType] = [FirstThatFits(*forms)]
+        effects = [*comparison.effects.values()]
     else:
         tables = [_overlap_table(pair, comparison) for pair in comparison.pairs]
         effects = [
@@ -55,6 +58,25 @@ def _latency_table(comparison: LatencyComparison) -> Table:
                 place = ["", "", ""]
             flag = _flag_texts(comparison, pair.a.effect, pair.b.effect)
             table.add_row(*place, "flag", *flag, style="dim")
+    return table
+
+
+def _narrow_latency_table(comparison: LatencyComparison) -> Table:
+    """The same with what is compared as headings, for 80 columns."""
+    table = new_table()
+    table.add_column("sync", no_wrap=True)
+    for name in ("A p50", "B p50"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for name in ("B is", "95 % interval", "noise"):
+        table.add_column(name, no_wrap=True)
+    for pair in comparison.pairs:
+        table.add_section()
+        table.add_row(Text(pair.cell.operation, "bold"), Text(size(pair.cell.size), "bold"), "", pair.cell.mapping)
+        table.add_row(Text(f"GPU {pair.cell.load}"))
+        for arms in comparison.arms:
+            medians = [time_words(each.p50) for each in (pair.a.summary(arms.a), pair.b.summary(arms.b))]
+            table.add_row(str(arms), *medians, *_effect_cells(comparison.effects[pair.cell, arms]))
+        table.add_row("flag", *_flag_texts(comparison, pair.a.effect, pair.b.effect), style="dim")
     return table
 
 

@@ -36,9 +36,12 @@ MAPPINGS = ("PRT", "always-valid", "ordinary")
 MOST_JOBS = 24
 """Jobs in flight; the 32nd of a context's queue would make CS sleep with the page directory locked (KERNEL.md 6.3)."""
 
-_SIZE = re.compile(r"(\d+)\s*(?:([KMG])(?:iB)?)?$")
+LARGEST = 256 * GiB
+"""More than any GPU has memory."""
+
+_SIZE = re.compile(r"([0-9]{1,15})\s*(?:([KMG])(?:iB)?)?$")
 _UNITS = {None: 1, "K": KiB, "M": MiB, "G": GiB}
-_LOAD = re.compile(r"(gfx|compute|sdma)(?:\s?x\s?(\d+))?$")
+_LOAD = re.compile(r"(gfx|compute|sdma)(?:\s?x\s?([0-9]{1,9}))?$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,8 +152,10 @@ def parse_size(text: str) -> int:
     """``4K``, ``64KiB``, ``2M``, ``1G`` or bytes: a positive multiple of a page. Raises `HarnessError`."""
     match = _SIZE.match(text.strip())
     size = int(match[1]) * _UNITS[match[2]] if match else 0
-    if size <= 0 or size % PAGE_SIZE:
-        raise HarnessError(f"a size is a multiple of {PAGE_SIZE} bytes such as 64K, 2M or 1G, not '{text}'")
+    if not 0 < size <= LARGEST or size % PAGE_SIZE:
+        raise HarnessError(
+            f"a size is a multiple of {PAGE_SIZE} bytes such as 64K, 2M or 1G, up to {LARGEST // GiB}G, not '{text}'"
+        )
     return size
 
 

@@ -16,7 +16,16 @@ from amdgpu_hw.measure.plot_style import INK, VERDICT_COLOURS, LineStyle, draw_e
 from amdgpu_hw.measure.statistics import Effect, summary
 from amdgpu_hw.measure.wording import effect_words, time_words
 
-__all__ = ("Line", "draw_ratios", "ecdf_grid", "grid_inches", "label_medians", "ratio_axis", "room_for_labels")
+__all__ = (
+    "EQUAL_FACTORS",
+    "Line",
+    "draw_ratios",
+    "ecdf_grid",
+    "grid_inches",
+    "label_medians",
+    "ratio_axis",
+    "room_for_labels",
+)
 
 Line = tuple[str, Samples, LineStyle]
 """Name, samples and style of a line."""
@@ -27,6 +36,9 @@ _RATIO_STEPS = (1.0, 10.0, 100.0, 1e3, 1e4, 1e5, 1e6, 2.0, 5.0, 30.0, 300.0, 1.5
 _FACTOR_FROM = 2.0
 """Ticks from here on are factors, smaller ones percentages."""
 
+
+EQUAL_FACTORS = "(left of 'equal' is faster; equal distances are equal factors; arrow: goes on beyond the axis)"
+"""What a `ratio_axis` has to be read with."""
 
 _TITLE_CHARACTERS = 50
 """That fit above a panel of an `ecdf_grid`."""
@@ -148,6 +160,17 @@ def ratio_axis(axes: Axes, effects: Sequence[Effect], label: str) -> None:
     axes.set_xticks([], minor=True)
     axes.set_xlabel(label)
     axes.grid(axis="x")
+    for y, effect in enumerate(effects):
+        _mark_clipped(axes, y, effect)
+
+
+def _mark_clipped(axes: Axes, y: int, effect: Effect) -> None:
+    """Arrows where an interval or a noise floor goes on beyond the axis."""
+    low, high = axes.get_xlim()
+    floor = 1.0 if math.isnan(effect.noise_floor) else effect.noise_floor
+    for reach, edge, marker in ((min(effect.low, 1 / floor), low, "<"), (max(effect.high, floor), high, ">")):
+        if (reach < edge) if marker == "<" else (reach > edge):
+            axes.plot([edge], [y], marker=marker, markersize=7, color=INK, clip_on=False, zorder=5)
 
 
 def _ratio_tick(value: float) -> str:

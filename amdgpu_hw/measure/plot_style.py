@@ -34,6 +34,7 @@ __all__ = (
     "INK",
     "VERDICT_COLOURS",
     "LineStyle",
+    "Source",
     "draw_ecdf",
     "figure",
     "grid",
@@ -108,11 +109,12 @@ def grid(drawn: Figure, rows: int, columns: int, **options: Any) -> list[list[Ax
     return [list(row) for row in axes]
 
 
-def titles(drawn: Figure, finding: str, conditions: Sequence[tuple[str, Conditions]], what: str) -> None:
-    """The finding as title, what is shown below it, where it comes from at the foot.
+Source = tuple[str, Conditions, int]
+"""A name (``A: ``) where there are several, the conditions, and how many samples are drawn."""
 
-    ``conditions`` come with a name (``A: ``) where there are several.
-    """
+
+def titles(drawn: Figure, finding: str, sources: Sequence[Source], what: str) -> None:
+    """The finding as title, what is shown below it; at the foot where and when it was measured, how many samples."""
     width, height = drawn.get_size_inches()
     headline = textwrap.fill(finding, int(width * 8.7))
     explained = textwrap.fill(what, int(width * 12.5))
@@ -123,10 +125,12 @@ def titles(drawn: Figure, finding: str, conditions: Sequence[tuple[str, Conditio
     )
     below = 1 - (0.12 + _HEADLINE_INCHES * headline_lines) / height
     drawn.text(0.08 / width, below, explained, ha="left", va="top", fontsize=10, color=INK)
-    sources = "\n".join(f"{name}{conditions_words(each)}" for name, each in conditions)
-    simulated = any(each.simulated for _, each in conditions)
+    told = "\n".join(
+        f"{name}{conditions_words(each)}; {count} samples, {each.started[:10]}" for name, each, count in sources
+    )
+    simulated = any(each.simulated for _, each, _ in sources)
     drawn.supxlabel(
-        sources,
+        told,
         x=0.08 / width,
         ha="left",
         fontsize=9,
@@ -139,7 +143,7 @@ _HEADLINE_INCHES = 0.212
 
 
 def time_axis(axes: Axes, label: str) -> None:
-    """A logarithmic x axis of seconds, labelled ``10 us``, ``1 ms``; call it when everything is drawn."""
+    """A logarithmic x axis of seconds, labelled ``10 µs``, ``1 ms``; call it when everything is drawn."""
     axes.set_xscale("log")
     low, high = axes.get_xlim()
     steps = (1.0, 2.0, 5.0) if high / low < 100 else (1.0, 3.0) if high / low < 1000 else (1.0,)

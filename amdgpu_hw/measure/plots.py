@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -25,6 +26,7 @@ from amdgpu_hw.measure.analysis import (
 )
 from amdgpu_hw.measure.model import Arm, Cell, Conditions, Frames, LatencyResult, OverlapResult
 from amdgpu_hw.measure.plot_parts import (
+    EQUAL_FACTORS,
     draw_ratios,
     ecdf_grid,
     grid_inches,
@@ -38,6 +40,7 @@ from amdgpu_hw.measure.plot_style import (
     IMPLICIT,
     INK,
     LineStyle,
+    Source,
     draw_ecdf,
     figure,
     grid,
@@ -49,6 +52,7 @@ from amdgpu_hw.measure.wording import cell_words, time_words, verdict_summary
 from amdgpu_hw.proof.units import size
 
 __all__ = (
+    "count_frames",
     "draw_budget",
     "ecdf_figure",
     "ecdf_words",
@@ -62,7 +66,9 @@ __all__ = (
 _STYLES: dict[Arm, LineStyle] = {"implicit": IMPLICIT, "explicit": EXPLICIT}
 
 _TIMELINE_NS = 700_000_000
-"""How much of a stretch the timeline shows: some forty frames, each still visible."""
+"""How much the timeline shows: some forty frames, each still visible."""
+_ENOUGH_FRAMES = 24
+"""In the timeline, of several stretches where they are short."""
 
 
 def save_latency(result: LatencyResult, stem: Path) -> list[Path]:
@@ -99,8 +105,17 @@ def ecdf_figure(cells: Sequence[CellAnalysis], conditions: Conditions) -> Iterat
             lambda cell: [(arm, by_cell[cell].samples(arm), _STYLES[arm]) for arm in ARMS],
             lambda there: verdict_summary([by_cell[cell].effect for cell in there]),
         )
-        titles(drawn, latency_finding(cells, conditions), [("", conditions)], ecdf_words([*by_cell]))
+        titles(drawn, latency_finding(cells, conditions), [_source(cells, conditions)], ecdf_words([*by_cell]))
         yield drawn
+
+
+def _source(cells: Sequence[CellAnalysis], conditions: Conditions) -> Source:
+    return "", conditions, sum(len(each.samples(arm)) for each in cells for arm in ARMS)
+
+
+def count_frames(kinds: Sequence[OverlapAnalysis]) -> int:
+    """How many frames of both arms there are."""
+    return sum(len(kind.frame_ns(arm)) for kind in kinds for arm in ARMS)
 
 
 def ecdf_words(cells: Sequence[Cell]) -> str:
@@ -117,11 +132,15 @@ def ratio_figure(cells: Sequence[CellAnalysis], conditions: Conditions) -> Itera
     with figure(10, 1.9 + 0.3 * len(rows)) as drawn:
         axes = grid(drawn, 1, 1)[0][0]
         draw_ratios(axes, rows)
-        ratio_axis(axes, [effect for _, effect in rows], "explicit / implicit: time until the update is effective")
+        ratio_axis(
+            axes,
+            [effect for _, effect in rows],
+            f"explicit / implicit: time until the update is effective {EQUAL_FACTORS}",
+        )
         titles(
             drawn,
             latency_finding(cells, conditions),
-            [("", conditions)],
+            [_source(cells, conditions)],
             "Dots: one block of four interleaved rounds each. Bar: 95 % interval of the median. Grey: noise floor.",
         )
         yield drawn
@@ -140,38 +159,55 @@ def timeline_figure(kind: OverlapAnalysis, conditions: Conditions) -> Iterator[F
         titles(
             drawn,
             overlap_finding([kind], conditions),
-            [("", conditions)],
+            [("", conditions, count_frames([kind]))],
             "Each bar is a frame, as wide and as high as the time it took; dotted: the budget. "
             "Triangles below: an unmap is asked for; the line goes on until it is effective.",
         )
         yield drawn
 
 
-def _typical(stretches: Sequence[Frames], budget_ns: int) -> Frames:
-    """The stretch with the median number of stutters: neither the best nor the worst is the story."""
+def _typical(stretches: Sequence[Frames], budget_ns: int) -> list[Frames]:
+    """The stretches around the one with the median number of stutters, as many as make `_ENOUGH_FRAMES`.
+
+    Neither the best nor the worst is the story.
+    """
     ordered = sorted(stretches, key=lambda each: int(np.count_nonzero(each.frame_ns > budget_ns)))
-    return ordered[len(ordered) // 2]
+    middle = len(ordered) // 2
+    nearest = sorted(range(len(ordered)), key=lambda place: abs(place - middle))
+    chosen: list[Frames] = []
+    for place in nearest:
+        if sum(len(each.frame_ns) for each in chosen) < _ENOUGH_FRAMES:
+            chosen.append(ordered[place])
+    return chosen
 
 
-def _timeline_lane(axes: Axes, frames: Frames, kind: OverlapAnalysis, arm: Arm) -> None:
-    style = _STYLES[arm]
-    origin = frames.frame_start_ns[0] if len(frames.frame_start_ns) else 0
-    shown = frames.frame_start_ns - origin < _TIMELINE_NS
-    start, took = ((values[shown]) / 1e6 for values in (frames.frame_start_ns - origin, frames.frame_ns))
-    over = took > kind.budget_ns / 1e6
-    axes.bar(start, took, width=took, align="edge", color="#BFBFBF", edgecolor="white", linewidth=0.5)
-    axes.bar(
-        start[over], took[over], width=took[over], align="edge", color=style.colour, edgecolor="white", linewidth=0.5
-    )
-    axes.axhline(kind.budget_ns / 1e6, color=BUDGET, linewidth=1, linestyle=":")
-    unmaps = (frames.unmap_start_ns - origin >= 0) & (frames.unmap_start_ns - origin < _TIMELINE_NS)
-    asked = (frames.unmap_start_ns[unmaps] - origin) / 1e6
-    effective = (frames.unmap_effective_ns[unmaps] - origin) / 1e6
-    depth = -0.12 * kind.budget_ns / 1e6
-    axes.hlines(np.full(len(asked), depth), asked, np.maximum(effective, asked), color=style.colour, linewidth=2)
-    axes.plot(asked, np.full(len(asked), depth), linestyle="none", marker="^", markersize=4, color=INK)
-    stutters = int(np.count_nonzero(over))
-    axes.set_title(f"{arm} sync: {stutters} of {len(took)} frames shown are over the budget (coloured)", color=INK)
+def _timeline_lane(axes: Axes, stretches: Sequence[Frames], kind: OverlapAnalysis, arm: Arm) -> None:
+    """The stretches one behind the other, up to `_TIMELINE_NS`; a thin line stands where another begins."""
+    style, budget_ms = _STYLES[arm], kind.budget_ns / 1e6
+    begin, shown, stutters, count = 0, 0, 0, 0
+    for frames in stretches:
+        if begin >= _TIMELINE_NS or not len(frames.frame_start_ns):
+            continue
+        if begin:
+            axes.axvline(begin / 1e6, color=INK, linewidth=0.6)
+        origin = int(frames.frame_start_ns[0]) - begin
+        here = frames.frame_start_ns - origin < _TIMELINE_NS
+        start, took = ((values[here]) / 1e6 for values in (frames.frame_start_ns - origin, frames.frame_ns))
+        over = took > budget_ms
+        bar: dict[str, Any] = {"align": "edge", "edgecolor": "white", "linewidth": 0.5}
+        axes.bar(start, took, width=took, color="#BFBFBF", **bar)
+        axes.bar(start[over], took[over], width=took[over], color=style.colour, **bar)
+        unmaps = (frames.unmap_start_ns - origin >= begin) & (frames.unmap_start_ns - origin < _TIMELINE_NS)
+        asked = (frames.unmap_start_ns[unmaps] - origin) / 1e6
+        effective = (frames.unmap_effective_ns[unmaps] - origin) / 1e6
+        depth = np.full(len(asked), -0.12 * budget_ms)
+        axes.hlines(depth, asked, np.maximum(effective, asked), color=style.colour, linewidth=2)
+        axes.plot(asked, depth, linestyle="none", marker="^", markersize=4, color=INK)
+        shown, stutters, count = shown + len(took), stutters + int(np.count_nonzero(over)), count + 1
+        begin = int(1e6 * max(start[-1] + took[-1], float(effective.max(initial=0.0)))) + kind.budget_ns // 2
+    axes.axhline(budget_ms, color=BUDGET, linewidth=1, linestyle=":")
+    several = f", of {count} stretches" if count > 1 else ""
+    axes.set_title(f"{arm} sync: {stutters} of {shown} frames shown are over the budget (coloured){several}", color=INK)
     axes.set_ylabel("frame time (ms)")
     axes.margins(x=0)
 
@@ -194,9 +230,12 @@ def frame_figure(kinds: Sequence[OverlapAnalysis], conditions: Conditions) -> It
             time_axis(upper, "frame time")
             effects = [("mean frame", kind.frame_effect), ("unmap", kind.unmap_effect)]
             draw_ratios(lower, effects)
-            ratio_axis(lower, [effect for _, effect in effects], "explicit / implicit, per block")
+            ratio_axis(lower, [effect for _, effect in effects], f"explicit / implicit, per block {EQUAL_FACTORS}")
         titles(
-            drawn, overlap_finding(kinds, conditions), [("", conditions)], "Share of frames that are done within a time"
+            drawn,
+            overlap_finding(kinds, conditions),
+            [("", conditions, count_frames(kinds))],
+            "Share of frames that are done within a time",
         )
         yield drawn
 

@@ -25,6 +25,7 @@ from amdgpu_hw.measure.analysis import (
     overlap_finding,
     troubles,
 )
+from amdgpu_hw.measure.fitting import FirstThatFits
 from amdgpu_hw.measure.model import Arm, Conditions, Frames, LatencyResult, OverlapResult, Result, Round
 from amdgpu_hw.measure.statistics import Claim, Effect, Summary, summary
 from amdgpu_hw.measure.wording import (
@@ -68,7 +69,7 @@ def latency_report(result: LatencyResult) -> RenderableType:
     effects = [effect for each in cells for effect in each.effects.values()]
     return Group(
         Text(latency_finding(cells, result.conditions), style="bold"),
-        _latency_table(cells),
+        FirstThatFits(_latency_table(cells), _narrow_latency_table(cells)),
         _others_table(cells),
         *reasons(effects),
         *_tail(cells),
@@ -104,6 +105,25 @@ def _latency_table(cells: Sequence[CellAnalysis]) -> Table:
                 floor_words(each.effect),
             )
             previous = (operation, mapping)
+    return table
+
+
+def _narrow_latency_table(cells: Sequence[CellAnalysis]) -> Table:
+    """The same with a row per arm, for 80 columns: beside the first the verdict, beside the second its interval."""
+    table = new_table()
+    table.add_column("operation", no_wrap=True)
+    table.add_column("sync", no_wrap=True)
+    for name in ("p50", "p90", "max"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("explicit is\n95 % interval", no_wrap=True)
+    table.add_column("noise", justify="right", no_wrap=True)
+    for (load, mapping), of_place in groupby(cells, key=lambda each: (each.cell.load, each.cell.mapping)):
+        table.add_row(Text(f"GPU {load}:", style="bold"), Text(mapping, style="bold"))
+        for each in of_place:
+            what = f"{each.cell.operation} {size(each.cell.size)}"
+            implicit, explicit = (_three(each.summary(arm)) for arm in ARMS)
+            table.add_row(what, ARMS[0], *implicit, effect_text(each.effect))
+            table.add_row("", ARMS[1], *explicit, interval_words(each.effect), floor_words(each.effect))
     return table
 
 
@@ -184,20 +204,26 @@ def _overlap_table(kind: OverlapAnalysis) -> RenderableType:
         f"\n{kind.rate_hz:g} unmaps/s beside frames of {time_words(kind.frame_gpu_ns)} GPU time, "
         f"budget {time_words(kind.budget_ns)}"
     )
-    table = new_table(title)
-    table.add_column("sync")
+    wide, narrow, unmaps_alone = new_table(title), new_table(title), new_table()
     frame_columns = ("frames", "mean", "p50", "p90", "p99", "max", "over budget")
-    for name in (*frame_columns, "unmaps", "effective p50", "p90", "max"):
-        table.add_column(name, justify="right", no_wrap=True)
+    unmap_columns = ("unmaps", "effective p50", "p90", "max")
+    columns = (wide, (*frame_columns, *unmap_columns)), (narrow, frame_columns), (unmaps_alone, unmap_columns)
+    for table, names in columns:
+        table.add_column("sync", no_wrap=True)
+        for name in names:
+            table.add_column(name, justify="right", no_wrap=True)
     for arm in ARMS:
         frames, unmaps = kind.frame_ns(arm), summary(kind.unmap_ns(arm))
         if len(frames):
-            table.add_row(arm, *_frame_figures(kind, arm), str(unmaps.n), *_three(unmaps))
+            of_frames, of_unmaps = _frame_figures(kind, arm), (str(unmaps.n), *_three(unmaps))
+            wide.add_row(arm, *of_frames, *of_unmaps)
+            narrow.add_row(arm, *of_frames)
+            unmaps_alone.add_row(arm, *of_unmaps)
     lines = [
         _effect_line("Mean frame time with the flag", kind.frame_effect),
         _effect_line("Unmaps effective with the flag", kind.unmap_effect),
     ]
-    return Group(table, *lines)
+    return Group(FirstThatFits(wide, Group(narrow, unmaps_alone)), *lines)
 
 
 def _frame_figures(kind: OverlapAnalysis, arm: Arm) -> list[str]:

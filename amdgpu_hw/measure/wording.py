@@ -28,12 +28,12 @@ _FACTOR_FROM = 2.0
 
 
 def time_words(ns: float) -> str:
-    """``31.2 us``, ``4.01 ms``; ``not seen`` for what never happened, ``-`` for no sample."""
+    """``31.2 µs``, ``4.01 ms``; ``not seen`` for what never happened, ``-`` for no sample."""
     if math.isnan(ns):
         return "-"
     if math.isinf(ns):
         return "not seen"
-    for unit, name in ((1e9, "s"), (1e6, "ms"), (1e3, "us")):
+    for unit, name in ((1e9, "s"), (1e6, "ms"), (1e3, "µs")):
         if ns >= unit * 0.9995:
             return f"{_digits(ns / unit)} {name}"
     return f"{ns:.0f} ns"

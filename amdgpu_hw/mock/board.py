@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -152,6 +153,9 @@ class Board:
             self._connect_gpu(adev)
         self.testbed.add_file(_RESCAN, _HEARD)
         self._when_set(_RESCAN, self.rescan)
+        for cache in self._slabs:
+            self.testbed.add_file(cache.shrink_file, _HEARD)
+            self._when_set(cache.shrink_file, cache.shrink)
 
     def _connect_gpu(self, adev: AmdgpuDevice) -> None:
         """Show what changes of a GPU, and listen to what user space writes."""
@@ -185,7 +189,8 @@ class Board:
         for bug in bugs:
             kernel.log.warn(f"planted bug {bug.name}: {bug.description}")
         self.adevs = [self._probe(index) for index in range(len(self.gpus))]
-        slab.probe(kernel, {"amdgpu_sync_entry": (64, self._sync_entries)})
+        self._slabs = [slab.KmemCache("amdgpu_sync_entry", 64, self._sync_entries, os.cpu_count() or 1)]
+        slab.probe(kernel, self._slabs)
         for name, parameter in MODULE_PARAMETERS.items():
             if parameter.get is not None:
                 moduleparam.module_param(kernel, "amdgpu", name, partial(self._parameter, parameter.get))

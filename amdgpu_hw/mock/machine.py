@@ -21,14 +21,15 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any
 
-from amdgpu_hw.errors import HarnessError
+from amdgpu_hw.errors import HarnessError, RunCutShort
 from amdgpu_hw.mock.console.client import Console
 from amdgpu_hw.mock.defaults import DEFAULT_GPU
 from amdgpu_hw.mock.preload import can_be_preloaded
 from amdgpu_hw.mock.variants import DEFAULT_VARIANT
+from amdgpu_hw.program import hold_back_signals
 from amdgpu_hw.session_directory import SessionDirectory
 
-__all__ = ("DEFAULT_GPU", "Machine", "MachineError")
+__all__ = ("DEFAULT_GPU", "Machine", "MachineDied", "MachineError")
 
 _START_TIMEOUT_S = 30.0
 _END_TIMEOUT_S = 6.0
@@ -41,6 +42,10 @@ _OURS = ("_preload.", "libumockdev-preload.")
 
 class MachineError(HarnessError):
     """The mock machine cannot be built, or its kernel died; one sentence, then the last lines of the log if any."""
+
+
+class MachineDied(MachineError, RunCutShort):
+    """The mock kernel ended while somebody used the machine."""
 
 
 class Machine:
@@ -135,7 +140,7 @@ class Machine:
             raise MachineError(answer["error"])
         else:
             self._end_process()
-            raise MachineError(f"the mock kernel {self._how_it_ended()} before it was ready{self._errors()}")
+            raise MachineDied(f"the mock kernel {self._how_it_ended()} before it was ready{self._errors()}")
 
     def close(self) -> None:
         """End the mock kernel and remove everything the machine made; harmless when nothing runs."""
@@ -200,16 +205,17 @@ class Machine:
         return self._last_log if self._directory is None else self._read("log")
 
     def check(self) -> None:
-        """Raise `MachineError` if the mock kernel has died."""
+        """Raise `MachineDied` if the mock kernel has."""
         if self._process is not None and self._process.poll() is not None:
-            raise MachineError(f"the mock kernel {self._how_it_ended()}{self._errors()}{self._log_tail()}")
+            raise MachineDied(f"the mock kernel {self._how_it_ended()}{self._errors()}{self._log_tail()}")
 
-    def run(self, command: Sequence[str], env: Mapping[str, str] | None = None) -> int:
+    def run(self, command: Sequence[str], env: Mapping[str, str] | None = None, *, ours: bool = False) -> int:
         """Run a program on the machine; its exit status, or minus the signal that ended it.
 
         Ctrl-C reaches the program (it is in our process group) and not us; SIGTERM and SIGHUP are passed on to it.
-        Raises `MachineError` when it cannot be started, or when the mock kernel dies meanwhile; the program is
-        then ended as well.
+        ``ours``: the program is one of this package, and gets signals from where it can handle them
+        (`hold_back_signals`). Raises `MachineError` when it cannot be started, `MachineDied` when the mock kernel dies
+        meanwhile; the program is then ended as well.
         """
         self.check()
         server = self._process
@@ -218,7 +224,8 @@ class Machine:
         with contextlib.ExitStack() as stack:
             passing = stack.enter_context(_PassedSignals())
             try:
-                program = subprocess.Popen(command, env=self.environ(env))
+                with hold_back_signals() if ours else contextlib.nullcontext():
+                    program = subprocess.Popen(command, env=self.environ(env))
             except OSError as error:
                 raise MachineError(f"cannot run '{command[0]}': {error.strerror}") from None
             stack.callback(_end_program, program)

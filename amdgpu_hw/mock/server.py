@@ -32,7 +32,7 @@ from amdgpu_hw.mock.preload import preload_library
 from amdgpu_hw.mock.testbed.umockdev import PRELOAD, TestbedError, check_preload
 from amdgpu_hw.mock.transport.client import check_memory_access
 from amdgpu_hw.mock.transport.transport import ENVIRONMENT
-from amdgpu_hw.mock.variants import VARIANTS
+from amdgpu_hw.mock.variants import UnknownKernel, get_variant
 
 __all__ = ("LOG_FILE", "main")
 
@@ -73,12 +73,10 @@ class Server:
 
     def __init__(self, options: argparse.Namespace) -> None:
         gpus = [_identity(name) for name in options.gpu]
-        variant = VARIANTS.get(options.kernel)
-        if variant is None:
-            raise BootError(f"there is no kernel called '{options.kernel}'; there are: {', '.join(VARIANTS)}")
         try:
+            variant = get_variant(options.kernel)
             bugs = [load_bug(name) for name in options.bug]
-        except UnknownBug as error:
+        except (UnknownBug, UnknownKernel) as error:
             raise BootError(str(error)) from None
         if len(gpus) > MAX_GPUS:
             raise BootError(f"a mock machine has at most {MAX_GPUS} GPUs, not {len(gpus)}")

@@ -12,7 +12,16 @@ import errno
 from dataclasses import dataclass, replace
 from enum import Enum
 
-__all__ = ("DEFAULT_VARIANT", "VARIANTS", "InputFences", "OutFence", "TlbFence", "Variant", "get_variant")
+__all__ = (
+    "DEFAULT_VARIANT",
+    "VARIANTS",
+    "InputFences",
+    "OutFence",
+    "TlbFence",
+    "UnknownKernel",
+    "Variant",
+    "get_variant",
+)
 
 MSEC = 1_000_000
 SEC = 1000 * MSEC
@@ -306,9 +315,15 @@ DEFAULT_VARIANT = _SERIES_FIXED.name
 """What boots when nobody asks for a kernel."""
 
 
+class UnknownKernel(KeyError):
+    """There is no variant of that name; the message lists those there are."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
 def get_variant(name: str) -> Variant:
-    """Return the variant called ``name``; KeyError with the known names in its message."""
-    try:
-        return VARIANTS[name]
-    except KeyError:
-        raise KeyError(f"unknown kernel variant {name!r}; known: {', '.join(VARIANTS)}") from None
+    """Return the variant called ``name``. Raises `UnknownKernel`."""
+    if name not in VARIANTS:
+        raise UnknownKernel(f"there is no kernel called '{name}'; there are: {', '.join(VARIANTS)}")
+    return VARIANTS[name]

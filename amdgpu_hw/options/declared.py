@@ -18,6 +18,8 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
+from amdgpu_hw.errors import HarnessError
+
 __all__ = ("Option", "Options", "comma_separated", "option")
 
 _KEY = "amdgpu_hw option"
@@ -71,6 +73,17 @@ def comma_separated(read: Callable[[str], Any] = str) -> Callable[[str], tuple[A
     return members
 
 
+def _filled(read: Callable[[str], Any]) -> Callable[[str], Any]:
+    """Refuses the empty word that a script's unset variable leaves, instead of going by the default."""
+
+    def checked(text: str) -> Any:
+        if not text.strip():
+            raise argparse.ArgumentTypeError(f"must not be empty, but '{text}' was given")
+        return read(text)
+
+    return checked
+
+
 class _Extend(argparse.Action):
     """Adds to what was given before; an empty list takes it back, as after the addopts of an ini file."""
 
@@ -98,16 +111,21 @@ class Options:
         without: Collection[str] = (),
         notes: Mapping[str, str] | None = None,
         details: bool = True,
+        filled: bool = False,
     ) -> None:
         """Declare the options with ``add``: `add_argument`, or pytest's `addoption`.
 
         ``only`` some of them, or all ``without`` some. ``notes`` end the help of what only one kind of machine has.
-        ``details``: name the known values, which may mean to import much.
+        ``details``: name the known values, which may mean to import much. ``filled``: refuse empty values, which
+        otherwise take back what was given before.
         """
         for name, how, default in _declared(cls):
             if name not in without and (only is None or name in only):
                 note = (notes or {}).get(how.only_on, "")
-                add(_spelled(prefix, name, how), **_arguments(how, default, details=details, note=note))
+                arguments = _arguments(how, default, details=details, note=note)
+                if filled and "type" in arguments:
+                    arguments["type"] = _filled(arguments["type"])
+                add(_spelled(prefix, name, how), **arguments)
 
     @classmethod
     def of(cls, namespace: argparse.Namespace, prefix: str = "--") -> Self:
@@ -117,6 +135,8 @@ class Options:
             value = getattr(namespace, _destination(prefix, name, how), default)
             if default is False and how.environment:
                 value = value or os.environ.get(how.environment, "0") not in ("", "0")
+            if isinstance(value, list):  # what argparse makes of --option=--
+                raise HarnessError(f"{_spelled(prefix, name, how)} needs a value, and '--' is none")
             values[name] = None if value == "" else value
         return cls(**values)
 

@@ -14,10 +14,13 @@ from amdgpu_hw.guest.modelled_gpu import DEFAULT_GPU, GUEST_GPUS
 from amdgpu_hw.guest.qemu import KVM, TCG
 from amdgpu_hw.guest.session import GuestOptions
 from amdgpu_hw.options.declared import Options, comma_separated, option
+from amdgpu_hw.options.numbers import whole_number
 
 __all__ = ("GuestChoice", "GuestSettings", "WholeGuestMachine")
 
 _LEAST_MIB = 1024
+_MOST_MIB = 1 << 20
+_MOST_PROCESSORS = 255
 
 
 def _parameter(text: str) -> tuple[tuple[str, str], ...]:
@@ -28,15 +31,11 @@ def _parameter(text: str) -> tuple[tuple[str, str], ...]:
 
 
 def _memory(text: str) -> int:
-    if not text.isdecimal() or int(text) < _LEAST_MIB:
-        raise argparse.ArgumentTypeError(f"must be a number of MiB from {_LEAST_MIB} on, not '{text}'")
-    return int(text)
+    return whole_number(_LEAST_MIB, _MOST_MIB)(text)
 
 
 def _processors(text: str) -> int:
-    if not text.isdecimal() or not int(text):
-        raise argparse.ArgumentTypeError(f"must be a number from 1 on, not '{text}'")
-    return int(text)
+    return whole_number(1, _MOST_PROCESSORS)(text)
 
 
 def _accelerator(text: str) -> str:

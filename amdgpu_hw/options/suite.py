@@ -4,11 +4,14 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Self
 
-from amdgpu_hw.options.declared import Options, option
+from amdgpu_hw.options.declared import Options, comma_separated, option
+from amdgpu_hw.options.numbers import seconds, within
 from amdgpu_hw.shipped import EXPECTATIONS, expectations_directory
 
 __all__ = ("ALLOW_FAULTS", "PREFIX", "WATCH_NS", "GpuChoice", "SessionOptions", "SuiteOptions")
@@ -23,6 +26,8 @@ PREFIX = "--amdgpu-"
 """How the options of pytest begin."""
 
 _MS = 1_000_000
+
+_MOST_RERUNS = 100
 
 
 def _gate_names() -> Iterable[str]:
@@ -40,13 +45,35 @@ def _gate(text: str) -> str:
 
 def _milliseconds(text: str) -> int:
     """Nanoseconds in what the command line has in milliseconds."""
-    try:
-        nanoseconds = round(float(text) * _MS)
-    except (ValueError, OverflowError):
-        nanoseconds = 0
-    if nanoseconds < 1:
-        raise argparse.ArgumentTypeError(f"must be a time in milliseconds, not '{text}'")
-    return nanoseconds
+    return round(within(1 / _MS, 600_000, "a time in milliseconds")(text) * _MS)
+
+
+def _word(text: str) -> tuple[str, ...]:
+    return (text,)
+
+
+def _capability_names() -> Iterable[str]:
+    from amdgpu_hw.capabilities import PROBES
+
+    return PROBES
+
+
+def _capability(text: str) -> str:
+    names = tuple(_capability_names())
+    if text not in names:
+        raise argparse.ArgumentTypeError(f"there is no capability called '{text}'; there are: {', '.join(names)}")
+    return text
+
+
+def faults_allowed_anyway() -> bool:
+    """Whether the environment allows what `ALLOW_FAULTS` says."""
+    return os.environ.get(ALLOW_FAULTS, "0") not in ("", "0")
+
+
+def _number_of_reruns(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) > _MOST_RERUNS:
+        raise argparse.ArgumentTypeError(f"must be a whole number from 0 to {_MOST_RERUNS}, not '{text}'")
+    return int(text)
 
 
 @dataclass(frozen=True)
@@ -70,7 +97,17 @@ class SuiteOptions(Options):
         environment=ALLOW_FAULTS,
     )
     results: tuple[Path, ...] = option(
-        "write the results here, as JSON; repeatable", default=(), metavar="FILE", read=lambda text: (Path(text),)
+        "write the results here, as JSON, or to a new file in this directory (default: results); repeatable",
+        default=(),
+        metavar="FILE",
+        read=lambda text: (Path(text),),
+    )
+    rerun: int = option(
+        "run a test up to N times again that fails and was not expected to: if it holds then it is flaky, which fails "
+        "the run all the same (default: 0)",
+        default=0,
+        metavar="N",
+        read=_number_of_reruns,
     )
     expectations: Path | None = option(
         "go by known findings: they do not fail the run, surprises do (those in DIR; default: the package's own)",
@@ -84,15 +121,6 @@ class SuiteOptions(Options):
         read=Path,
     )
 
-    def expectations_in(self) -> Path | None:
-        """The directory with the expectations to go by. Raises `HarnessError` if the package has none."""
-        return expectations_directory() if self.expectations == EXPECTATIONS else self.expectations
-
-
-@dataclass(frozen=True)
-class SessionOptions(SuiteOptions):
-    """What pytest takes beside."""
-
     stress: bool = option(
         "do what is done many times for long: 10000 cycles, thousands of drawn programs; minutes per test",
         default=False,
@@ -104,7 +132,52 @@ class SessionOptions(SuiteOptions):
         read=_milliseconds,
         write=lambda nanoseconds: f"{nanoseconds / _MS:g}",
     )
-    require_proof: bool = option("exit with 2 if nothing could be proven (nothing testable)", default=False)
     timeout: float = option(
-        "open all gates and fail a test after so long (default: 20)", default=20.0, metavar="SECONDS", read=float
+        "open all gates and fail a test after so long (default: 20)",
+        default=20.0,
+        metavar="SECONDS",
+        read=seconds,
+        write=lambda number: f"{number:g}",
+    )
+    test: tuple[str, ...] = option(
+        "run this test alone, with its controls: by its name in the results, test_x.py::test_y[CLEAR]; repeatable",
+        default=(),
+        metavar="ID",
+        read=_word,
+    )
+    require: tuple[str, ...] = option(
+        "end with 2 where kernel, GPU or libdrm lack one of these; repeatable",
+        default=(),
+        metavar="NAME[,NAME]",
+        read=comma_separated(_capability),
+        known=_capability_names,
+    )
+
+    def expectations_in(self) -> Path | None:
+        """The directory with the expectations to go by. Raises `HarnessError` if the package has none."""
+        return expectations_directory() if self.expectations == EXPECTATIONS else self.expectations
+
+    def for_cases(self, gate: str | None) -> Self:
+        """These options as far as what a case does depends on them, with the gate that was chosen.
+
+        Faults are always allowed where the environment allows them.
+        """
+        return replace(
+            type(self)(),
+            gate=gate,
+            allow_faults=self.allow_faults and not faults_allowed_anyway(),
+            stress=self.stress,
+            watch=self.watch,
+            timeout=self.timeout,
+        )
+
+
+@dataclass(frozen=True)
+class SessionOptions(SuiteOptions):
+    """What pytest takes beside."""
+
+    table: bool = option("print all rows with what was done and seen, as pytest's -v does", default=False)
+    require_proof: bool = option(
+        "exit as amdgpu-hw does: with 4 if nothing was said about the series, 3 if the run did not come to its end",
+        default=False,
     )

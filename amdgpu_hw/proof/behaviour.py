@@ -9,9 +9,12 @@ from typing import TypeVar
 
 import pytest
 
-__all__ = ("MARKER", "Behaviour", "behaviour")
+__all__ = ("FLAG", "MARKER", "Behaviour", "behaviour")
 
 F = TypeVar("F", bound=Callable[..., object])
+
+FLAG = "explicit_sync"
+"""What behaviours need that are about the series itself: a capability of the GPU's kernel."""
 
 MARKER = "behaviour"
 """Name of the pytest marker that carries a `Behaviour`."""

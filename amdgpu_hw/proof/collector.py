@@ -10,25 +10,30 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Generator
+from collections.abc import Collection, Generator
 from datetime import UTC, datetime
 from types import FrameType
 
 import pytest
 
 from amdgpu_hw.errors import AmdgpuHwError, DrmError, FeatureMissing, GateError, NoGpu, PendingWork
+from amdgpu_hw.exit_status import ExitStatus
 from amdgpu_hw.gate import open_all
 from amdgpu_hw.options.suite import PREFIX, GpuChoice, SessionOptions
-from amdgpu_hw.proof.behaviour import Behaviour
+from amdgpu_hw.proof.behaviour import FLAG, Behaviour
 from amdgpu_hw.proof.declarations import Suites, check_declarations
 from amdgpu_hw.proof.record import Broken, Inconclusive, NotAsked, NotTestable, Record
 from amdgpu_hw.proof.run import RECORD, RUN, Run, behaviour_of
 from amdgpu_hw.proof.watchdog import TestWatchdog
 from amdgpu_hw.verdict.expectations import names_of
 from amdgpu_hw.verdict.model import Case, Outcome, Verdict
+from amdgpu_hw.verdict.summary import summary_text
 from amdgpu_hw.verdict.table import verdict_text
 
-__all__ = ("Collector",)
+__all__ = ("STATUS", "Collector")
+
+STATUS = pytest.StashKey[ExitStatus]()
+"""Where pytest's config keeps what a run ends with that requires proof; pytest's own statuses mean other things."""
 
 _CASE = pytest.StashKey[Case]()
 _BEHAVIOUR = pytest.StashKey[Behaviour]()
@@ -69,6 +74,10 @@ class Collector:
         everything = list(items)
         check_declarations(everything, self._suites)
         result = yield
+        wanted = self._options.test
+        if wanted:
+            _check_ids(wanted, everything)
+            items[:] = [item for item in items if is_named(item.nodeid, wanted)]
         items[:] = with_controls(items, everything)
         self._known = known_names(items) if _is_everything(self._config, items, everything) else None
         if any(behaviour_of(item) for item in items) and not self._config.option.collectonly:
@@ -101,6 +110,8 @@ class Collector:
         if self._run is None:
             return []
         results = self._run.results
+        if self._config.option.verbose < 0:
+            return [f"{results.machine.words}: {self._run.gpu_name}"]
         return [
             f"amdgpu_hw: {results.machine.words}: {results.machine.sentence}",
             f"amdgpu_hw: {self._run.gpu_name}, gate {results.gate or 'none'}",
@@ -109,7 +120,7 @@ class Collector:
     def _give_up_opening(self, report: str) -> None:
         with self._uncaptured():
             print(f"amdgpu_hw: {report}", file=sys.stderr, flush=True)
-        os._exit(Verdict.NOTHING.value)
+        os._exit(ExitStatus.UNUSABLE)
 
     # -- running ----------------------------------------------------------------------------------------------
 
@@ -124,6 +135,8 @@ class Collector:
         item.stash[RECORD] = Record()
         item.stash[_BEHAVIOUR] = behaviour
         item.stash[_CASE] = case = _new_case(item, behaviour)
+        table = self._suites.of(item.path)
+        case.section = table.sections[behaviour.row] if table is not None else ""
         self._run.begin(case)
         self._run.require(case, behaviour)
 
@@ -183,7 +196,7 @@ class Collector:
         with self._uncaptured():
             self._print(run)
             sys.stdout.flush()
-        os._exit(Verdict.BROKEN.value)
+        os._exit(ExitStatus.BROKEN)
 
     def _uncaptured(self) -> contextlib.AbstractContextManager[None]:
         """A block whose output is seen, although a test may be running."""
@@ -210,6 +223,7 @@ class Collector:
             case.outcome, case.reason = judge(error)
             case.missing = error.missing if isinstance(error, NotTestable) else ""
             case.asked = not isinstance(error, NotAsked)
+            case.left_out = error.option if isinstance(error, NotAsked) else ""
             case.explanation = explain(item.stash[_BEHAVIOUR]) if case.outcome is Outcome.BROKEN else ""
         elif call.when == "call" and error is None:
             case.outcome = Outcome.HOLDS if record.evidence else Outcome.UNFINISHED
@@ -246,16 +260,29 @@ class Collector:
         """Judge the run; the exit code follows from it."""
         if self._run is None:
             if self._no_gpu is not None and self._options.require_proof:
-                session.exitstatus = Verdict.NOTHING.value
+                self._end_with(session, ExitStatus.UNUSABLE)
             return
         self._finish(self._run)
         verdict = self._run.results.verdict
-        if verdict is Verdict.BROKEN:
-            session.exitstatus = Verdict.BROKEN.value
-        elif self._run.file_failures or (verdict is Verdict.NOTHING and self._options.require_proof):
-            session.exitstatus = Verdict.NOTHING.value
-        elif session.exitstatus == pytest.ExitCode.TESTS_FAILED and not self._other_failures:
+        if self._options.require_proof:
+            unfinished = self._run.file_failures and verdict is not Verdict.BROKEN
+            self._end_with(session, ExitStatus.UNUSABLE if unfinished else verdict.value)
+        elif verdict is Verdict.BROKEN or (verdict is Verdict.INCOMPLETE and not session.exitstatus):
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        elif self._run.file_failures:
+            session.exitstatus = ExitStatus.UNUSABLE
+        elif (
+            session.exitstatus == pytest.ExitCode.TESTS_FAILED
+            and verdict is not Verdict.INCOMPLETE
+            and not self._other_failures
+        ):
             session.exitstatus = pytest.ExitCode.OK  # what failed was expected to
+
+    def _end_with(self, session: pytest.Session, status: ExitStatus) -> None:
+        if self._other_failures and status in (ExitStatus.PROVEN, ExitStatus.SILENT):
+            status = ExitStatus.BROKEN
+        self._config.stash[STATUS] = status
+        session.exitstatus = status
 
     def _finish(self, run: Run) -> None:
         run.judge(self._known)
@@ -274,8 +301,10 @@ class Collector:
         if reporter is None:
             return
         width = shutil.get_terminal_size((120, 24)).columns
-        reporter.write_line("")
-        reporter.write(verdict_text(run.results, width, reporter.hasmarkup))
+        if self._config.option.verbose >= 0:
+            reporter.write_line("")
+        text = verdict_text if self._options.table or self._config.option.verbose > 0 else summary_text
+        reporter.write(text(run.results, width, reporter.hasmarkup))
         for failure in run.file_failures:
             reporter.write_line(failure)
         for file in run.files:
@@ -308,6 +337,18 @@ def with_controls(items: list[pytest.Item], everything: list[pytest.Item]) -> li
     for item in items:
         add(item, ())
     return list(ordered)
+
+
+def is_named(nodeid: str, names: Collection[str]) -> bool:
+    """Whether one of these is a test, by as much of its path as is given."""
+    return any(nodeid == name or nodeid.endswith(f"/{name}") for name in names)
+
+
+def _check_ids(names: Collection[str], items: list[pytest.Item]) -> None:
+    """Raise `pytest.UsageError` for names that no test has."""
+    for name in names:
+        if not any(is_named(item.nodeid, [name]) for item in items):
+            raise pytest.UsageError(f"no test is called '{name}': give file and name as the results have them")
 
 
 def known_names(items: list[pytest.Item]) -> set[str]:
@@ -345,4 +386,5 @@ def explain(behaviour: Behaviour) -> str:
 def _new_case(item: pytest.Item, behaviour: Behaviour) -> Case:
     callspec = getattr(item, "callspec", None)
     text = f"{behaviour.text} ({callspec.id})" if callspec is not None else behaviour.text
-    return Case(item.nodeid, behaviour.row, text, behaviour.controls)
+    series = FLAG in behaviour.needs or (callspec is not None and callspec.params.get("sync") == "explicit")
+    return Case(item.nodeid, behaviour.row, text, behaviour.controls, series=series)

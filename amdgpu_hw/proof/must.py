@@ -104,29 +104,35 @@ class Must:
         started = time.monotonic_ns()
         since = (after.gate.opened_at or started) if after is not None else started
         signalled = watched.wait(within if after is None else max(within, _AFTER_OPENING_NS))
-        took = duration(time.monotonic_ns() - since)
+        ended = time.monotonic_ns()
+        took = duration(ended - since)
         moment = "the gate had opened" if after is not None else "GEM_VA had returned"
         if not signalled:
+            if after is not None:
+                self._note_times(after, watched.noun, started, done=False)
             raise Broken(
                 f"{watched.action}: {watched.noun} still unsignalled {took} after {moment}, although nothing is "
                 "left that it may wait for."
             )
         noun = "" if after is not None else f"{watched.noun} "
-        self._record.saw(
-            "fence", f"{noun}signalled within {took} after {moment}", within_ns=time.monotonic_ns() - since
-        )
+        times = self._times(after, watched.noun, started, ended, done=True) if after is not None else {}
+        text = f"{noun}signalled within {took} after {moment}"
+        self._record.saw("fence", text, within_ns=ended - since, **times)
 
     def signal_each(
         self, subjects: Iterable[Subject], what: str, *, within: int = ms(500), while_pending: Held
     ) -> None:
         """Each of ``subjects``, ``what`` in words, must be done in time; the next is taken when one has been seen."""
         self._record.did(what)
+        began = time.monotonic_ns()
         took = [self._time_while(_watched(subject), within, while_pending) for subject in subjects]
         slowest = max(took)
+        noun = f"{len(took)} update fences"
         self._record.saw(
             "fence",
-            f"{len(took)} update fences signalled after {duration(slowest)} at most, with the gate shut",
+            f"{noun} signalled after {duration(slowest)} at most, with the gate shut",
             signalled_ns=slowest,
+            **self._times(while_pending, noun, began, time.monotonic_ns(), done=True),
         )
         self._note_dependencies(while_pending)
 
@@ -144,15 +150,18 @@ class Must:
             return
         longest = self._watch_ns if at_most is None else min(at_most, self._watch_ns)
         signalled = watched.wait(min(longest, self._time_left(held)))
-        took = time.monotonic_ns() - started
+        ended = time.monotonic_ns()
+        took = ended - started
         require_pending(held)
         if signalled:
+            self._note_times(held, watched.noun, started, done=True)
             raise Broken(
                 f"{watched.action} did not wait for {held.words}: {watched.noun} signalled after {duration(took)} "
                 f"with the gate ({held.gate.name}) still shut."
             )
         seen = "the ioctl still blocked" if _blocked(subject) else f"{watched.noun} unsignalled"
-        self._record.saw("fence", f"{seen} after {duration(took)} with the gate shut", waited_ns=took)
+        times = self._times(held, "the ioctl" if _blocked(subject) else watched.noun, started, ended, done=False)
+        self._record.saw("fence", f"{seen} after {duration(took)} with the gate shut", waited_ns=took, **times)
         self._note_dependencies(held)
 
     def was_done(self, update: Update) -> bool:
@@ -166,18 +175,23 @@ class Must:
         held = while_pending
         started = time.monotonic_ns()
         returned = call.wait(min(within, self._time_left(held)))
-        took = time.monotonic_ns() - started
+        ended = time.monotonic_ns()
+        took = ended - started
         require_pending(held)
         if not returned:
+            self._note_times(held, "the ioctl", started, done=False)
             raise Broken(f"{what} blocked in the ioctl for {duration(took)}, with {held.words} pending.")
-        self._record.saw("fence", f"the ioctl returned after {duration(took)} with the gate shut", returned_ns=took)
+        times = self._times(held, "the ioctl", started, ended, done=True)
+        text = f"the ioctl returned after {duration(took)} with the gate shut"
+        self._record.saw("fence", text, returned_ns=took, **times)
 
     def _signal_while(self, subject: Subject, within: int, held: Held) -> None:
         watched = self._watch(subject)
+        began = time.monotonic_ns()
         took = self._time_while(watched, within, held)
-        self._record.saw(
-            "fence", f"{watched.noun} signalled after {duration(took)} with the gate shut", signalled_ns=took
-        )
+        times = self._times(held, watched.noun, began, began + took, done=True)
+        text = f"{watched.noun} signalled after {duration(took)} with the gate shut"
+        self._record.saw("fence", text, signalled_ns=took, **times)
         self._note_dependencies(held)
 
     def _time_while(self, watched: _Watched, within: int, held: Held) -> int:
@@ -196,6 +210,24 @@ class Must:
             raise Broken(self._why_unsignalled(watched, held, took))
         return took
 
+    def _note_times(self, held: Held, noun: str, began: int, *, done: bool) -> None:
+        """Note what was seen of a fence that a failure is about, whose message has the words."""
+        words = "signalled" if done else "unsignalled"
+        self._record.saw("fence", f"{noun} {words}", **self._times(held, noun, began, time.monotonic_ns(), done=done))
+
+    @staticmethod
+    def _times(held: Held, noun: str, began: int, ended: int, *, done: bool) -> dict[str, Any]:
+        """When a thing was watched, whether it was done at the end of that, and what its gate did: CLOCK_MONOTONIC."""
+        return {
+            "watched": noun,
+            "done": done,
+            "held": held.words,
+            "shut_at": held.gate.shut_at,
+            "opened_at": held.gate.opened_at,
+            "began_at": began,
+            "ended_at": ended,
+        }
+
     def _note_dependencies(self, held: Held) -> None:
         """Put what the scheduler's trace says beside what the fence said."""
         if held.watch is not None:
@@ -204,9 +236,12 @@ class Must:
     def _why_unsignalled(self, watched: _Watched, held: Held, took: int) -> str:
         """Open the gate to see whether it was what the subject waited for."""
         shut = f"{watched.noun} unsignalled after {duration(took)} with the gate ({held.gate.name}) shut"
+        self._note_times(held, watched.noun, time.monotonic_ns() - took, done=False)
         held.open()
         opened = time.monotonic_ns()
-        if watched.wait(_AFTER_OPENING_NS):
+        signalled = watched.wait(_AFTER_OPENING_NS)
+        self._note_times(held, watched.noun, opened, done=signalled)
+        if signalled:
             return (
                 f"{watched.action} waited for {held.words}: {shut}, "
                 f"signalled {duration(time.monotonic_ns() - opened)} after it opened."

@@ -13,6 +13,7 @@ from amdgpu_hw.gpu import Gpu
 from amdgpu_hw.helper_process import HelperProcess
 from amdgpu_hw.memory import Buffer
 from amdgpu_hw.proof.neighbour_process import CLOSE, DONE, LOCK, OPEN, SUBMIT
+from amdgpu_hw.proof.record import Inconclusive
 from amdgpu_hw.proof.traced import JobWatch
 from amdgpu_hw.sync import SyncFile
 
@@ -109,6 +110,8 @@ class Neighbour:
         finally:
             os.close(descriptor)
         if answer != DONE:
+            if not gate.is_shut:
+                raise Inconclusive(f"before a buffer could be locked, {gate.why_open}")
             raise HarnessError(f"the second process on the GPU does not keep a buffer locked: {answer}")
 
     def close(self) -> None:

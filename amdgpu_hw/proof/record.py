@@ -30,7 +30,11 @@ class NotTestable(Exception):
 
 
 class NotAsked(NotTestable):
-    """The run leaves the test out; the message names the option that takes it in."""
+    """The run leaves the test out; ``option`` takes it in, and the message names it."""
+
+    def __init__(self, why: str, option: str) -> None:
+        super().__init__(why)
+        self.option = option
 
 
 class Record:

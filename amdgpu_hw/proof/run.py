@@ -8,19 +8,20 @@ from dataclasses import asdict
 
 import pytest
 
-from amdgpu_hw.discovery import select_gpu
+from amdgpu_hw.discovery import list_gpus, select_gpu
 from amdgpu_hw.errors import FeatureMissing
+from amdgpu_hw.evidence.module_parameters import given_parameters, known_parameter
 from amdgpu_hw.evidence.trace import TraceInstance
 from amdgpu_hw.gate import Choice, Gate, choose
 from amdgpu_hw.gpu import Gpu
-from amdgpu_hw.options.suite import SessionOptions
+from amdgpu_hw.options.suite import PREFIX, SessionOptions
 from amdgpu_hw.proof.behaviour import MARKER, Behaviour
 from amdgpu_hw.proof.neighbour import NeighbourProcess
 from amdgpu_hw.proof.record import NotAsked, NotTestable, Record
 from amdgpu_hw.verdict.expectation_files import load, subject, write
-from amdgpu_hw.verdict.expectations import compare
+from amdgpu_hw.verdict.expectations import Status, compare
 from amdgpu_hw.verdict.machine import command_line, software_versions, this_machine
-from amdgpu_hw.verdict.model import Case, apply_controls
+from amdgpu_hw.verdict.model import Case, Outcome, apply_controls
 from amdgpu_hw.verdict.results import ResultFile, Results
 
 __all__ = ("RECORD", "RUN", "Run", "behaviour_of")
@@ -45,6 +46,8 @@ class Run:
 
     def __init__(self, selector: str | None, options: SessionOptions) -> None:
         self.allow_faults = options.allow_faults
+        # How the user says it: the command takes the options without pytest's prefix.
+        self._prefix = "--" if options.require_proof else PREFIX
         self.stress = options.stress
         self.watch_ns = options.watch
         expectations, drafts = options.expectations_in(), options.write_expectations
@@ -55,7 +58,8 @@ class Run:
             self.gpu_name = str(self._gpu)
             self.probes = self._gpu.capabilities.probes()
             self.results.gpu = asdict(self._gpu.identity)
-        self._subject = subject(self.results.machine, self.results.gpu)
+        self._require(options.require)
+        self._subject = subject(self.results.machine, self.results.gpu, known_parameter, given_parameters())
         self.expectations = load(expectations, self._subject) if expectations is not None else None
         self.results.expectations = self.expectations.files if self.expectations is not None else None
         if drafts is not None:
@@ -70,6 +74,14 @@ class Run:
         self.trace, self.why_no_trace = _open_trace()
         self.neighbour = NeighbourProcess(self.node.node)
         self.results.gate, self.results.gates = self._choice.name, self._choice.why_not
+        self.results.options = options.for_cases(self._choice.name).argv()
+        self.results.other_gpus = [str(node) for node in list_gpus() if node != self.node]
+
+    def _require(self, names: Iterable[str]) -> None:
+        """Raise `FeatureMissing` if the machine lacks one of the capabilities that the user asks for."""
+        for name in names:
+            if not self.probes[name]:
+                raise FeatureMissing(f"--require {name}: {self.gpu_name} lacks it here; {self.probes[name].why}")
 
     def open_gpu(self) -> Gpu:
         """The GPU with a new address space."""
@@ -84,12 +96,20 @@ class Run:
             if not self.probes[name]:
                 raise NotTestable(f"needs {name.replace('_', ' ')}; {self.probes[name].why}", missing=name)
         if behaviour.harm and not self.allow_faults:
-            raise NotAsked(f"needs --amdgpu-allow-faults: it {behaviour.harm}")
+            option = SessionOptions.spelled("allow_faults", self._prefix)
+            raise NotAsked(f"needs {option}: it {behaviour.harm}", option)
+
+    def is_expected_to_fail(self, case: Case) -> bool:
+        """Whether an entry of the expectations speaks of a case: nobody is surprised then that it does not hold."""
+        entry = self.expectations.of(case) if self.expectations is not None else None
+        return entry is not None and entry.status is not Status.PASS
 
     def judge(self, known: Collection[str] | None) -> None:
         """Judge the cases by their controls and by the expectations; ``known`` as `compare` takes it."""
         cases = self.results.cases
         apply_controls(cases)
+        if self.results.interrupted:  # what did not finish then is nobody's surprise
+            cases = [case for case in cases if case.outcome is not Outcome.UNFINISHED]
         if self.expectations is not None:
             supported = {name: bool(probe) for name, probe in self.probes.items()}
             self.results.expectation_faults = compare(cases, self.expectations, supported, known)

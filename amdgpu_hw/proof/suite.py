@@ -19,6 +19,8 @@ from amdgpu_hw.proof import fixtures
 from amdgpu_hw.proof.behaviour import MARKER
 from amdgpu_hw.proof.collector import Collector
 from amdgpu_hw.proof.declarations import Suites
+from amdgpu_hw.proof.progress import Progress
+from amdgpu_hw.proof.rerun import Rerun
 from amdgpu_hw.proof.rows import load_rows
 
 __all__ = ("ROWS_FILE", "load_suite")
@@ -49,3 +51,5 @@ def _load_plugins(config: pytest.Config, suites: Suites) -> None:
     config.addinivalue_line("markers", f"{MARKER}(value): what the test proves; use amdgpu_hw.proof.behaviour")
     config.pluginmanager.register(fixtures, "amdgpu_hw fixtures")
     config.pluginmanager.register(Collector(config, suites), "amdgpu_hw verdict")
+    config.pluginmanager.register(Progress(config), "amdgpu_hw progress")
+    config.pluginmanager.register(Rerun(config), "amdgpu_hw rerun")

@@ -16,7 +16,7 @@ def ms(milliseconds: float) -> int:
 def duration(ns: int) -> str:
     """A time for people: ``0.4 ms``, ``2.1 s``."""
     if ns < 100_000:
-        return f"{ns / 1e3:.0f} us"
+        return f"{ns / 1e3:.0f} µs"
     if ns < 1_000_000_000:
         return f"{ns / 1e6:.1f} ms" if ns < 100_000_000 else f"{ns / 1e6:.0f} ms"
     return f"{ns / 1e9:.1f} s"

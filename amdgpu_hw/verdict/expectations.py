@@ -22,6 +22,8 @@ NEEDS = "needs "
 class Status(Enum):
     """What an entry says about its case, in the words of Mesa's files where those have one."""
 
+    PASS = "Pass"
+    """It holds here, or nothing is skipped for want of this, although a more general file says otherwise."""
     FAIL = "Fail"
     CRASH = "Crash"
     INCONCLUSIVE = "Inconclusive"
@@ -36,6 +38,7 @@ STATUS_OF = {
     Outcome.UNFINISHED: Status.CRASH,
     Outcome.INCONCLUSIVE: Status.INCONCLUSIVE,
     Outcome.NOT_TESTABLE: Status.SKIP,
+    Outcome.FLAKY: Status.FLAKE,
 }
 """How an outcome other than `Outcome.HOLDS` is written in a file."""
 
@@ -112,18 +115,20 @@ def _judge(case: Case, expectations: Expectations) -> None:
         if case.outcome is not Outcome.HOLDS:
             case.expected = f"{entry.reason} ({entry.place}, a flake)"
     elif _matches(entry.status, case.outcome):
-        case.expected = f"{entry.reason} ({entry.place})"
+        case.expected = "" if entry.status is Status.PASS else f"{entry.reason} ({entry.place})"
     else:
         case.unexpected = f"{entry.place} expects {entry.status.value}: mend the entry, or find out what changed"
 
 
 def _matches(status: Status, outcome: Outcome) -> bool:
+    if status is Status.PASS:
+        return outcome is Outcome.HOLDS
     return status is STATUS_OF.get(outcome) or (status is Status.NOT_RUN and outcome is Outcome.NOT_TESTABLE)
 
 
 def _needless(expectations: Expectations, probes: Mapping[str, bool]) -> Iterable[str]:
     for entry in expectations.entries.values():
-        if probes.get(entry.name.removeprefix(NEEDS)):
+        if entry.status is not Status.PASS and probes.get(entry.name.removeprefix(NEEDS)):
             yield f"{entry.place}: expects skips for want of {entry.name.removeprefix(NEEDS)}, which is there"
 
 
@@ -131,6 +136,8 @@ def _unknown(expectations: Expectations, known: set[str]) -> Iterable[str]:
     for entry in expectations.entries.values():
         if entry.name.removeprefix(NEEDS) in known:
             continue
+        if entry.name.startswith(NEEDS) and entry.status is Status.PASS:
+            continue  # it takes back what a more general file says
         if entry.name.startswith(NEEDS):
             yield f"{entry.place}: no test was skipped for want of '{entry.name.removeprefix(NEEDS)}'"
         else:

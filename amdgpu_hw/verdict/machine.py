@@ -12,6 +12,8 @@ import functools
 import json
 import os
 import platform
+import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -23,12 +25,23 @@ from typing import Any
 
 from amdgpu_hw.guest.identity import VBIOS_PREFIX, is_modelled
 
-__all__ = ("ENVIRONMENT", "MachineDescription", "command_line", "package_version", "software_versions", "this_machine")
+__all__ = (
+    "ASKED",
+    "ENVIRONMENT",
+    "MachineDescription",
+    "command_line",
+    "package_version",
+    "software_versions",
+    "this_machine",
+)
 
 ENVIRONMENT = "AMDGPU_HW_MOCK_MACHINE"
 """Set by the launcher of a mock machine: a JSON object with ``gpus`` (names), ``kernel`` (variant), ``bugs``
 (descriptions of the bugs planted in it, by name), ``parameters`` (module parameters of amdgpu that were given) and
 ``gpu_time``."""
+
+ASKED = "AMDGPU_HW_ASKED"
+"""Set in a guest machine that a command of ours made for itself: the arguments that asked for it."""
 
 # What the client side of the mock machine's transport needs: whoever has it runs on a mock machine.
 _MOCK_DIRECTORY = "AMDGPU_HW_MOCK"
@@ -53,6 +66,8 @@ class MachineDescription:
     """Factor on the mock GPUs' modelled time; 1 on a real machine."""
     guest_gpus: tuple[str, ...] = ()
     """The modelled GPUs of a guest machine; with any of them the machine is one."""
+    asked: tuple[str, ...] = ()
+    """The arguments that asked for the guest machine; empty on others."""
 
     @property
     def kernel_is_real(self) -> bool:
@@ -72,20 +87,26 @@ class MachineDescription:
         return "REAL GPU" if self.gpu_is_real else "GUEST: REAL KERNEL, MODELLED GPU"
 
     @property
+    def meaning(self) -> str:
+        """What a verdict from here is worth."""
+        if self.is_mock:
+            return "a verdict on the harness, not on any kernel or GPU"
+        return f"a verdict on that kernel{'' if self.gpu_is_real else ', not on any GPU'}"
+
+    @property
     def sentence(self) -> str:
         """What the verdict is a verdict on."""
         if self.guest_gpus:
             return (
                 f"modelled {', '.join(self.guest_gpus)} under the real kernel Linux {self.kernel} "
-                f"({self.architecture}): a verdict on that kernel, not on any GPU"
+                f"({self.architecture}): {self.meaning}"
             )
         if not self.is_mock:
             return f"real hardware, Linux {self.kernel} ({self.architecture})"
         planted = f" with a PLANTED BUG ({', '.join(self.mock_bugs)})" if self.mock_bugs else ""
         given = "".join(f", amdgpu.{name}={value:#x}" for name, value in self.mock_parameters.items())
         return (
-            f"simulated {', '.join(self.mock_gpus)} on mock kernel {self.mock_kernel}{given}{planted}: "
-            "a verdict on the harness, not on any kernel or GPU"
+            f"simulated {', '.join(self.mock_gpus)} on mock kernel {self.mock_kernel}{given}{planted}: {self.meaning}"
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -108,6 +129,7 @@ def this_machine() -> MachineDescription:
         architecture=uname.machine,
         gpu_time=float((mock or {}).get("gpu_time", 1.0)),
         guest_gpus=() if mock is not None else _modelled_gpus(),
+        asked=() if mock is not None else tuple(shlex.split(os.environ.get(ASKED, ""))),
     )
 
 
@@ -154,14 +176,64 @@ def software_versions() -> dict[str, str]:
 
 
 def _libdrm_version() -> str:
-    """Version of the installed libdrm, which no call of it tells; empty where nothing on this machine knows."""
-    queries = (["pkg-config", "--modversion", "libdrm_amdgpu"], ["dpkg-query", "-Wf${Version}", "libdrm-amdgpu1"])
-    for query in queries:
-        if shutil.which(query[0]):
-            answer = subprocess.run(query, capture_output=True, text=True, check=False)
-            if answer.returncode == 0:
-                return answer.stdout.strip()
-    return ""
+    """Version of the libdrm_amdgpu that this process has loaded, which no call of it tells; its path if nothing knows.
+
+    Newer ones have it in the file's name, others in the pkg-config file beside them, or in the package they are from.
+    Where none is loaded, it is that of the installed one.
+    """
+    loaded = loaded_library("libdrm_amdgpu.so")
+    if loaded is None:
+        return _answer(["pkg-config", "--modversion", "libdrm_amdgpu"]) or _package_version("libdrm-amdgpu1")
+    version = _version_in_name(loaded) or _version_beside(loaded) or _version_of_owner(loaded)
+    if not version:
+        return f"of unknown version, {loaded}"
+    return version if loaded.is_relative_to("/usr/lib") or loaded.is_relative_to("/lib") else f"{version} ({loaded})"
+
+
+def loaded_library(name: str, maps: Path = Path("/proc/self/maps")) -> Path | None:
+    """The file of a shared library that this process has mapped, by the beginning of its name."""
+    try:
+        lines = maps.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+    except OSError:
+        return None
+    paths = (Path(line.split(maxsplit=5)[5]) for line in lines if line.count("/"))
+    return next((path for path in paths if path.name.startswith(name)), None)
+
+
+def _version_in_name(library: Path) -> str:
+    """``libdrm_amdgpu.so.1.124.0`` is of libdrm 2.4.124 (its meson.build, since 2.4.122)."""
+    found = re.search(r"\.so\.1\.([1-9]\d*)\.0$", library.resolve().name)
+    return f"2.4.{found[1]}" if found else ""
+
+
+def _version_beside(library: Path) -> str:
+    try:
+        text = (library.parent / "pkgconfig" / "libdrm_amdgpu.pc").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+    found = re.search(r"^Version: *(\S+)", text, re.MULTILINE)
+    return found[1] if found else ""
+
+
+def _version_of_owner(library: Path) -> str:
+    """The version of the Debian package that the file is from."""
+    # A merged /usr has the file under one name and the package's list under another.
+    names = dict.fromkeys((str(library), str(library).removeprefix("/usr"), str(library.resolve())))
+    owners = (_answer(["dpkg-query", "-S", name]).partition(":")[0] for name in names)
+    owner = next((owner for owner in owners if owner), "")
+    return _package_version(owner) if owner else ""
+
+
+def _package_version(package: str) -> str:
+    return _answer(["dpkg-query", "-Wf${Version}", package])
+
+
+def _answer(command: list[str]) -> str:
+    """What a program says; empty if there is none, or if it does not know."""
+    if not shutil.which(command[0]):
+        return ""
+    answer = subprocess.run(command, capture_output=True, text=True, check=False)
+    return answer.stdout.strip() if answer.returncode == 0 else ""
 
 
 def package_version() -> str:

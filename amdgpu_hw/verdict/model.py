@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
+from amdgpu_hw.exit_status import ExitStatus
+
 __all__ = ("Case", "Evidence", "Outcome", "Verdict", "apply_controls", "row_order", "verdict_of")
 
 
@@ -22,6 +24,8 @@ class Outcome(Enum):
     """The kernel did what it must not do, and the evidence shows it."""
     UNFINISHED = "did not finish"
     """The test was cut short: a crash, a hang, Ctrl-C, or a fault of the harness."""
+    FLAKY = "flaky"
+    """It was not so at first and was when the test ran again: nobody can rely on it."""
     INCONCLUSIVE = "inconclusive"
     """The evidence proves nothing, e.g. the gate opened early or the control did not hold."""
     HOLDS = "holds"
@@ -36,14 +40,16 @@ class Outcome(Enum):
 
 
 class Verdict(Enum):
-    """What a whole run says; the value is the exit code."""
+    """What a whole run says; the value is the exit status."""
 
-    PROVEN = 0
+    PROVEN = ExitStatus.PROVEN
     """Nothing is broken and something was proven."""
-    BROKEN = 1
-    """Something is broken, or could not be made conclusive."""
-    NOTHING = 2
-    """Nothing could be proven: no verdict about the kernel."""
+    BROKEN = ExitStatus.BROKEN
+    """Something is broken, or otherwise than it was expected to be."""
+    INCOMPLETE = ExitStatus.INCOMPLETE
+    """Nothing is known to be broken, but a case did not finish, could not be made conclusive, or was not reached."""
+    NOTHING = ExitStatus.SILENT
+    """Nothing was said about the series, however much holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +57,8 @@ class Evidence:
     """One thing that was seen.
 
     ``kind`` is its rank as evidence: "fence" before "memory" before anything else ("errno", "note"). ``facts`` are
-    the numbers behind the sentence; names that end in ``_ns`` are durations in nanoseconds.
+    the numbers behind the sentence; names that end in ``_ns`` are durations in nanoseconds, in ``_at`` moments of
+    CLOCK_MONOTONIC in nanoseconds.
     """
 
     kind: str
@@ -83,17 +90,28 @@ class Case:
     duration_ns: int = 0
     missing: str = ""
     """The capability for want of which it is not testable, by the name of its probe; empty for other reasons."""
+    series: bool = False
+    """Whether it is about the series itself: whether it uses AMDGPU_VM_EXPLICIT_SYNC."""
     asked: bool = True
     """Whether the run wanted it at all; what an option leaves out is nobody's surprise."""
+    left_out: str = ""
+    """The option that takes it in, where the run leaves it out."""
     expected: str = ""
     """Why an outcome that is not good was to be expected here, where expectations are gone by."""
     unexpected: str = ""
     """Why the outcome fails the run although it is good in itself, or bad in another way than expected."""
+    section: str = ""
+    """The section of the table of rows; empty where nobody has said."""
 
     @property
     def passes(self) -> bool:
         """Whether a run with this case may still end well."""
         return not self.unexpected and (self.outcome.is_good or bool(self.expected))
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether the kernel was seen to behave so, or not so."""
+        return self.outcome in (Outcome.HOLDS, Outcome.BROKEN)
 
     @property
     def parameters(self) -> str:
@@ -106,6 +124,12 @@ class Case:
         return self.test.rpartition("::")[2].partition("[")[0]
 
     @property
+    def test_id(self) -> str:
+        """The test's file and name with its parameters: what ``--test`` takes."""
+        path, bracket, parameters = self.test.partition("[")
+        return path.rpartition("/")[2] + bracket + parameters
+
+    @property
     def seen(self) -> str:
         """The evidence in words."""
         return "; ".join(evidence.text for evidence in self.evidence)
@@ -114,6 +138,7 @@ class Case:
         """The form it has in a result file."""
         return {
             "row": self.row,
+            "section": self.section,
             "behaviour": self.behaviour,
             "outcome": self.outcome.value,
             "reason": self.reason,
@@ -125,7 +150,9 @@ class Case:
             "attempts": self.attempts,
             "duration_ns": self.duration_ns,
             "missing": self.missing,
+            "series": self.series,
             "asked": self.asked,
+            "left_out": self.left_out,
             "expected": self.expected,
             "unexpected": self.unexpected,
             "test": self.test,
@@ -168,13 +195,16 @@ def apply_controls(cases: Iterable[Case]) -> None:
 
 
 def verdict_of(cases: Iterable[Case]) -> Verdict:
-    """What the cases say together: the one place that decides on the exit code.
+    """What the cases say together: the one place that decides on the exit status.
 
-    A known finding that was seen again is as much of a proof as a behaviour that holds.
+    A known finding that was seen again is as much of a proof as a behaviour that holds. Where cases about the series
+    were run, one of them at least has to be shown for anything to be said about it.
     """
     cases = list(cases)
-    # From the end: while a run goes on, and this is asked for each of its cases, the last one has not finished.
-    if not all(case.passes for case in reversed(cases)):
+    failed = [case for case in cases if not case.passes]
+    if any(case.outcome in (Outcome.BROKEN, Outcome.FLAKY) or case.unexpected for case in failed):
         return Verdict.BROKEN
-    shown = (Outcome.HOLDS, Outcome.BROKEN)
-    return Verdict.PROVEN if any(case.outcome in shown for case in cases) else Verdict.NOTHING
+    if failed:
+        return Verdict.INCOMPLETE
+    about_it = [case for case in cases if case.series] or cases
+    return Verdict.PROVEN if any(case.is_shown for case in about_it) else Verdict.NOTHING

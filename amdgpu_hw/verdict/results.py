@@ -8,7 +8,8 @@ crash of the tests nor of the kernel under test costs what was already known.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import shlex
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -47,20 +48,73 @@ class Results:
     interrupted: str | None = None
     expectations: list[str] | None = None
     """The files of expectations that the run goes by; None if it goes by none."""
+    options: Sequence[str] = ()
+    """The options that the run's cases depend on, as ``amdgpu-hw validate`` takes them."""
+    other_gpus: Sequence[str] = ()
+    """The GPUs of the machine that were not tested."""
     expectation_faults: list[str] = field(default_factory=list)
     """Entries in them that mean nothing here, a sentence each; they fail the run."""
 
     @property
     def verdict(self) -> Verdict:
         """What the cases say together; an interrupted run proves nothing unless something broke."""
-        verdict = verdict_of(
-            case for case in self.cases if case.outcome is not Outcome.UNFINISHED or not self.interrupted
-        )
-        if self.expectation_faults:
+        verdict = verdict_of(self.cases)
+        if self.expectation_faults or verdict is Verdict.BROKEN:
             return Verdict.BROKEN
-        if self.interrupted and verdict is Verdict.PROVEN:
-            return Verdict.NOTHING
-        return verdict
+        if self.interrupted:
+            return Verdict.INCOMPLETE
+        return Verdict.NOTHING if verdict is Verdict.PROVEN and not self.has_series else verdict
+
+    @property
+    def has_series(self) -> bool:
+        """Whether the kernel has the series under test, as far as the run has found out."""
+        return bool(self.probes.get("explicit_sync", {}).get("supported", True))
+
+    @property
+    def on_the_series(self) -> str:
+        """A sentence saying that nothing is said about the series, and why; empty if something is or may still be."""
+        if self.interrupted or any(case.series and case.is_shown for case in self.cases):
+            return ""
+        if not self.has_series:
+            rows = {case.row for case in self.cases if case.outcome is Outcome.HOLDS}
+            rows -= {case.row for case in self.cases if not case.outcome.is_good}
+            hold = f"{len(rows)} row{' ' if len(rows) == 1 else 's '}about older behaviour hold{'s' * (len(rows) == 1)}"
+            return f"This kernel does not have AMDGPU_VM_EXPLICIT_SYNC: {hold}, nothing is said about the series."
+        if any(case.series for case in self.cases) or not any(case.is_shown for case in self.cases):
+            return "No row about the series could be tested: nothing is said about it."
+        return ""
+
+    @property
+    def left_out(self) -> Mapping[str, list[str]]:
+        """The rows that the run left out, by the option that takes them in."""
+        rows: dict[str, dict[str, None]] = {}
+        for case in self.cases:
+            if case.left_out:
+                rows.setdefault(case.left_out, {})[case.row] = None
+        return {name: list(each) for name, each in rows.items()}
+
+    def again(self, *words: str) -> str:
+        """The command, for a shell, that does the same on the same machine and GPU, with these words behind it."""
+        return shlex.join(["amdgpu-hw", "validate", *self._subject(), *self.options, *words])
+
+    def _subject(self) -> list[str]:
+        machine = self.machine
+        if machine.asked:
+            return list(machine.asked)
+        if machine.guest_gpus:
+            return ["--guest", machine.kernel.partition(" ")[0], "--gpu", machine.guest_gpus[0]]
+        if not machine.is_mock:
+            return ["--gpu", str(self.gpu["pci_address"])] if self.gpu else []
+        return [
+            *("--mock", machine.mock_gpus[0], "--kernel", machine.mock_kernel),
+            *(word for name in machine.mock_bugs for word in ("--bug", name)),
+            *(
+                word
+                for name, value in machine.mock_parameters.items()
+                for word in ("--parameter", f"{name}={value:#x}")
+            ),
+            *(("--gpu-time", f"{machine.gpu_time:g}") if machine.gpu_time != 1 else ()),
+        ]
 
     def count(self, outcome: Outcome) -> int:
         """How many cases ended so."""
@@ -78,6 +132,8 @@ class Results:
             "started": self.started.isoformat(),
             "finished": self.finished.isoformat() if self.finished else None,
             "command": self.command,
+            "options": list(self.options),
+            "other_gpus": list(self.other_gpus),
             "versions": dict(self.versions),
             "gpu": dict(self.gpu),
             "probes": {name: dict(probe) for name, probe in self.probes.items()},

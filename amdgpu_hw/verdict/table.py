@@ -4,32 +4,65 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 
 from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
 from amdgpu_hw.verdict.model import Case, Outcome, Verdict, row_order
 from amdgpu_hw.verdict.results import Results
+from amdgpu_hw.verdict.words import verdict_words, version_words
 
-__all__ = ("OUTCOME_STYLE", "verdict_text")
+__all__ = (
+    "OUTCOME_STYLE",
+    "VERDICT_STYLE",
+    "count_of",
+    "counts_text",
+    "expected_words",
+    "failures",
+    "ordered",
+    "render",
+    "verdict_text",
+)
+
+VERDICT_STYLE = {
+    Verdict.PROVEN: "green",
+    Verdict.BROKEN: "red",
+    Verdict.INCOMPLETE: "magenta",
+    Verdict.NOTHING: "yellow",
+}
+
+NARROWEST, WIDEST = 40, 200
+"""Columns of a report; on a wider terminal lines get too long to read."""
+
+_TABLE_FROM = 72
+"""Columns from which on there is room for a table."""
 
 OUTCOME_STYLE = {
     Outcome.HOLDS: "green",
     Outcome.BROKEN: "bold red",
     Outcome.NOT_TESTABLE: "yellow",
     Outcome.INCONCLUSIVE: "bold magenta",
+    Outcome.FLAKY: "bold red",
     Outcome.UNFINISHED: "bold red",
 }
 
 
 def verdict_text(results: Results, width: int, colour: bool) -> str:
     """Everything a run ends with: table, failures, facts about the machine, banner, summary; ends with a newline."""
-    cases = sorted(results.cases, key=lambda case: row_order(case.row))
-    parts: list[RenderableType] = [_table(cases), *_failures(cases, results), _facts(results), _banner(results)]
+    cases = ordered(results.cases)
+    table = _table(cases) if width >= _TABLE_FROM else _stacked(cases)
+    parts: list[RenderableType] = [table, *failures(cases, results), _facts(results), _banner(results)]
     return render(Group(*parts), width, colour)
+
+
+def ordered(cases: Iterable[Case]) -> list[Case]:
+    """In the order of the table of behaviours."""
+    return sorted(cases, key=lambda case: row_order(case.row))
 
 
 def render(content: RenderableType, width: int, colour: bool) -> str:
@@ -37,10 +70,12 @@ def render(content: RenderableType, width: int, colour: bool) -> str:
     out = io.StringIO()
     console = Console(
         file=out,
-        width=min(max(width, 60), 160),
+        width=min(max(width, NARROWEST), WIDEST),
         force_terminal=colour,
         no_color=not colour,
         highlight=False,
+        markup=False,
+        emoji=False,
         soft_wrap=False,
     )
     console.print(content)
@@ -56,6 +91,15 @@ def _table(cases: Iterable[Case]) -> Table:
     for case in cases:
         table.add_row(case.row, case.behaviour, _done_and_seen(case), _outcome(case))
     return table
+
+
+def _stacked(cases: Iterable[Case]) -> Group:
+    """What the table says, one below the other."""
+    parts: list[RenderableType] = []
+    for case in cases:
+        parts.append(Text(f"{case.row} ", style="bold").append_text(_outcome(case)))
+        parts += [Padding(Text(case.behaviour), (0, 0, 0, 2)), Padding(_done_and_seen(case), (0, 0, 0, 4))]
+    return Group(*parts)
 
 
 def _outcome(case: Case) -> Text:
@@ -82,7 +126,8 @@ def _seen(case: Case) -> Text:
     return text.append(case.seen, style="not dim")
 
 
-def _failures(cases: Iterable[Case], results: Results) -> list[RenderableType]:
+def failures(cases: Iterable[Case], results: Results) -> list[RenderableType]:
+    """Every case that fails the run in full: what was seen, why it must not be so, and how to see it again."""
     parts: list[RenderableType] = []
     for case in cases:
         if case.passes:
@@ -94,18 +139,8 @@ def _failures(cases: Iterable[Case], results: Results) -> list[RenderableType]:
             parts.append(Text(case.explanation))
         if case.done:
             parts.append(Text(f"done: {'; '.join(case.done)}", style="dim"))
-        parts.append(Text(f"again: {_again(case, results)}", style="dim"))
+        parts.append(Text(f"again: {results.again('--test', case.test_id)}", style="dim"))
     return parts
-
-
-def _again(case: Case, results: Results) -> str:
-    machine = results.machine
-    where = f" --mock {machine.mock_gpus[0]} --kernel {machine.mock_kernel}" if machine.is_mock else ""
-    if machine.guest_gpus:
-        where = f" --guest {machine.kernel.partition(' ')[0]} --gpu {machine.guest_gpus[0]}"
-    where += "".join(f" --bug {name}" for name in machine.mock_bugs)
-    where += "".join(f" --parameter {name}={value:#x}" for name, value in machine.mock_parameters.items())
-    return f"amdgpu-hw validate{where} -k {case.test_name}"
 
 
 def _facts(results: Results) -> Table:
@@ -115,9 +150,11 @@ def _facts(results: Results) -> Table:
     facts.add_row()
     gpu = results.gpu
     if gpu:
-        versions = f"GC {_version(gpu['gc_version'])}, SDMA {_version(gpu['sdma_version'])}"
+        versions = f"GC {version_words(gpu['gc_version'])}, SDMA {version_words(gpu['sdma_version'])}"
         facts.add_row("GPU", f"{gpu['name']} at {gpu['pci_address']} ({gpu['node']}), {versions}")
-        facts.add_row("driver", f"amdgpu {_version(gpu['driver_version'])}")
+        if results.other_gpus:
+            facts.add_row("not tested", f"the other GPUs of this machine: {'; '.join(results.other_gpus)}")
+        facts.add_row("driver", f"amdgpu {version_words(gpu['driver_version'])}")
     facts.add_row("kernel", results.machine.mock_kernel or results.machine.kernel)
     for name, description in results.machine.mock_bugs.items():
         facts.add_row("planted bug", f"{name}: {description}", style="bold red")
@@ -132,15 +169,22 @@ def _facts(results: Results) -> Table:
     return facts
 
 
-def _count(number: int, noun: str) -> str:
+def count_of(number: int, noun: str) -> str:
+    """A number of things, e.g. ``1 test``, ``2 tests``."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def _version(numbers: Sequence[int]) -> str:
-    return ".".join(map(str, numbers))
+def counts_text(counts: Mapping[Outcome, int], expected: Callable[[Outcome], str] = lambda _: "") -> str:
+    """How many cases ended how, e.g. ``2 broken, 1 hold``; what ``expected`` says of an outcome follows its number."""
+    words = {Outcome.HOLDS: "hold"}
+    return ", ".join(
+        f"{counts[outcome]} {words.get(outcome, outcome.value)}{expected(outcome)}"
+        for outcome in Outcome
+        if counts.get(outcome)
+    )
 
 
-def _expected(results: Results, outcome: Outcome) -> str:
+def expected_words(results: Results, outcome: Outcome) -> str:
     """How many of the cases with an outcome were expected, where there are expectations."""
     if results.expectations is None or outcome is Outcome.HOLDS:
         return ""
@@ -148,22 +192,17 @@ def _expected(results: Results, outcome: Outcome) -> str:
 
 
 def _banner(results: Results) -> Group:
-    words = {Outcome.HOLDS: "hold"}
-    counts = ", ".join(
-        f"{results.count(outcome)} {words.get(outcome, outcome.value)}{_expected(results, outcome)}"
-        for outcome in Outcome
-        if results.count(outcome)
+    counts = counts_text(
+        Counter(case.outcome for case in results.cases), lambda outcome: expected_words(results, outcome)
     )
     rows = len({case.row for case in results.cases})
-    style = {Verdict.PROVEN: "green", Verdict.BROKEN: "red", Verdict.NOTHING: "yellow"}[results.verdict]
-    as_expected = results.expectations is not None
-    verdict = {
-        Verdict.PROVEN: "Everything is as expected." if as_expected else "Nothing is broken.",
-        Verdict.BROKEN: "Not everything is as expected." if as_expected else "Not every behaviour holds.",
-        Verdict.NOTHING: "This is no verdict.",
-    }[results.verdict]
-    tests = f"{_count(len(results.cases), 'test')} of {_count(rows, 'behaviour')}: {counts or 'none'}"
-    lines = [Text(f"{tests}. {verdict}", f"bold {style}")]
+    tests = f"{count_of(len(results.cases), 'test')} of {count_of(rows, 'behaviour')}: {counts or 'none'}"
+    lines = [Text(f"{tests}. {verdict_words(results)}", f"bold {VERDICT_STYLE[results.verdict]}")]
+    if results.on_the_series:
+        lines.append(Text(results.on_the_series, style="bold yellow"))
+    for option, left_out in results.left_out.items():
+        command = results.again(option, "-k", " or ".join(left_out))
+        lines.append(Text(f"{count_of(len(left_out), 'row')} left out: {option} ({command})", style="yellow"))
     lines += [Text(fault, style="bold red") for fault in results.expectation_faults]
     if results.interrupted:
         lines.append(Text(f"The run ended early: {results.interrupted}", style="bold yellow"))

@@ -20,7 +20,7 @@ from typing import Any, TextIO
 
 import pytest
 
-from amdgpu_hw.discovery import udev
+from amdgpu_hw.pci_gpus import udev
 from amdgpu_hw.proof.run import RUN, behaviour_of
 from amdgpu_hw.proof.units import ms
 from amdgpu_hw.verdict.machine import software_versions

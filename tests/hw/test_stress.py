@@ -115,7 +115,7 @@ def test_nothing_is_held_after_many_cycles(gpu: Gpu, must: Must, sync: SyncOptio
     more = holdings.more(count, MiB)
     must.be(
         not more,
-        seen=f"afterwards nothing more was held by {holdings.words}",
+        seen=f"afterwards nothing more was held by {holdings.words(count)}",
         otherwise=f"afterwards {'; '.join(more)}",
         kind="note",
     )

@@ -17,6 +17,7 @@ from amdgpu_hw import cli
 from amdgpu_hw.cli import validate
 from amdgpu_hw.discovery import GpuNode
 from amdgpu_hw.errors import NodePermission
+from amdgpu_hw.exit_status import ExitStatus
 from amdgpu_hw.verdict.machine import ENVIRONMENT
 
 ROOT = Path(__file__).parents[2]
@@ -120,7 +121,6 @@ def test_no_permission_on_the_node_is_one_clear_sentence(
     def refuse(path: str) -> int:
         raise NodePermission(advice)
 
-    monkeypatch.setattr(validate, "list_gpus", lambda: [node])
     monkeypatch.setattr(validate, "select_gpu", lambda selector: node)
     monkeypatch.setattr(validate, "open_node", refuse)
     assert cli.main(["validate"]) == 2
@@ -140,7 +140,7 @@ def test_a_full_disk_costs_the_file_but_not_the_table(tmp_path: Path) -> None:
 def test_results_go_below_the_working_directory_by_default(tmp_path: Path) -> None:
     """With GPU, kernel and time in the name."""
     result = run("validate", "--mock", "mi300x", "--kernel", "base", "-k", "test_version", cwd=tmp_path)
-    assert result.returncode == 0, result.stdout + result.stderr
+    assert result.returncode == ExitStatus.SILENT, result.stdout + result.stderr
     (file,) = (tmp_path / "results").iterdir()
     assert file.name.startswith("validate-mi300x-base-")
     assert json.loads(file.read_text())["machine"]["mock_kernel"] == "base"
@@ -153,7 +153,7 @@ def test_a_planted_bug_is_in_every_report(tmp_path: Path) -> None:
     assert result.returncode == 1, result.stdout + result.stderr
     assert "with a PLANTED BUG (m05_flag_ignored)" in " ".join(result.stdout.split())
     assert "planted bug" in result.stdout
-    assert "--kernel series-fixed --bug m05_flag_ignored -k" in " ".join(result.stdout.split())
+    assert "--kernel series-fixed --bug m05_flag_ignored --gate=vgem --test" in " ".join(result.stdout.split())
     machine = json.loads(results.read_text())["machine"]
     assert list(machine["mock_bugs"]) == ["m05_flag_ignored"]
     assert machine["mock_bugs"]["m05_flag_ignored"].startswith("The flag is accepted but ignored")
@@ -165,7 +165,7 @@ def test_module_parameters_are_in_every_report(tmp_path: Path) -> None:
     assert result.returncode == 1, result.stdout + result.stderr
     words = " ".join(result.stdout.split())
     assert "on mock kernel series-fixed, amdgpu.debug_mask=0x4 with a PLANTED BUG" in words
-    assert "--bug m05_flag_ignored --parameter debug_mask=0x4 -k" in words
+    assert "--bug m05_flag_ignored --parameter debug_mask=0x4 --gate=vgem --test" in words
     (file,) = (tmp_path / "results").iterdir()
     assert file.name.startswith("validate-navi31-series-fixed-m05_flag_ignored-debug_mask=4-")
     assert json.loads(file.read_text())["machine"]["mock_parameters"] == {"debug_mask": 4}
@@ -229,10 +229,15 @@ def test_there_is_no_mock_machine_in_a_mock_machine() -> None:
 
 
 def test_nothing_testable_is_no_verdict(tmp_path: Path) -> None:
-    """Exit status 2, not success."""
-    result = run("validate", "--kernel", "base", "-k", "explicit_clear_of_nothing", cwd=tmp_path)
-    assert result.returncode == 2
-    assert "This is no verdict." in result.stdout
+    """A status of its own, not success; whoever needs the series asks for it."""
+    arguments = ("--kernel", "base", "-k", "explicit_clear_of_nothing")
+    result = run("validate", *arguments, cwd=tmp_path)
+    assert result.returncode == ExitStatus.SILENT
+    assert "This is no verdict on the series." in result.stdout
+    assert "This kernel does not have AMDGPU_VM_EXPLICIT_SYNC" in result.stdout
+    refused = run("validate", *arguments, "--require", "explicit_sync", cwd=tmp_path)
+    assert refused.returncode == ExitStatus.UNUSABLE
+    assert "--require explicit_sync: AMD Radeon RX 7900 XTX" in refused.stderr
 
 
 class Running:
@@ -294,24 +299,24 @@ def _mock_kernel_of(pid: int) -> int:
 
 
 def test_ctrl_c_in_a_gated_test_ends_with_what_is_known(tmp_path: Path) -> None:
-    """The table of what ran, one sentence, exit status 2, no traceback, no process left, a valid file."""
+    """The table of what ran, one sentence, no traceback, no process left, a valid file."""
     running = Running(tmp_path / "r.json")
     running.wait_for_a_gate()
     os.killpg(running.process.pid, signal.SIGINT)
     output = running.end()
-    assert running.process.returncode == 2
+    assert running.process.returncode == ExitStatus.INCOMPLETE
     assert "The run ended early: Ctrl-C" in output
     assert "Traceback" not in output
     assert json.loads(running.results.read_text())["interrupted"].startswith("Ctrl-C")
 
 
 def test_a_killed_mock_kernel_is_told_in_one_sentence(tmp_path: Path) -> None:
-    """Exit status 2; what was known is kept."""
+    """What was known is kept."""
     running = Running(tmp_path / "r.json")
     running.wait_for_a_gate()
     os.kill(_mock_kernel_of(running.process.pid), signal.SIGKILL)
     output = running.end()
-    assert running.process.returncode == 2
+    assert running.process.returncode == ExitStatus.INCOMPLETE
     assert "amdgpu-hw: the mock kernel was killed by SIGKILL" in output
     assert "Traceback" not in output
     assert json.loads(running.results.read_text())["cases"]
@@ -323,5 +328,51 @@ def test_a_terminated_validation_leaves_nothing(tmp_path: Path) -> None:
     running.wait_for_a_gate()
     running.process.send_signal(signal.SIGTERM)
     output = running.end()
-    assert running.process.returncode == 2
+    assert running.process.returncode == ExitStatus.INCOMPLETE
     assert "The run ended early: SIGTERM" in output
+
+
+@pytest.mark.skipif(os.path.exists("/dev/dri"), reason="this machine may have a GPU")
+@pytest.mark.parametrize("command", [["validate"], ["latency", "--quick"], ["overlap", "--quick"]])
+def test_without_a_gpu_there_is_no_verdict(command: list[str], tmp_path: Path) -> None:
+    """One sentence with what was looked for and found; no mock stands in unasked."""
+    pytest.importorskip("scipy")
+    text = sentence(run(*command, cwd=tmp_path))
+    assert text.startswith("amdgpu-hw: no amdgpu GPU was found: looked for render nodes of the driver amdgpu")
+    assert "found there is no render node at all" in text
+
+
+@pytest.mark.skipif(os.path.exists("/dev/dri"), reason="this machine may have a GPU")
+def test_the_script_asks_for_the_mock_itself_and_says_so_first_and_last(tmp_path: Path) -> None:
+    """And gives the command's exit status."""
+    command = [sys.executable, "-m", "amdgpu_hw.cli.validate_anywhere", "-k", "test_version"]
+    result = subprocess.run(command, cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=60)
+    assert result.returncode == ExitStatus.PROVEN, result.stdout + result.stderr
+    first, *_, last = result.stderr.strip().splitlines()
+    assert first == last
+    assert "a MOCK one is validated: the verdict is on the harness" in first
+
+
+def test_one_case_is_run_by_its_name_in_the_results(tmp_path: Path) -> None:
+    """With its controls and no other case of its test."""
+    results = tmp_path / "r.json"
+    name = "test_stress.py::test_nothing_is_held_after_many_cycles[plain]"
+    result = run("validate", "--mock", "--test", name, "--results", str(results))
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert [case["test"].rpartition("/")[2] for case in json.loads(results.read_text())["cases"]] == [name]
+    unknown = run("validate", "--mock", "--test", "test_x.py::test_y")
+    assert unknown.returncode == ExitStatus.UNUSABLE
+    assert "no test is called 'test_x.py::test_y'" in unknown.stdout + unknown.stderr
+
+
+def test_what_is_left_out_is_counted_with_the_command_that_runs_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And the option is in the command's help."""
+    monkeypatch.setenv("AMDGPU_HW_ALLOW_FAULTS", "0")
+    result = run("validate", "--mock", "-k", "T12 or test_version", cwd=tmp_path)
+    words = " ".join(result.stdout.split())
+    assert "1 row left out: --allow-faults (amdgpu-hw validate --mock navi31 --kernel series-fixed" in words
+    assert "--allow-faults -k T12)" in words
+    assert "needs --allow-faults: it may make the GPU fault or hang" in words
+    assert "--allow-faults" in run("validate", "--help").stdout

@@ -34,7 +34,7 @@ def test_the_repositorys_expectations_know_the_findings_of_the_series(tmp_path: 
     """The run ends well, and still says what is broken and why that was to be expected."""
     status, output = validate(tmp_path, "--expectations")
     assert status == 0, output
-    assert "expected: F4: patch 1" in output
+    assert "expected 1 B31: F4: patch 1" in output
     assert "1 broken (1 expected)" in output
     assert "Everything is as expected." in output
 

@@ -34,7 +34,7 @@ from amdgpu_hw.mock.kernel.amdgpu.amdgpu_reset import ResetSource
 from amdgpu_hw.mock.kernel.audit import audit
 from amdgpu_hw.mock.kernel.fault_injection import AllocSite, FenceFault
 from amdgpu_hw.mock.planting import UnknownBug, load_bug
-from amdgpu_hw.mock.variants import VARIANTS
+from amdgpu_hw.mock.variants import UnknownKernel, get_variant
 
 if TYPE_CHECKING:
     from amdgpu_hw.mock.board import Board
@@ -206,11 +206,9 @@ class Commands(ConsoleCommands):
 
     def boot(self, kernel: str, bugs: Sequence[str] = (), parameters: Mapping[str, int] | None = None) -> None:
         """Boot another kernel, with planted bugs and module parameters; not while clients have files open."""
-        if kernel not in VARIANTS:
-            raise CommandError(f"there is no kernel called '{kernel}'; there are: {', '.join(VARIANTS)}")
         try:
-            self._board.reboot(VARIANTS[kernel], [load_bug(name) for name in bugs], parameters)
-        except (Busy, UnknownBug, UnknownParameter) as refusal:
+            self._board.reboot(get_variant(kernel), [load_bug(name) for name in bugs], parameters)
+        except (Busy, UnknownKernel, UnknownBug, UnknownParameter) as refusal:
             raise CommandError(str(refusal)) from None
 
     # -- looking things up ----------------------------------------------------------------------------------------

@@ -10,10 +10,13 @@ from amdgpu_hw.mock.machine import Machine
 
 READ = """
 from amdgpu_hw.evidence.module_parameters import module_parameter
-from amdgpu_hw.evidence.slabinfo import active_objects
+from amdgpu_hw.evidence.slabinfo import SLABINFO, SlabCache
 from amdgpu_hw.errors import FeatureMissing
-print(module_parameter("vm_update_mode"), module_parameter("debug_mask"), active_objects("amdgpu_sync_entry"))
-for question in (lambda: module_parameter("never_was"), lambda: active_objects("never_was")):
+cache = SlabCache.find("amdgpu_sync_entry")
+print(module_parameter("vm_update_mode"), module_parameter("debug_mask"), cache.active(), cache.grain)
+counted = int(SLABINFO.read_text().splitlines()[2].split()[1])
+print(counted == cache.objects_per_slab * cache.cpus)
+for question in (lambda: module_parameter("never_was"), lambda: SlabCache.find("never_was")):
     try:
         question()
     except FeatureMissing as missing:
@@ -22,7 +25,7 @@ for question in (lambda: module_parameter("never_was"), lambda: active_objects("
 
 
 def test_parameters_and_slabs_can_be_read(machine: Machine) -> None:
-    """Each time as they are now; what is not there is said in a sentence."""
+    """Each time as they are now; what is not there is said in a sentence. What CPUs keep counts until it is shrunk."""
     with machine.console() as console:
         console.parameter("debug_mask", 0x44)
         try:
@@ -30,7 +33,8 @@ def test_parameters_and_slabs_can_be_read(machine: Machine) -> None:
         finally:
             console.parameter("debug_mask", 0)
     assert shown.stdout.splitlines() == [
-        "-1 68 0",
+        "-1 68 0 0",
+        "True",
         "the module parameter amdgpu.never_was cannot be read: No such file or directory",
         "/proc/slabinfo has no never_was: it is merged with others, boot with slab_nomerge",
     ], shown.stderr

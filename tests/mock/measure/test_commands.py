@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from amdgpu_hw.cli import main
+from amdgpu_hw.exit_status import ExitStatus
 from amdgpu_hw.measure.results import LatencyResult, OverlapResult, load
 from amdgpu_hw.mock.machine import Machine
 
@@ -161,7 +162,7 @@ def test_what_ends_a_run_early_costs_nothing(
     with Machine(["navi31"], gpu_time=SLOW_GPU) as machine, _long_run(command, machine, output) as client:
         happens(machine, client)
         printed, told = client.communicate(timeout=60)
-    assert client.returncode == 2, told
+    assert client.returncode == ExitStatus.INCOMPLETE, told
     assert words in told, told
     assert "Traceback" not in told, told
     measured = load(output)

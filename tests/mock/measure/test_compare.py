@@ -69,7 +69,7 @@ def test_the_table_tells_both_medians_and_what_the_flag_does_in_each() -> None:
     """A row per arm, one for the flag; both sides' conditions at the end."""
     text = text_of(BASE, SERIES)
     assert re.search(r"UNMAP +PRT +64 KiB +implicit +4\.00 ms +4\.00 ms +no difference", text)
-    assert re.search(r"explicit +4\.00 ms +30\.0 us +133x faster", text)
+    assert re.search(r"explicit +4\.00 ms +30\.0 µs +133x faster", text)
     assert re.search(r"flag +no flag +133x faster", text)
     assert "A: SIMULATED" in text
     assert "B: SIMULATED" in text
@@ -134,7 +134,7 @@ def test_the_pictures_show_a_and_b_in_each_panel_and_a_bar_per_cell_and_arm() ->
     with comparison_ecdf_figure(comparison, "UNMAP", EXPLICIT) as drawn:
         (axes,) = drawn.axes
         assert {line.get_color() for line in axes.lines} == {A_STYLE.colour, B_STYLE.colour}
-        assert {text.get_text() for text in axes.texts} == {"base\n4.00 ms", "series-fixed\n30.0 us"}
+        assert {text.get_text() for text in axes.texts} == {"base\n4.00 ms", "series-fixed\n30.0 µs"}
         assert "A: SIMULATED" in drawn.get_supxlabel()
         assert "B: SIMULATED" in drawn.get_supxlabel()
     with comparison_ratio_figure(comparison) as drawn:

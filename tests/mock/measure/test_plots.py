@@ -58,7 +58,7 @@ def test_the_ecdf_has_a_panel_per_load_and_mapping_with_both_arms() -> None:
             assert np.median(x_of(implicit)) == pytest.approx(LONG_NS / 1e9, rel=0.01)
             assert np.median(x_of(explicit)) == pytest.approx(SHORT_NS / 1e9, rel=0.01)
             assert max(y_of(explicit)) == 100
-            assert {text.get_text() for text in axes.texts} == {"implicit\n4.00 ms", "explicit\n30.0 us"}
+            assert {text.get_text() for text in axes.texts} == {"implicit\n4.00 ms", "explicit\n30.0 µs"}
             assert axes.get_title(loc="left").endswith(": 133x faster")
         assert drawn.axes[2].get_xlabel() == "time until the update is effective"
         assert drawn.axes[0].get_ylabel() == "samples (%)"

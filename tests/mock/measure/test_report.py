@@ -39,7 +39,7 @@ def test_there_is_a_row_per_cell_with_times_ratio_interval_and_verdict() -> None
     """Grouped by load."""
     lines = text_of(latency_report(series_fixed())).splitlines()
     row = next(line for line in lines if re.match(r"UNMAP +PRT +64 KiB", line))
-    assert re.search(r"4\.00 ms +4\.02 ms +4\.02 ms +30\.0 us +30\.1 us +30\.2 us +133x faster +133x \.\. 133x", row)
+    assert re.search(r"4\.00 ms +4\.02 ms +4\.02 ms +30\.0 µs +30\.1 µs +30\.2 µs +133x faster +133x \.\. 133x", row)
     control = next(line for line in lines if re.match(r" +ordinary +64 KiB", line))
     assert re.search(r"4\.00 ms.*4\.00 ms.*no difference +-0\.1 \.\. \+0\.1 % +0\.0 %", control)
     assert lines.index("GPU idle") > lines.index("GPU gfx x4")
@@ -86,7 +86,7 @@ def test_outliers_and_high_percentiles_are_told() -> None:
     few = text_of(latency_report(latency()))
     assert "Outliers (kept): implicit 0 of 320 samples; explicit 0 of 320 samples." in few
     assert "p99" not in few
-    assert "p99 explicit gfx x1 UNMAP PRT 64 KiB: 30.2 us of 1280 samples" in text_of(
+    assert "p99 explicit gfx x1 UNMAP PRT 64 KiB: 30.2 µs of 1280 samples" in text_of(
         latency_report(latency(blocks=32))
     )
 

@@ -33,9 +33,9 @@ def effect(verdict: Claim, ratio: float, low: float | None = None, high: float |
     [
         (0, "0 ns"),
         (999, "999 ns"),
-        (999.6, "1.00 us"),
-        (31_249, "31.2 us"),
-        (99_960, "100 us"),
+        (999.6, "1.00 µs"),
+        (31_249, "31.2 µs"),
+        (99_960, "100 µs"),
         (4_012_000, "4.01 ms"),
         (2.5e9, "2.50 s"),
         (math.inf, "not seen"),

@@ -55,6 +55,14 @@ def test_what_was_not_given_is_not_spelled() -> None:
     assert Journey(laps=0, stops=("a", "b")).argv("--on-") == ["--on-laps=0", "--on-stop=a", "--on-stop=b"]
 
 
+def test_where_nothing_is_taken_back_an_empty_value_is_refused() -> None:
+    """It is what a script's unset variable leaves."""
+    parser = argparse.ArgumentParser(exit_on_error=False)
+    Journey.declare(parser.add_argument, filled=True)
+    with pytest.raises(argparse.ArgumentError, match="must not be empty, but '' was given"):
+        parser.parse_args(["--stop="])
+
+
 @pytest.mark.parametrize(("value", "fast"), [("1", True), ("0", False), ("", False)])
 def test_a_variable_of_the_environment_gives_a_flag(monkeypatch: pytest.MonkeyPatch, value: str, fast: bool) -> None:
     """Unless it is empty or 0."""
@@ -144,7 +152,7 @@ def test_the_options_of_the_suite_are_handed_on_to_pytest() -> None:
     ("arguments", "says"),
     [
         (("--amdgpu-gate=portcullis",), "there is no kind of gate called 'portcullis'; there are: vgem, sw_sync, gpu-"),
-        (("--amdgpu-watch=soon",), "must be a time in milliseconds, not 'soon'"),
+        (("--amdgpu-watch=soon",), "must be a time in milliseconds from 1e-06 to 600000, not 'soon'"),
     ],
 )
 def test_a_wrong_value_is_one_sentence(arguments: tuple[str, ...], says: str) -> None:

@@ -110,11 +110,13 @@ def test_what_is_loaded_is_small(directory: Path) -> None:
     assert set(loaded) == {
         "amdgpu_hw",
         "amdgpu_hw.errors",
+        "amdgpu_hw.exit_status",
         "amdgpu_hw.mock",
         "amdgpu_hw.mock.defaults",
         "amdgpu_hw.options",
         "amdgpu_hw.options.declared",
         "amdgpu_hw.options.machine",
+        "amdgpu_hw.options.numbers",
         "amdgpu_hw.options.suite",
         "amdgpu_hw.pytest_plugin",
         "amdgpu_hw.shipped",

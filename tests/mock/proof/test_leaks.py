@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
+from amdgpu_hw.evidence import slabinfo
+from amdgpu_hw.evidence.slabinfo import SlabCache
 from amdgpu_hw.gpu import Gpu
 from amdgpu_hw.proof import leaks
 from amdgpu_hw.proof.leaks import Holdings
@@ -50,17 +51,24 @@ class _Gpu:
 
 @pytest.fixture
 def gpu(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> _Gpu:
-    """A GPU, and slab caches that may be read."""
-    monkeypatch.setattr(leaks, "_SLABINFO", tmp_path / "slabinfo")
+    """A GPU, and slab caches that may be read, but not be shrunk."""
+    monkeypatch.setattr(slabinfo, "SLABINFO", tmp_path / "slabinfo")
+    monkeypatch.setattr(slabinfo, "SLABS", tmp_path)
     slab(tmp_path, 100)
     return _Gpu()
 
 
-def slab(directory: Path, objects: int) -> None:
-    """Let the cache of sync entries have so many objects, 4 in each slab."""
+def slab(directory: Path, objects: int, name: str = "amdgpu_sync_entry") -> None:
+    """Let the cache of sync entries have so many objects, 64 in each slab."""
     (directory / "slabinfo").write_text(
-        f"slabinfo - version: 2.1\namdgpu_sync_entry {objects} 9999 32 4 1 : tunables\n"
+        f"slabinfo - version: 2.1\n# name ...\n{name} {objects} 9999 64 64 1 : tunables\n"
     )
+
+
+def shrinkable(directory: Path) -> None:
+    """Let the cache be shrunk."""
+    (directory / "amdgpu_sync_entry").mkdir()
+    (directory / "amdgpu_sync_entry" / "shrink").touch()
 
 
 def holdings(gpu: _Gpu) -> Holdings:
@@ -86,16 +94,39 @@ def test_memory_and_handles_that_stay_are_told(gpu: _Gpu) -> None:
     ]
 
 
-def test_slab_objects_are_told_beyond_the_noise_of_the_cpus(gpu: _Gpu, tmp_path: Path) -> None:
-    """One per round is a leak, a few are what CPUs keep at hand; too few rounds tell nothing."""
+def test_slab_objects_are_told_beyond_what_the_cpus_keep(gpu: _Gpu, tmp_path: Path) -> None:
+    """One per round is a leak; too few rounds tell nothing, and then the cache is not among what was looked at."""
+    before, rounds = holdings(gpu), SlabCache.find("amdgpu_sync_entry").rounds
+    slab(tmp_path, 100 + rounds)
+    assert before.more(rounds, PAGE, settle_s=0) == [f"{rounds} more objects of the slab cache amdgpu_sync_entry"]
+    assert before.more(rounds - 1, PAGE, settle_s=0) == []
+    assert "amdgpu_sync_entry" in before.words(rounds)
+    assert "slab" not in before.words(rounds - 1)
+    slab(tmp_path, 100 + rounds // 2)
+    assert before.more(rounds, PAGE, settle_s=0) == []
+
+
+def test_a_few_rounds_tell_where_the_cache_can_be_shrunk(gpu: _Gpu, tmp_path: Path) -> None:
+    """Then the count is exact."""
+    shrinkable(tmp_path)
     before = holdings(gpu)
-    noise = 2 * 4 * (os.cpu_count() or 1)
-    slab(tmp_path, 100 + 10 * noise)
-    leak = f"{10 * noise} more objects of the slab cache amdgpu_sync_entry"
-    assert before.more(10 * noise, PAGE, settle_s=0) == [leak]
-    slab(tmp_path, 100 + noise)
-    assert before.more(10 * noise, PAGE, settle_s=0) == []
-    assert before.more(noise, PAGE, settle_s=0) == []
+    assert (tmp_path / "amdgpu_sync_entry" / "shrink").read_text() == "1\n"
+    slab(tmp_path, 116)
+    assert before.more(16, PAGE, settle_s=0) == ["16 more objects of the slab cache amdgpu_sync_entry"]
+
+
+def test_the_grain_is_what_all_cpus_may_keep() -> None:
+    """Slabs before 7.0 (6 of 64 small objects for each CPU), sheaves since."""
+    one = SlabCache("x", 64, 64, 1, 1)
+    assert one.grain == 6 * 64 + (3 + 10) * 64
+    assert SlabCache("x", 64, 64, 16, 2).grain == 16 * 6 * 64 + (16 * 3 + 2 * 10) * 64
+    assert SlabCache("x", 512, 32, 1, 1).grain < one.grain
+
+
+def test_a_cache_is_found_by_the_name_that_it_had_before(gpu: _Gpu, tmp_path: Path) -> None:
+    """Linux 6.1 has another one for sync entries."""
+    slab(tmp_path, 7, "amdgpu_sync")
+    assert SlabCache.find(*leaks.SYNC_ENTRIES).active() == 7
 
 
 def test_memory_that_no_descriptor_shows_is_told_if_most_rounds_left_some(gpu: _Gpu) -> None:
@@ -110,5 +141,16 @@ def test_memory_that_no_descriptor_shows_is_told_if_most_rounds_left_some(gpu: _
 def test_without_the_right_to_read_slab_caches_the_rest_still_counts(gpu: _Gpu, tmp_path: Path) -> None:
     """Only root may."""
     (tmp_path / "slabinfo").unlink()
-    assert holdings(gpu).slabs == {}
-    assert holdings(gpu).words == "2 counts of memory in fdinfo, GEM handles, system memory"
+    assert holdings(gpu).words(10_000) == "2 counts of memory in fdinfo, GEM handles, system memory"
+
+
+def test_fences_that_the_drivers_pools_keep_are_no_leak(gpu: _Gpu, tmp_path: Path) -> None:
+    """They stay with the pool's memory until that has come round, so only many rounds tell."""
+    (tmp_path / "drm_sched_fence").mkdir()
+    (tmp_path / "drm_sched_fence" / "shrink").touch()
+    slab(tmp_path, 100, "drm_sched_fence")
+    before = holdings(gpu)
+    slab(tmp_path, 603, "drm_sched_fence")
+    assert before.more(250, PAGE, settle_s=0) == []
+    slab(tmp_path, 10_100, "drm_sched_fence")
+    assert before.more(10_000, PAGE, settle_s=0) == ["10000 more objects of the slab cache drm_sched_fence"]

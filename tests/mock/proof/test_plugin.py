@@ -264,7 +264,7 @@ def test_how_long_is_watched_is_the_users_to_say(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "pytest", "--amdgpu-watch=soon", "test_x.py"]
     refused = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert refused.returncode == pytest.ExitCode.USAGE_ERROR
-    assert "must be a time in milliseconds, not 'soon'" in refused.stderr
+    assert "must be a time in milliseconds from 1e-06 to 600000, not 'soon'" in refused.stderr
 
 
 WATCHED = """

@@ -11,7 +11,7 @@ from amdgpu_hw.proof.units import address, duration, ms, size
 
 @pytest.mark.parametrize(
     ("ns", "text"),
-    [(40_000, "40 us"), (400_000, "0.4 ms"), (ms(20.3), "20.3 ms"), (ms(500), "500 ms"), (ms(5000), "5.0 s")],
+    [(40_000, "40 µs"), (400_000, "0.4 ms"), (ms(20.3), "20.3 ms"), (ms(500), "500 ms"), (ms(5000), "5.0 s")],
 )
 def test_times_read_in_fitting_units(ns: int, text: str) -> None:
     """Microseconds to seconds."""

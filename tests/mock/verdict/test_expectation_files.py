@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from amdgpu_hw.errors import HarnessError
 from amdgpu_hw.gpu_model.gpus import gpu_names
 from amdgpu_hw.guest.fetch import STOCK_KERNELS
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_drv.params import MODULE_PARAMETERS
 from amdgpu_hw.mock.variants import VARIANTS
 from amdgpu_hw.verdict.expectation_files import ANY, Subject, load, parse, subject, write
 from amdgpu_hw.verdict.expectations import Expectations, Status
@@ -159,6 +161,38 @@ def test_the_repositorys_own_files_are_in_order() -> None:
     kernels = {*VARIANTS, *(kernel.series for kernel in STOCK_KERNELS), ANY}
     for path in SHIPPED.glob("*.txt"):
         assert list(parse(path)), path
-        kernel, _, gpu = path.stem.rpartition("-")[0].rpartition("-")
+        place, _, gpu = path.stem.rpartition("-")[0].rpartition("-")
+        kernel, *parameters = place.split("+")
         assert kernel in kernels, path
+        assert all(text.partition("=")[0] in MODULE_PARAMETERS for text in parameters), path
         assert gpu in {*gpu_names(), ANY} or gpu.startswith("gc"), path
+
+
+WITH_OPTION = replace(ON_MOCK, parameter={"vm_update_mode": 3}.get, given={"vm_update_mode": 3})
+
+
+def test_a_file_with_module_parameters_is_about_a_driver_that_runs_with_them(tmp_path: Path) -> None:
+    """It wins over the one without, and can take back what that says; a + of a release is none of a parameter."""
+    put(tmp_path, "series-v1-any-fails.txt", "# plain", "B01,Fail", "B02,Fail")
+    put(tmp_path, "any+vm_update_mode=3-any-fails.txt", "# CPU", "B01,Pass")
+    put(tmp_path, "any+vm_update_mode=3+debug_mask=1-any-fails.txt", "# both", "B02,Crash")
+    assert statuses(load(tmp_path, WITH_OPTION)) == {"B01": Status.PASS, "B02": Status.FAIL}
+    assert statuses(load(tmp_path, ON_MOCK)) == {"B01": Status.FAIL, "B02": Status.FAIL}
+    put(tmp_path, "7.3.4+deb13-any-fails.txt", "# a release", "B03,Fail")
+    assert statuses(load(tmp_path, replace(ON_HARDWARE, kernel="7.3.4+deb13-amd64"))) == {"B03": Status.FAIL}
+
+
+def test_a_parameter_that_is_no_number_is_named_with_the_file(tmp_path: Path) -> None:
+    """It would never be true, and nobody would know."""
+    put(tmp_path, "any+vm_update_mode=cpu-any-fails.txt", "# CPU", "B01,Fail")
+    with pytest.raises(HarnessError, match=r"cpu-any-fails\.txt: in its name the parameter vm_update_mode is 'cpu'"):
+        load(tmp_path, WITH_OPTION)
+
+
+def test_drafts_of_a_run_with_parameters_are_about_these(tmp_path: Path) -> None:
+    """A run without them must not go by them; and what is flaky is drafted as a flake."""
+    case = Case("t.py::test_x", "B01", "does", (), Outcome.FLAKY, "it held on try 2")
+    write([case], WITH_OPTION, load(tmp_path, WITH_OPTION, drafts=True))
+    (path,) = tmp_path.iterdir()
+    assert path.name == "series-v1+vm_update_mode=3-navi31-flakes.txt"
+    assert path.read_text().endswith("B01,Flake\n") or "test_x,Flake" in path.read_text()

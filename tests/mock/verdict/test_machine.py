@@ -3,6 +3,13 @@
 
 from __future__ import annotations
 
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from amdgpu_hw.verdict.machine import ENVIRONMENT, software_versions, this_machine
@@ -57,3 +64,32 @@ def test_a_mock_is_never_reported_as_a_real_gpu(monkeypatch: pytest.MonkeyPatch,
 def test_versions_name_what_lies_under_the_tests() -> None:
     """Our own, libdrm's, the interpreter's."""
     assert {"amdgpu_hw", "libdrm", "python", "pytest"} <= software_versions().keys()
+
+
+def test_the_libdrm_that_is_loaded_is_named(tmp_path: Path) -> None:
+    """Not the installed one: LD_LIBRARY_PATH may say otherwise."""
+    script = (
+        "import amdgpu_hw.libdrm.core\nfrom amdgpu_hw.verdict import machine\n"
+        "print(machine.loaded_library('libdrm_amdgpu.so'))\nprint(machine.software_versions()['libdrm'])"
+    )
+
+    def told(directory: Path | None) -> list[str]:
+        environment = os.environ | ({"LD_LIBRARY_PATH": str(directory)} if directory else {})
+        command = [sys.executable, "-c", script]
+        result = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+        return result.stdout.splitlines()
+
+    installed, version = told(None)
+    assert re.fullmatch(r"2\.4\.\d+\S*", version)
+    other = tmp_path / "libdrm_amdgpu.so.1.199.0"
+    shutil.copy(installed, other)
+    (tmp_path / "libdrm_amdgpu.so.1").symlink_to(other.name)
+    assert told(tmp_path) == [str(other), f"2.4.199 ({other})"]
+    other.unlink()
+    shutil.copy(installed, tmp_path / "libdrm_amdgpu.so.1.0.0")
+    (tmp_path / "libdrm_amdgpu.so.1").unlink()
+    (tmp_path / "libdrm_amdgpu.so.1").symlink_to("libdrm_amdgpu.so.1.0.0")
+    assert told(tmp_path)[1].startswith("of unknown version, ")
+    (tmp_path / "pkgconfig").mkdir()
+    (tmp_path / "pkgconfig" / "libdrm_amdgpu.pc").write_text("Name: libdrm_amdgpu\nVersion: 2.4.77\n")
+    assert told(tmp_path)[1].startswith("2.4.77 (")

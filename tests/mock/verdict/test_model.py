@@ -26,8 +26,9 @@ def test_a_case_did_not_finish_until_proven_otherwise() -> None:
         ([Outcome.HOLDS], Verdict.PROVEN),
         ([Outcome.HOLDS, Outcome.NOT_TESTABLE], Verdict.PROVEN),
         ([Outcome.HOLDS, Outcome.BROKEN], Verdict.BROKEN),
-        ([Outcome.HOLDS, Outcome.INCONCLUSIVE], Verdict.BROKEN),
-        ([Outcome.HOLDS, Outcome.UNFINISHED], Verdict.BROKEN),
+        ([Outcome.HOLDS, Outcome.INCONCLUSIVE], Verdict.INCOMPLETE),
+        ([Outcome.HOLDS, Outcome.UNFINISHED], Verdict.INCOMPLETE),
+        ([Outcome.BROKEN, Outcome.UNFINISHED], Verdict.BROKEN),
     ],
 )
 def test_only_proof_without_a_doubt_is_a_success(outcomes: list[Outcome], verdict: Verdict) -> None:
@@ -36,8 +37,17 @@ def test_only_proof_without_a_doubt_is_a_success(outcomes: list[Outcome], verdic
 
 
 def test_exit_codes_are_those_of_the_design() -> None:
-    """0 proven, 1 broken, 2 no verdict."""
-    assert [verdict.value for verdict in (Verdict.PROVEN, Verdict.BROKEN, Verdict.NOTHING)] == [0, 1, 2]
+    """2 is for an environment that allows no run at all."""
+    assert [int(verdict.value) for verdict in Verdict] == [0, 1, 3, 4]
+
+
+def test_what_else_holds_says_nothing_about_the_series() -> None:
+    """Where rows about it ran, one of them has to be shown."""
+    older, about_it = case("B01", Outcome.HOLDS), case("B02", Outcome.NOT_TESTABLE)
+    about_it.series = True
+    assert verdict_of([older, about_it]) is Verdict.NOTHING
+    about_it.outcome = Outcome.HOLDS
+    assert verdict_of([older, about_it]) is Verdict.PROVEN
 
 
 @pytest.mark.parametrize("outcome", [Outcome.BROKEN, Outcome.INCONCLUSIVE, Outcome.UNFINISHED, Outcome.NOT_TESTABLE])

@@ -94,7 +94,49 @@ def test_an_interrupted_run_is_no_verdict() -> None:
     """However much of it holds; the case that was cut short is not held against the kernel."""
     run = results(Outcome.HOLDS, Outcome.UNFINISHED)
     run.interrupted = "Ctrl-C during B01"
+    assert run.verdict is Verdict.INCOMPLETE
+
+
+def test_a_kernel_without_the_series_is_that_verdict() -> None:
+    """In words that count what holds all the same."""
+    run = results(Outcome.HOLDS, Outcome.NOT_TESTABLE)
+    run.probes = {"explicit_sync": {"supported": False, "errno": 22, "why": "EINVAL"}}
     assert run.verdict is Verdict.NOTHING
+    assert run.on_the_series.startswith("This kernel does not have AMDGPU_VM_EXPLICIT_SYNC: ")
+    assert run.on_the_series.endswith(" about older behaviour holds, nothing is said about the series.")
+    run.probes = {}
+    assert (run.verdict, run.on_the_series) == (Verdict.PROVEN, "")
+
+
+def test_what_an_option_leaves_out_is_counted_by_that_option() -> None:
+    """Each row once."""
+    run = results(Outcome.HOLDS, Outcome.NOT_TESTABLE, Outcome.NOT_TESTABLE)
+    assert run.left_out == {}
+    for case in run.cases[1:]:
+        case.row, case.left_out = "B38", "--allow-faults"
+    assert run.left_out == {"--allow-faults": ["B38"]}
+
+
+@pytest.mark.parametrize(
+    ("machine", "command"),
+    [
+        (
+            MachineDescription(True, ("navi31",), "base", "6.1", "x", {"m05": "wrong"}, {"debug_mask": 4}, 32.0),
+            "--mock navi31 --kernel base --bug m05 --parameter debug_mask=0x4 --gpu-time 32",
+        ),
+        (MachineDescription(False, (), "", "6.18.0 #1", "x86_64"), "--gpu 0000:03:00.0"),
+        (MachineDescription(False, (), "", "7.3.4 #1", "x86_64", guest_gpus=("vega10",)), "--guest 7.3.4 --gpu vega10"),
+        (
+            MachineDescription(False, (), "", "7.3.4 #1", "x", guest_gpus=("vega10",), asked=("--guest=/a b",)),
+            "'--guest=/a b'",
+        ),
+    ],
+)
+def test_a_case_is_repeated_on_the_same_machine(machine: MachineDescription, command: str) -> None:
+    """With the GPU, the gate and the test by its whole name."""
+    run = Results(machine, [], {}, gpu={"pci_address": "0000:03:00.0"}, options=["--gate=vgem"])
+    words = run.again("--test", "test_prt.py::test_x[a b]")
+    assert words == f"amdgpu-hw validate {command} --gate=vgem --test 'test_prt.py::test_x[a b]'"
 
 
 def test_an_interrupted_run_is_broken_if_something_broke_before() -> None:

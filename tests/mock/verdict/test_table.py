@@ -58,7 +58,7 @@ def test_failures_are_told_in_full_with_the_way_to_see_them_again() -> None:
     """The message, what it means, and a command line for this very machine."""
     text = words(run())
     assert "O1 broken: a plain MAP carries that out MAP did not wait for job 1. This is F1." in text
-    assert "amdgpu-hw validate --mock navi31 --kernel series-v1 -k test_o1" in text
+    assert "amdgpu-hw validate --mock navi31 --kernel series-v1 --test f.py::test_o1" in text
 
 
 @pytest.mark.parametrize(("machine", "says"), [(MOCK, " MOCK "), (REAL, " REAL GPU ")])
@@ -74,6 +74,16 @@ def test_probes_gate_gpu_and_driver_are_told() -> None:
     assert "gate vgem" in text
     assert "Navi 31 at 0000:03:00.0 (/dev/dri/renderD128), GC 11.0.0, SDMA 6.0.0" in text
     assert "amdgpu 3.65" in text
+
+
+def test_gpus_that_were_not_tested_are_named() -> None:
+    """Whoever has two must not take one for the other."""
+    results = run()
+    assert "not tested" not in words(results)
+    results.other_gpus = ["/dev/dri/renderD129 (0000:0a:00.0, Navi 21)"]
+    assert "not tested the other GPUs of this machine: /dev/dri/renderD129 (0000:0a:00.0, Navi 21)" in words(
+        results, 160
+    )
 
 
 def test_the_summary_counts() -> None:
@@ -98,6 +108,7 @@ def test_what_was_expected_is_told_in_the_table_and_not_among_the_failures() -> 
     results = run()
     results.expectations = ["expectations/series-v1-any-fails.txt"]
     results.cases[0].expected = "F1: known. (expectations/series-v1-any-fails.txt:4)"
+    results.probes = {}
     text = words(results, 160)
     assert "expected: F1: known." in text
     assert "O1 broken: a plain MAP" not in text

@@ -1,0 +1,173 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Interrupts and kills validations at random moments, and looks at what they leave behind.
+
+Each run is one `amdgpu-hw validate` on a mock machine, in a session of its own. A Ctrl-C goes to its process group as
+from a terminal, a SIGKILL to the command alone or to one of its processes. Afterwards: no process is left, nothing
+printed a traceback, the result file has every case that had ended, and the exit status says what happened. Exit status:
+0 all of that held, 1 not.
+"""
+
+from __future__ import annotations
+
+from in_venv import run_in_venv
+
+run_in_venv()
+
+import argparse
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from amdgpu_hw.exit_status import ExitStatus
+
+ROOT = Path(__file__).parents[1]
+ENDS_S = 30.0
+"""Within which everything of a run has to be gone."""
+
+_ENDED = ("holds", "broken", "not testable", "inconclusive")
+
+
+@dataclass
+class Abused:
+    """One run, and what was wrong with how it ended."""
+
+    number: int
+    kind: str
+    after_s: float
+    status: int | None = None
+    cases: int = 0
+    faults: list[str] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        told = "; ".join(self.faults) or "as it should be"
+        return (
+            f"{self.kind} {self.number}: after {self.after_s:.2f} s, status {self.status}, {self.cases} cases: {told}"
+        )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Abuse as many runs as the command line says; the exit status."""
+    options = _parser().parse_args(arguments)
+    chance = random.Random(options.seed)
+    kinds = ["interrupt"] * options.interrupts + ["kill"] * options.kills
+    bad = 0
+    with tempfile.TemporaryDirectory(prefix="amdgpu-hw-abuse-") as scratch:
+        for number, kind in enumerate(kinds):
+            run = abuse(Path(scratch), number, kind, chance, options.seconds, options.tests)
+            bad += bool(run.faults)
+            if run.faults or options.verbose:
+                print(run, flush=True)
+    print(f"{len(kinds)} runs, {bad} of them not as they should be (seed {options.seed})")
+    return int(bad > 0)
+
+
+def abuse(
+    scratch: Path, number: int, kind: str, chance: random.Random, seconds: float, tests: Sequence[str] = ()
+) -> Abused:
+    """Start a validation, interrupt or kill it within so many seconds, and judge what is left."""
+    run = Abused(number, kind, chance.uniform(0, seconds))
+    results, output = scratch / f"{number}.json", scratch / f"{number}.txt"
+    command = [sys.executable, "-m", "amdgpu_hw", "validate", "--mock", f"--results={results}", *tests]
+    with output.open("wb") as out:
+        program = subprocess.Popen(
+            # As from a shell: held back until the program can handle it (scripts/validate does so).
+            ["env", "--block-signal=INT", *command] if kind == "interrupt" else command,
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    deadline = time.monotonic() + run.after_s
+    while time.monotonic() < deadline and program.poll() is None:
+        time.sleep(0.005)
+    before = _ended_cases(results)
+    started = set(_session(program.pid))
+    if program.poll() is None and started:
+        if kind == "interrupt":
+            os.killpg(program.pid, signal.SIGINT)
+        else:
+            os.kill(chance.choice(sorted(started)), signal.SIGKILL)
+    try:
+        run.status = program.wait(ENDS_S)
+    except subprocess.TimeoutExpired:
+        run.faults.append(f"it still runs {ENDS_S:g} s later")
+    end = time.monotonic() + ENDS_S
+    while (left := _living(started | set(_session(program.pid)))) and time.monotonic() < end:
+        time.sleep(0.05)
+    for pid in left:
+        run.faults.append(f"process {pid} is left")
+        os.kill(pid, signal.SIGKILL)
+    program.wait()
+    after = _ended_cases(results)
+    run.cases = len(after)
+    run.faults += [f"case {test} is lost" for test in before if test not in after]
+    if "Traceback (most recent call last)" in output.read_text(errors="replace"):
+        run.faults.append("it printed a traceback")
+    allowed = {ExitStatus.PROVEN, ExitStatus.INCOMPLETE, *([-signal.SIGKILL] if kind == "kill" else [])}
+    if run.status is not None and run.status not in allowed:
+        run.faults.append(f"its exit status is {run.status}")
+    return run
+
+
+def _ended_cases(results: Path) -> set[str]:
+    """The cases of a result file that had ended; a file that is no JSON is an error here."""
+    if not results.exists():
+        return set()
+    return {case["test"] for case in json.loads(results.read_text())["cases"] if case["outcome"] in _ENDED}
+
+
+def _living(pids: set[int]) -> list[int]:
+    """Those of the processes that have not ended; what has a session of its own is known from before."""
+    living = []
+    for pid in pids:
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except OSError:
+            continue
+        if state != "Z":
+            living.append(pid)
+    return living
+
+
+def _session(leader: int) -> Iterator[int]:
+    """The living processes of a session, and the mock kernels and helpers that one of them started."""
+    parents: dict[int, tuple[int, int, str]] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal():
+            try:
+                fields = (entry / "stat").read_text().rpartition(")")[2].split()
+            except OSError:
+                continue
+            parents[int(entry.name)] = int(fields[1]), int(fields[3]), fields[0]
+    members = {pid for pid, (_, session, _) in parents.items() if session == leader}
+    grown = True
+    while grown:
+        more = {pid for pid, (parent, _, _) in parents.items() if parent in members} - members
+        members |= more
+        grown = bool(more)
+    return (pid for pid in members if parents[pid][2] != "Z")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else "", allow_abbrev=False)
+    parser.add_argument("--interrupts", type=int, default=50, metavar="N", help="runs with a Ctrl-C (default: 50)")
+    parser.add_argument("--kills", type=int, default=200, metavar="N", help="runs with a SIGKILL (default: 200)")
+    parser.add_argument("--seconds", type=float, default=20.0, help="within which they come (default: 20)")
+    parser.add_argument("--seed", type=int, default=1, help="of the moments and processes (default: 1)")
+    parser.add_argument("-v", "--verbose", action="store_true", help="a line for every run")
+    parser.add_argument("tests", nargs="*", help="arguments for validate, behind --")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
