@@ -3,18 +3,21 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from amdgpu_hw.errors import UNUSABLE, HarnessError
+from amdgpu_hw.guest.patched_source import read_recipe
 from amdgpu_hw.guest.session import GuestMachine, GuestOptions
 from amdgpu_hw.options.guest import GuestChoice
 from amdgpu_hw.options.machine import MachineChoice
 from amdgpu_hw.options.suite import ALLOW_FAULTS
+from amdgpu_hw.verdict.machine import GUEST_MODULE, GivenModule
 
 __all__ = ("again_on_guest", "console_file", "run_on_guest")
 
@@ -38,10 +41,19 @@ def run_on_guest(command: Sequence[str], options: GuestOptions, name: str = "gue
             print(f"amdgpu-hw: {machine.words}", file=sys.stderr, flush=True)
             if machine.trouble:
                 print(f"amdgpu-hw: {machine.trouble}", file=sys.stderr, flush=True)
-            return machine.run(command, {ALLOW_FAULTS: os.environ.get(ALLOW_FAULTS, "1")})
+            return machine.run(command, {ALLOW_FAULTS: os.environ.get(ALLOW_FAULTS, "1"), **_module_facts(options)})
     except HarnessError as error:
         print(f"amdgpu-hw: {error}", file=sys.stderr)
         return UNUSABLE
+
+
+def _module_facts(options: GuestOptions) -> dict[str, str]:
+    """Tell reports which amdgpu.ko was given, in the environment; nothing if the kernel has its own."""
+    if options.amdgpu is None:
+        return {}
+    recipe = read_recipe(options.amdgpu)
+    module = GivenModule(str(options.amdgpu), recipe.patches, recipe.edits)
+    return {GUEST_MODULE: json.dumps(asdict(module))}
 
 
 def again_on_guest(

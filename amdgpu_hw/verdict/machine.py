@@ -23,17 +23,56 @@ from typing import Any
 
 from amdgpu_hw.guest.identity import VBIOS_PREFIX, is_modelled
 
-__all__ = ("ENVIRONMENT", "MachineDescription", "command_line", "package_version", "software_versions", "this_machine")
+__all__ = (
+    "ENVIRONMENT",
+    "GUEST_MODULE",
+    "GivenModule",
+    "MachineDescription",
+    "command_line",
+    "package_version",
+    "software_versions",
+    "this_machine",
+)
 
 ENVIRONMENT = "AMDGPU_HW_MOCK_MACHINE"
 """Set by the launcher of a mock machine: a JSON object with ``gpus`` (names), ``kernel`` (variant), ``bugs``
 (descriptions of the bugs planted in it, by name), ``parameters`` (module parameters of amdgpu that were given) and
 ``gpu_time``."""
 
+GUEST_MODULE = "AMDGPU_HW_GUEST_MODULE"
+"""Set for a command on a guest machine that was given an amdgpu.ko: a JSON object, `GivenModule`."""
+
 # What the client side of the mock machine's transport needs: whoever has it runs on a mock machine.
 _MOCK_DIRECTORY = "AMDGPU_HW_MOCK"
 
 _RENDER_NODES = Path("/sys/class/drm")
+_BUILD_ID = Path("/sys/module/amdgpu/notes/.note.gnu.build-id")
+_NOTE_HEADER = 16
+"""Bytes before the ID: the sizes of name and content, the type, and the name GNU."""
+
+
+@dataclass(frozen=True, slots=True)
+class GivenModule:
+    """The amdgpu.ko that a guest machine was given in place of its kernel's own."""
+
+    file: str
+    """The path that was given."""
+    patches: tuple[str, ...] = ()
+    """What it was built from, where `scripts/build_module` built it: patches, by subject or file and digest."""
+    edits: tuple[str, ...] = ()
+    """The files of edits that were made, by name and digest."""
+
+    @property
+    def name(self) -> str:
+        """What the file is called."""
+        return Path(self.file).name
+
+    @property
+    def words(self) -> str:
+        """All of it, in one line."""
+        made = [f"{len(self.patches)} patches: {', '.join(self.patches)}"] if self.patches else []
+        made += [f"edits: {', '.join(self.edits)}"] if self.edits else []
+        return f"{self.name} ({'; '.join(made) or 'what it was built from is not known'})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +92,10 @@ class MachineDescription:
     """Factor on the mock GPUs' modelled time; 1 on a real machine."""
     guest_gpus: tuple[str, ...] = ()
     """The modelled GPUs of a guest machine; with any of them the machine is one."""
+    guest_module: GivenModule | None = None
+    """What a guest machine's driver was loaded from; None: the kernel's own, or no guest."""
+    driver_build_id: str = ""
+    """The linker's ID of the amdgpu that is loaded, as the kernel tells it; empty where it does not."""
 
     @property
     def kernel_is_real(self) -> bool:
@@ -75,9 +118,10 @@ class MachineDescription:
     def sentence(self) -> str:
         """What the verdict is a verdict on."""
         if self.guest_gpus:
+            module = f" with {self.guest_module.name}" if self.guest_module else ""
             return (
                 f"modelled {', '.join(self.guest_gpus)} under the real kernel Linux {self.kernel} "
-                f"({self.architecture}): a verdict on that kernel, not on any GPU"
+                f"({self.architecture}){module}: a verdict on that kernel, not on any GPU"
             )
         if not self.is_mock:
             return f"real hardware, Linux {self.kernel} ({self.architecture})"
@@ -108,7 +152,24 @@ def this_machine() -> MachineDescription:
         architecture=uname.machine,
         gpu_time=float((mock or {}).get("gpu_time", 1.0)),
         guest_gpus=() if mock is not None else _modelled_gpus(),
+        guest_module=_given_module() if mock is None else None,
+        driver_build_id=_build_id() if mock is None else "",
     )
+
+
+def _given_module() -> GivenModule | None:
+    text = os.environ.get(GUEST_MODULE)
+    if not text:
+        return None
+    value = json.loads(text)
+    return GivenModule(value["file"], tuple(value["patches"]), tuple(value["edits"]))
+
+
+def _build_id() -> str:
+    try:
+        return _BUILD_ID.read_bytes()[_NOTE_HEADER:].hex()
+    except OSError:
+        return ""
 
 
 def _modelled_gpus() -> tuple[str, ...]:

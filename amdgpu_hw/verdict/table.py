@@ -103,6 +103,7 @@ def _again(case: Case, results: Results) -> str:
     where = f" --mock {machine.mock_gpus[0]} --kernel {machine.mock_kernel}" if machine.is_mock else ""
     if machine.guest_gpus:
         where = f" --guest {machine.kernel.partition(' ')[0]} --gpu {machine.guest_gpus[0]}"
+        where += f" --module {machine.guest_module.file}" if machine.guest_module else ""
     where += "".join(f" --bug {name}" for name in machine.mock_bugs)
     where += "".join(f" --parameter {name}={value:#x}" for name, value in machine.mock_parameters.items())
     return f"amdgpu-hw validate{where} -k {case.test_name}"
@@ -119,6 +120,10 @@ def _facts(results: Results) -> Table:
         facts.add_row("GPU", f"{gpu['name']} at {gpu['pci_address']} ({gpu['node']}), {versions}")
         facts.add_row("driver", f"amdgpu {_version(gpu['driver_version'])}")
     facts.add_row("kernel", results.machine.mock_kernel or results.machine.kernel)
+    if results.machine.guest_module is not None:
+        facts.add_row("amdgpu.ko", results.machine.guest_module.words)
+    if results.machine.driver_build_id:
+        facts.add_row("build ID", results.machine.driver_build_id)
     for name, description in results.machine.mock_bugs.items():
         facts.add_row("planted bug", f"{name}: {description}", style="bold red")
     for name, probe in results.probes.items():
