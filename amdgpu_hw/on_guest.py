@@ -3,21 +3,23 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from amdgpu_hw.errors import HarnessError
 from amdgpu_hw.exit_status import ExitStatus
+from amdgpu_hw.guest.patched_source import read_recipe
 from amdgpu_hw.guest.session import GuestMachine, GuestOptions
 from amdgpu_hw.options.guest import GuestChoice
 from amdgpu_hw.options.machine import MachineChoice
 from amdgpu_hw.options.suite import ALLOW_FAULTS
-from amdgpu_hw.verdict.machine import ASKED
+from amdgpu_hw.verdict.machine import ASKED, GUEST_MODULE, GivenModule
 
 _BY_SIGNAL = 128
 """Above it a shell's status means that a signal ended the program."""
@@ -45,10 +47,20 @@ def run_on_guest(command: Sequence[str], options: GuestOptions, name: str = "gue
             print(f"amdgpu-hw: {machine.words}", file=sys.stderr, flush=True)
             if machine.trouble:
                 print(f"amdgpu-hw: {machine.trouble}", file=sys.stderr, flush=True)
-            return machine.run(command, {ALLOW_FAULTS: os.environ.get(ALLOW_FAULTS, "1"), **options.environment})
+            environment = {ALLOW_FAULTS: os.environ.get(ALLOW_FAULTS, "1"), **_module_facts(options)}
+            return machine.run(command, environment | options.environment)
     except HarnessError as error:
         print(f"amdgpu-hw: {error}", file=sys.stderr)
         return ExitStatus.INCOMPLETE if up else error.exit_status
+
+
+def _module_facts(options: GuestOptions) -> dict[str, str]:
+    """Tell reports which amdgpu.ko was given, in the environment; nothing if the kernel has its own."""
+    if options.amdgpu is None:
+        return {}
+    recipe = read_recipe(options.amdgpu)
+    module = GivenModule(str(options.amdgpu), recipe.patches, recipe.edits)
+    return {GUEST_MODULE: json.dumps(asdict(module))}
 
 
 def again_on_guest(

@@ -17,6 +17,7 @@ from amdgpu_hw.guest.fetch import STOCK_KERNELS, StockKernel
 from amdgpu_hw.guest.kernels import find_kernel
 from amdgpu_hw.guest.module_build import Source, build_module, debian_source, tree_source
 from amdgpu_hw.guest.places import cache
+from amdgpu_hw.guest.source_edits import find_edits
 from amdgpu_hw.guest.toolchain import BuildRoot, build_root, built_tree
 
 __all__ = ("main",)
@@ -28,8 +29,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Build a module; prints its path. 2 with one sentence where that cannot be done."""
     given = _arguments(arguments)
     try:
+        edits = [find_edits(each) for each in given.edits]
         root, source = _sources(given.linux)
-        module = build_module(root, source, given.patch, _name(given.name, given.patch), _say)
+        module = build_module(root, source, given.patch, _name(given), _say, edits)
     except HarnessError as error:
         print(f"build_module: {error}", file=sys.stderr)
         return ExitStatus.UNUSABLE
@@ -60,7 +62,15 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         default=[],
         help="a diff, a mail or a mailbox to be applied first; repeatable, in this order",
     )
-    parser.add_argument("--name", help="what the module is called (default: after the patches)")
+    parser.add_argument(
+        "--edits",
+        metavar="NAME|FILE",
+        action="append",
+        default=[],
+        help="edits that the patches need on this kernel, by the name of those that come with this package or as a "
+        "file; repeatable, in this order",
+    )
+    parser.add_argument("--name", help="what the module is called (default: after the last edits, or the patches)")
     return parser.parse_args(arguments)
 
 
@@ -68,9 +78,12 @@ def _say(text: str) -> None:
     print(f"build_module: {text}", file=sys.stderr, flush=True)
 
 
-def _name(given: str | None, patches: Sequence[Path]) -> str:
+def _name(given: argparse.Namespace) -> str:
     """What a person recognizes the module by."""
-    name = given or "+".join(patch.stem for patch in patches) or _STOCK_NAME
+    words = [Path(each).name.removesuffix(".toml") for each in given.edits[-1:]] or [
+        patch.stem for patch in given.patch
+    ]
+    name = given.name or "+".join(words) or _STOCK_NAME
     return re.sub(r"[^\w.+-]+", "-", name)[:60]
 
 

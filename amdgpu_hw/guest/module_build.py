@@ -7,8 +7,6 @@ what a patch touches and no more.
 
 from __future__ import annotations
 
-import email
-import email.policy
 import hashlib
 import os
 import re
@@ -23,10 +21,12 @@ from typing import IO
 from amdgpu_hw.atomic_file import replace_file
 from amdgpu_hw.errors import HarnessError
 from amdgpu_hw.guest.debian import Archive
+from amdgpu_hw.guest.patched_source import patch_source
 from amdgpu_hw.guest.places import cache
+from amdgpu_hw.guest.source_edits import EditFile
 from amdgpu_hw.guest.toolchain import BuildRoot
 
-__all__ = ("Applied", "Source", "apply_patches", "build_module", "debian_source", "tree_source")
+__all__ = ("Source", "build_module", "debian_source", "tree_source")
 
 AMD = PurePosixPath("drivers/gpu/drm/amd")
 _HEADERS = PurePosixPath("include")
@@ -34,7 +34,6 @@ _HEADERS = PurePosixPath("include")
 # What a guest machine's GPU has no use for, and what is most of the driver's code.
 _LEFT_OUT = ("DRM_AMD_DC", "DRM_AMD_ACP", "DRM_AMD_ISP", "DRM_AMDGPU_SI", "DRM_AMDGPU_CIK", "HSA_AMD")
 _MAKE_TIMEOUT_S = 4 * 3600
-_PATCH_TIMEOUT_S = 60
 _ERROR_LINES = 12
 
 
@@ -46,16 +45,6 @@ class Source:
     """Has the directories of a kernel tree, as far as they belong to amdgpu."""
     headers: bool
     """Whether patches may change the kernel's headers as well."""
-
-
-@dataclass(frozen=True, slots=True)
-class Applied:
-    """What became of a patch."""
-
-    patch: Path
-    files: tuple[str, ...]
-    problem: str
-    """Empty if it applies."""
 
 
 def debian_source(root: BuildRoot, series: str, suite: str, archive: Archive) -> Source:
@@ -110,102 +99,6 @@ def _write(content: IO[bytes] | None, target: Path) -> None:
         shutil.copyfileobj(content, file)
 
 
-# ---- patches ----
-
-
-def apply_patches(tree: Path, patches: Sequence[Path], may_change: Callable[[PurePosixPath], bool]) -> list[Applied]:
-    """Apply patches to a tree in order, each mail of them whole or not at all, until one does not."""
-    results = []
-    for patch in patches:
-        applied = _apply(tree, patch, may_change)
-        results.append(applied)
-        if applied.problem:
-            break
-    return results
-
-
-def _apply(tree: Path, patch: Path, may_change: Callable[[PurePosixPath], bool]) -> Applied:
-    try:
-        texts = patch_texts(patch.read_bytes())
-    except OSError as error:
-        return Applied(patch, (), f"it cannot be read: {error.strerror}")
-    if shutil.which("patch") is None:
-        return Applied(patch, (), "the program patch is not installed")
-    files: dict[str, None] = {}
-    for number, text in enumerate(texts, 1):
-        names = re.findall(r"^\+\+\+ b/([^\t\n]+)", text, re.MULTILINE)
-        files |= dict.fromkeys(names)
-        problem = _not_ours(names, may_change) or _apply_text(tree, text)
-        if problem:
-            which = f"mail {number} of {len(texts)}: " if len(texts) > 1 else ""
-            return Applied(patch, tuple(files), which + problem)
-    if not files:
-        return Applied(patch, (), "it changes nothing: there is no line that begins with '+++ b/'")
-    return Applied(patch, tuple(files), "")
-
-
-def _not_ours(names: Sequence[str], may_change: Callable[[PurePosixPath], bool]) -> str:
-    for name in names:
-        path = PurePosixPath(name)
-        if path.is_absolute() or ".." in path.parts or not may_change(path):
-            return f"it changes {name}, which is no part of amdgpu.ko: build that kernel whole"
-    return ""
-
-
-def _apply_text(tree: Path, text: str) -> str:
-    """Apply a diff, all of it or nothing; what is wrong with it."""
-    # Fuzz would let a hunk land where its author did not mean it.
-    command = ["patch", "-p1", "-N", "--fuzz=0", "--no-backup-if-mismatch", "-r", "-"]
-    for arguments in (["--dry-run"], []):
-        done = subprocess.run(
-            [*command, *arguments],
-            input=text,
-            cwd=tree,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=_PATCH_TIMEOUT_S,
-        )
-        if done.returncode and "+++ " in text:
-            return _rejected(done.stdout, done.stderr)
-    return ""
-
-
-def patch_texts(content: bytes) -> list[str]:
-    """The diffs in a file: one as it is, or those of a mailbox, out of mails that are encoded as mails are."""
-    starts = [found.start() for found in re.finditer(rb"^From \S+ .*\d{4}$", content, re.MULTILINE)]
-    if not starts and re.match(rb"[A-Za-z-]+: ", content):
-        starts = [0]
-    if not starts:
-        return [content.decode("utf-8", "replace")]
-    mails = [content[start:end] for start, end in zip(starts, [*starts[1:], len(content)], strict=True)]
-    return list(map(_mail_text, mails))
-
-
-def _mail_text(mail: bytes) -> str:
-    message = email.message_from_bytes(mail, policy=email.policy.default)
-    parts = [part for part in message.walk() if part.get_content_maintype() == "text"]
-    return "\n".join(str(part.get_content()) for part in parts)
-
-
-def _rejected(output: str, trouble: str) -> str:
-    """Which hunks do not apply, from what patch prints."""
-    serious = re.search(r"patch: \*{4} (.*)", trouble)
-    if serious:
-        return f"it is no patch: {serious[1]}"
-    told, file = [], ""
-    for line in output.splitlines():
-        begins = re.match(r"(?:checking|patching) file (\S+)", line)
-        if begins:
-            file = begins[1]
-        failed = re.match(r"Hunk #(\d+) FAILED at (\d+)", line)
-        if failed:
-            told.append(f"{file}: hunk {failed[1]} (line {failed[2]})")
-        elif line.startswith(("can't find file", "Reversed")):
-            told.append(line.rstrip("."))
-    return "; ".join(told) or (output.strip().splitlines() or ["patch does not say why"])[-1]
-
-
 # ---- the build ----
 
 
@@ -215,27 +108,26 @@ def build_module(
     patches: Sequence[Path],
     name: str,
     say: Callable[[str], None],
+    edits: Sequence[EditFile] = (),
 ) -> Path:
     """Build amdgpu.ko with patches applied to its source; the path of the module, which is kept by name and content.
 
-    Raises `HarnessError` where a patch does not apply or something does not compile.
+    What it was made of is kept beside it (`amdgpu_hw.guest.patched_source.read_recipe`). Raises `HarnessError` where a
+    patch or an edit does not apply, or something does not compile.
     """
     work = cache("build", root.release, "wanted")
     shutil.rmtree(work, ignore_errors=True)
     _copy(source, work)
-    for applied in apply_patches(work, patches, _may_change(source)):
-        if applied.problem:
-            raise HarnessError(f"{applied.patch} does not apply to {root.release}: {applied.problem}")
-        say(f"{applied.patch.name} applies ({len(applied.files)} files)")
+    recipe = patch_source(work, root.release, patches, edits, _may_change(source), say)
     target = cache("modules", f"amdgpu-{root.release}-{name}-{_content(work)[:12]}.ko")
-    if target.is_file():
-        return target
-    build = _build_directory(root)
-    changed = _bring(work, build, root)
+    if not target.is_file():
+        build = _build_directory(root)
+        changed = _bring(work, build, root)
+        say(f"{changed} files are new or changed; building, which takes minutes from nothing (log: {_log(root)})")
+        _make(root, build)
+        replace_file(target, (build / "amdgpu/amdgpu.ko").read_bytes())
     shutil.rmtree(work, ignore_errors=True)
-    say(f"{changed} files are new or changed; building, which takes minutes from nothing (log: {_log(root)})")
-    _make(root, build)
-    replace_file(target, (build / "amdgpu/amdgpu.ko").read_bytes())
+    recipe.write(target)
     return target
 
 

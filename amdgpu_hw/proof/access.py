@@ -7,18 +7,27 @@ The copy engine, because from SDMA 4.0 on it is the one engine that reads PRT as
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
+from amdgpu_hw.evidence.health import vm_fault
 from amdgpu_hw.gpu import Gpu
 from amdgpu_hw.memory import PAGE_SIZE, Buffer
 from amdgpu_hw.packets import Sdma
-from amdgpu_hw.proof.record import Broken, NotTestable
+from amdgpu_hw.proof.record import Broken, Inconclusive, NotTestable
 from amdgpu_hw.proof.units import duration, ms
 from amdgpu_hw.submit import Ib, Queue
 
 __all__ = ("GpuView",)
 
 _COMPLETE_NS = ms(5000)
+_REPORTS_NS = ms(8000)
+"""Longer than the five seconds of DEFAULT_RATELIMIT_INTERVAL."""
+_FAULT_POLLS, _FAULT_POLL_S = 10, 0.02
+"""How often, and how many seconds apart, to look for a fault: its interrupt comes after the job's fence."""
+_DWORD = 4
+_GMC_HOLE_MASK = (1 << 48) - 1
+"""What of an address faults are told by."""
 
 
 class GpuView:
@@ -53,6 +62,24 @@ class GpuView:
             raise NotTestable(
                 f"SDMA {spelled} faults on PRT ranges: only SDMA 4.0 and later may touch them", missing="prt_copies"
             )
+
+    def provoke_fault(self) -> str:
+        """Read an unmapped page until the kernel tells about a VM fault, for tests in which none may follow; its words.
+
+        The driver forgets faults that come too often: it asks printk_ratelimit() before it notes one
+        (gmc_v9_0_process_interrupt), which by default allows ten in five seconds. A test that concludes something from
+        "no fault" begins with this. Raises `Inconclusive` where nothing is told.
+        """
+        nothing = self._gpu.reserve(PAGE_SIZE)
+        until = time.monotonic_ns() + _REPORTS_NS
+        while time.monotonic_ns() < until:
+            self.read(nothing.va, _DWORD)
+            for _ in range(_FAULT_POLLS):
+                fault = self._gpu.last_vm_fault()
+                if fault is not None and fault["addr"] == nothing.va & _GMC_HOLE_MASK:
+                    return vm_fault(self._gpu) or ""
+                time.sleep(_FAULT_POLL_S)
+        raise Inconclusive(f"the kernel tells about no VM fault: {nothing} is not mapped, and was read again and again")
 
     def copy_ib(self, va: int, size: int) -> list[int]:
         """The IB that copies ``size`` bytes at ``va`` to where `landed` finds them, for a job of the caller's."""

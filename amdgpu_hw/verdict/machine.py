@@ -28,6 +28,8 @@ from amdgpu_hw.guest.identity import VBIOS_PREFIX, is_modelled
 __all__ = (
     "ASKED",
     "ENVIRONMENT",
+    "GUEST_MODULE",
+    "GivenModule",
     "MachineDescription",
     "command_line",
     "package_version",
@@ -43,10 +45,40 @@ ENVIRONMENT = "AMDGPU_HW_MOCK_MACHINE"
 ASKED = "AMDGPU_HW_ASKED"
 """Set in a guest machine that a command of ours made for itself: the arguments that asked for it."""
 
+GUEST_MODULE = "AMDGPU_HW_GUEST_MODULE"
+"""Set for a command on a guest machine that was given an amdgpu.ko: a JSON object, `GivenModule`."""
+
 # What the client side of the mock machine's transport needs: whoever has it runs on a mock machine.
 _MOCK_DIRECTORY = "AMDGPU_HW_MOCK"
 
 _RENDER_NODES = Path("/sys/class/drm")
+_BUILD_ID = Path("/sys/module/amdgpu/notes/.note.gnu.build-id")
+_NOTE_HEADER = 16
+"""Bytes before the ID: the sizes of name and content, the type, and the name GNU."""
+
+
+@dataclass(frozen=True, slots=True)
+class GivenModule:
+    """The amdgpu.ko that a guest machine was given in place of its kernel's own."""
+
+    file: str
+    """The path that was given."""
+    patches: tuple[str, ...] = ()
+    """What it was built from, where `scripts/build_module` built it: patches, by subject or file and digest."""
+    edits: tuple[str, ...] = ()
+    """The files of edits that were made, by name and digest."""
+
+    @property
+    def name(self) -> str:
+        """What the file is called."""
+        return Path(self.file).name
+
+    @property
+    def words(self) -> str:
+        """All of it, in one line."""
+        made = [f"{len(self.patches)} patches: {', '.join(self.patches)}"] if self.patches else []
+        made += [f"edits: {', '.join(self.edits)}"] if self.edits else []
+        return f"{self.name} ({'; '.join(made) or 'what it was built from is not known'})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +100,10 @@ class MachineDescription:
     """The modelled GPUs of a guest machine; with any of them the machine is one."""
     asked: tuple[str, ...] = ()
     """The arguments that asked for the guest machine; empty on others."""
+    guest_module: GivenModule | None = None
+    """What a guest machine's driver was loaded from; None: the kernel's own, or no guest."""
+    driver_build_id: str = ""
+    """The linker's ID of the amdgpu that is loaded, as the kernel tells it; empty where it does not."""
 
     @property
     def kernel_is_real(self) -> bool:
@@ -97,9 +133,10 @@ class MachineDescription:
     def sentence(self) -> str:
         """What the verdict is a verdict on."""
         if self.guest_gpus:
+            module = f" with {self.guest_module.name}" if self.guest_module else ""
             return (
                 f"modelled {', '.join(self.guest_gpus)} under the real kernel Linux {self.kernel} "
-                f"({self.architecture}): {self.meaning}"
+                f"({self.architecture}){module}: {self.meaning}"
             )
         if not self.is_mock:
             return f"real hardware, Linux {self.kernel} ({self.architecture})"
@@ -130,7 +167,24 @@ def this_machine() -> MachineDescription:
         gpu_time=float((mock or {}).get("gpu_time", 1.0)),
         guest_gpus=() if mock is not None else _modelled_gpus(),
         asked=() if mock is not None else tuple(shlex.split(os.environ.get(ASKED, ""))),
+        guest_module=_given_module() if mock is None else None,
+        driver_build_id=_build_id() if mock is None else "",
     )
+
+
+def _given_module() -> GivenModule | None:
+    text = os.environ.get(GUEST_MODULE)
+    if not text:
+        return None
+    value = json.loads(text)
+    return GivenModule(value["file"], tuple(value["patches"]), tuple(value["edits"]))
+
+
+def _build_id() -> str:
+    try:
+        return _BUILD_ID.read_bytes()[_NOTE_HEADER:].hex()
+    except OSError:
+        return ""
 
 
 def _modelled_gpus() -> tuple[str, ...]:

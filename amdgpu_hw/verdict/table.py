@@ -156,6 +156,10 @@ def _facts(results: Results) -> Table:
             facts.add_row("not tested", f"the other GPUs of this machine: {'; '.join(results.other_gpus)}")
         facts.add_row("driver", f"amdgpu {version_words(gpu['driver_version'])}")
     facts.add_row("kernel", results.machine.mock_kernel or results.machine.kernel)
+    if results.machine.guest_module is not None:
+        facts.add_row("amdgpu.ko", results.machine.guest_module.words)
+    if results.machine.driver_build_id:
+        facts.add_row("build ID", results.machine.driver_build_id)
     for name, description in results.machine.mock_bugs.items():
         facts.add_row("planted bug", f"{name}: {description}", style="bold red")
     for name, probe in results.probes.items():

@@ -3,15 +3,21 @@
 
 from __future__ import annotations
 
+import json
 import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
+from amdgpu_hw import on_guest
 from amdgpu_hw.guest.identity import SUBSYSTEM_DEVICE, SUBSYSTEM_VENDOR, vbios_part_number
+from amdgpu_hw.guest.patched_source import Recipe
+from amdgpu_hw.guest.session import GuestOptions
 from amdgpu_hw.verdict import machine as label
 from amdgpu_hw.verdict.expectation_files import subject
-from amdgpu_hw.verdict.machine import ENVIRONMENT, this_machine
+from amdgpu_hw.verdict.machine import ENVIRONMENT, GUEST_MODULE, GivenModule, this_machine
 from amdgpu_hw.verdict.results import Results
 from amdgpu_hw.verdict.table import verdict_text
 
@@ -23,7 +29,9 @@ def sysfs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A machine's render nodes; there are none yet."""
     monkeypatch.delenv(ENVIRONMENT, raising=False)
     monkeypatch.delenv("AMDGPU_HW_MOCK", raising=False)
+    monkeypatch.delenv(GUEST_MODULE, raising=False)
     monkeypatch.setattr(label, "_RENDER_NODES", tmp_path)
+    monkeypatch.setattr(label, "_BUILD_ID", tmp_path / "build-id")
     return tmp_path
 
 
@@ -99,3 +107,61 @@ def test_expectations_know_a_modelled_gpu_by_its_models_name(sysfs: Path) -> Non
     about = subject(this_machine(), gpu)
     assert about.gpus[0] == "vega10"
     assert (about.kernel, about.exact) == (platform.release(), False)
+
+
+GIVEN = GivenModule("/cache/amdgpu-7.3.4-mine-0123.ko", ("[PATCH] drm/amdgpu: mine (abc)",), ("edits-of-mine (def)",))
+
+
+def test_a_result_names_the_module_that_was_given(sysfs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it was built from, and the ID of what the kernel has really loaded."""
+    add_modelled(sysfs)
+    assert this_machine().guest_module is None
+    monkeypatch.setenv(GUEST_MODULE, json.dumps(asdict(GIVEN)))
+    (sysfs / "build-id").write_bytes(b"\4\0\0\0\x14\0\0\0\3\0\0\0GNU\0" + bytes(range(20)))
+    machine = this_machine()
+    assert machine.guest_module == GIVEN
+    assert machine.driver_build_id == bytes(range(20)).hex()
+    assert "with amdgpu-7.3.4-mine-0123.ko: a verdict on that kernel" in machine.sentence
+    text = verdict_text(Results(machine, [], {}), 160, False)
+    assert "[PATCH] drm/amdgpu: mine (abc)" in text
+    assert "edits-of-mine (def)" in text
+    assert machine.driver_build_id in text
+    assert machine.to_json()["guest_module"]["patches"] == GIVEN.patches
+
+
+def test_of_a_module_that_somebody_else_built_only_the_name_is_told() -> None:
+    """Nothing is made up."""
+    assert GivenModule("/x/amdgpu.ko").words == "amdgpu.ko (what it was built from is not known)"
+
+
+def test_the_guest_is_told_which_module_it_was_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever writes the report runs in it, and cannot know."""
+    seen: list[Mapping[str, str]] = []
+
+    class Machine:
+        words = trouble = ""
+
+        def __init__(self, options: GuestOptions) -> None:
+            pass
+
+        def __enter__(self) -> Machine:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
+        def run(self, command: Sequence[str], environment: Mapping[str, str]) -> int:
+            seen.append(environment)
+            return 0
+
+    monkeypatch.setattr(on_guest, "GuestMachine", Machine)
+    module = tmp_path / "amdgpu-7.3.4-mine-0123.ko"
+    Recipe(GIVEN.patches, GIVEN.edits).write(module)
+    for amdgpu in (module, None):
+        assert on_guest.run_on_guest(["true"], GuestOptions(amdgpu=amdgpu, console=tmp_path / "console")) == 0
+    assert json.loads(seen[0][GUEST_MODULE]) == {
+        "file": str(module),
+        "patches": list(GIVEN.patches),
+        "edits": list(GIVEN.edits),
+    }
+    assert GUEST_MODULE not in seen[1]

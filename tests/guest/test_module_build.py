@@ -15,7 +15,8 @@ import pytest
 
 from amdgpu_hw.errors import HarnessError
 from amdgpu_hw.guest import build
-from amdgpu_hw.guest.module_build import AMD, Source, apply_patches, build_module, tree_source
+from amdgpu_hw.guest.module_build import AMD, Source, build_module, tree_source
+from amdgpu_hw.guest.patches import apply_patches
 from amdgpu_hw.guest.toolchain import BuildRoot, built_tree
 
 RELEASE = "9.9.9-test"
@@ -100,7 +101,7 @@ def test_a_patched_module_is_built_from_a_tree_that_stays_as_it_was(tree: Path, 
     """A mail is a patch; which applied is said."""
     module, said, _ = run(tree, patch)
     assert "line twenty\n" in module
-    assert said[0] == "one.patch applies (1 files)"
+    assert said[0] == f"[PATCH] a mail around it ({patch}) applies whole: 1 files, 1 hunks"
     assert (tree / AMD / "amdgpu/amdgpu_vm.c").read_text() == VM
     assert sorted(path.name for path in (tree / AMD / "amdgpu").iterdir()) == ["Makefile", "amdgpu_cs.c", "amdgpu_vm.c"]
 
