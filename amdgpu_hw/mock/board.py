@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from amdgpu_hw.gpu_model.gpus import ModelIdentity
-from amdgpu_hw.mock.kernel import moduleparam, slab
+from amdgpu_hw.mock.kernel import kmsg, moduleparam, proc, slab
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device.device import AmdgpuDevice
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_drv import drv as amdgpu_drv
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_drv.params import MODULE_PARAMETERS, find_parameter
@@ -185,6 +185,8 @@ class Board:
         for bug in bugs:
             kernel.log.warn(f"planted bug {bug.name}: {bug.description}")
         self.adevs = [self._probe(index) for index in range(len(self.gpus))]
+        kmsg.probe(kernel)
+        proc.probe(kernel, self._parameters)
         slab.probe(kernel, {"amdgpu_sync_entry": (64, self._sync_entries)})
         for name, parameter in MODULE_PARAMETERS.items():
             if parameter.get is not None:
@@ -196,7 +198,7 @@ class Board:
         if "sw_sync" not in self._without:
             sw_sync.probe(kernel)
         for node in kernel.nodes.values():
-            if not node.major:
+            if not node.major or node.path == kmsg.KMSG:
                 self.testbed.add_file(node.path)
         events = (*(SCHED_EVENTS if variant.has_sched_trace else ()), *MAPPING_EVENTS)
         kernel.tracefs = self._tracefs = Tracefs(self.testbed.root, events, kernel.tracing)
