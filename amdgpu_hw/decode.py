@@ -77,7 +77,8 @@ def decode(
 ) -> Any:
     """`value` as the type `declared`; raises `DecodeError`.
 
-    That is a scalar, an enum (by its values), a dataclass, or a tuple, sequence, mapping, union or literal of these.
+    That is a scalar, an enum (by its values), a dataclass, or a tuple, sequence, mapping, union or literal of these;
+    `Any` is taken as it is.
     A field that is missing and has no default is an error. `where` is the place of the value in its file; ``given``
     are fields of the outermost dataclass that do not come from the file and are taken as they are.
     """
@@ -111,6 +112,8 @@ class _Decoder:
         self._dialect = dialect
 
     def decode(self, declared: Any, value: Any, where: str, given: Mapping[str, Any]) -> Any:
+        if declared is Any:
+            return value
         if is_dataclass(declared):
             return self._dataclass(declared, value, where, given)
         origin, arguments = get_origin(declared), get_args(declared)

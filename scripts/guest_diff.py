@@ -15,7 +15,6 @@ from in_venv import run_in_venv
 run_in_venv()
 
 import argparse
-import json
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -29,7 +28,7 @@ from rich.table import Table
 
 from amdgpu_hw.errors import HarnessError
 from amdgpu_hw.verdict.model import row_order
-from amdgpu_hw.verdict.results import FORMAT, FORMAT_VERSION
+from amdgpu_hw.verdict.results import load_content
 
 __all__ = ("CaseDifference", "RunFile", "differences", "main", "read")
 
@@ -71,12 +70,7 @@ class CaseDifference:
 
 def read(path: Path) -> RunFile:
     """Read a result file. Raises `HarnessError` where it is none, or has no results."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise HarnessError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
-    if not isinstance(content, dict) or (content.get("format"), content.get("version")) != (FORMAT, FORMAT_VERSION):
-        raise HarnessError(f"{path} is not a result file of 'amdgpu-hw validate' of version {FORMAT_VERSION}")
+    content = load_content(path)
     if not content["cases"]:
         raise HarnessError(f"{path} has the results of no test")
     return RunFile(_words(content), {case["test"]: case for case in content["cases"]})
