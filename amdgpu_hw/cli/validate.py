@@ -51,7 +51,8 @@ def add_commands(commands: Any) -> None:
         ),
         usage="amdgpu-hw validate [--gpu GPU] [--mock [NAME]] [--kernel VARIANT] [--gate NAME] [--results FILE]... "
         "[--bug NAME]... [--parameter NAME=NUMBER]... [--without DEVICE]... [--allow-faults] [--expectations [DIR]] "
-        "[--write-expectations DIR] [--guest [WHAT]] [--module FILE] [PYTEST ARGS]",
+        "[--write-expectations DIR] [--after-reset stop|continue] [--resume FILE] [--patch-id TEXT] [--guest [WHAT]] "
+        "[--module FILE] [PYTEST ARGS]",
         allow_abbrev=False,
     )
     add_machine_options(parser, "gpu_time")
@@ -90,7 +91,7 @@ def _on_guest(guest: GuestChoice, machine: MachineChoice, suite: SuiteOptions, r
     """Do the same again on a guest machine, whose processors may be emulated ones."""
     kept = _kept(suite, guest.subject(machine.gpu))
     patience = f"{PREFIX}timeout={GUEST_TEST_TIMEOUT_S}"
-    written = [*kept.results, *([kept.write_expectations / "x"] if kept.write_expectations else [])]
+    written = [*kept.written, *([kept.write_expectations / "x"] if kept.write_expectations else [])]
     return again_on_guest(["validate", *kept.argv(), patience, *rest], guest, machine, written)
 
 
@@ -118,4 +119,4 @@ def _names_tests(rest: Sequence[str]) -> bool:
 def _kept(suite: SuiteOptions, subject: str) -> SuiteOptions:
     """The same with a result file, if none was asked for: one that is named after what is validated, and when."""
     name = f"validate-{subject}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.json"
-    return suite if suite.results else replace(suite, results=(Path("results") / name,))
+    return suite if suite.written else replace(suite, results=(Path("results") / name,))

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: MIT
+"""Which libraries stand between a test and the kernel: those that this process has loaded, not the packaged ones."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+__all__ = ("LoadedLibrary", "loaded_library", "mesa_version")
+
+_MAPS = Path("/proc/self/maps")
+_QUERY_S = 10
+
+_LIBDRM_FILE = re.compile(r"\.so\.\d+\.(\d+)\.\d+$")
+_GALLIUM_FILE = re.compile(r"libgallium-(.+)\.so$")
+
+
+class LoadedLibrary(NamedTuple):
+    """A library that is mapped into this process."""
+
+    path: str
+    version: str
+    """Empty where neither the file's name nor a package that owns it tells."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The form it has in a result file."""
+        return {"path": self.path, "version": self.version}
+
+
+def loaded_library(name: str) -> LoadedLibrary | None:
+    """The library whose file begins with ``name``, e.g. ``libdrm_amdgpu.so``; None if none is loaded."""
+    for line in _MAPS.read_text(encoding="utf-8", errors="replace").splitlines():
+        path = Path(line.partition("/")[2] and f"/{line.partition('/')[2]}")
+        if path.name.startswith(name):
+            return LoadedLibrary(str(path), _version_of(path))
+    return None
+
+
+def _version_of(path: Path) -> str:
+    """libdrm 2.4.N calls its files ``libdrm.so.2.N.0`` from 2.4.123 on; before, only a package may know."""
+    number = _LIBDRM_FILE.search(path.name)
+    if number is not None and int(number[1]) > 4:
+        return f"2.4.{number[1]}"
+    return _packaged(path)
+
+
+def _packaged(path: Path) -> str:
+    """The version of the distribution's package that owns a file; empty if none does."""
+    # With merged directories dpkg knows a library by either name.
+    names = [str(path), str(path).removeprefix("/usr")]
+    for name in names:
+        owner = _answer(["dpkg-query", "--search", name]).partition(":")[0]
+        if owner:
+            return _answer(["dpkg-query", "--show", "--showformat=${Version}", owner])
+    return _answer(["rpm", "-qf", "--queryformat=%{VERSION}", str(path)])
+
+
+def mesa_version() -> str:
+    """Mesa's version where it is installed: its programs may share the GPU; empty if not."""
+    for directory in (*Path("/usr/lib").glob("*-linux-gnu"), Path("/usr/lib64"), Path("/usr/lib")):
+        for file in directory.glob("libgallium-*.so"):
+            found = _GALLIUM_FILE.search(file.name)
+            if found is not None:
+                return found[1]
+        for name in ("libvulkan_radeon.so", "dri/radeonsi_dri.so"):
+            if (directory / name).exists():
+                return _packaged(directory / name) or "of unknown version"
+    return ""
+
+
+def _answer(command: Sequence[str]) -> str:
+    """The first line that a program prints; empty where there is no such program, or it fails."""
+    if shutil.which(command[0]) is None:
+        return ""
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=_QUERY_S, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return answer.stdout.strip().partition("\n")[0]
