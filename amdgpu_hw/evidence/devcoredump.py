@@ -34,6 +34,13 @@ class Devcoredump(NamedTuple):
                 left -= len(part)
         return b"".join(parts)
 
+    def is_empty(self) -> bool:
+        """Whether there is nothing in it yet. One that may not be read is not."""
+        try:
+            return not self.read(1)
+        except OSError:
+            return False
+
     def process(self) -> int | None:
         """The process whose job hung, if it says so (amdgpu_devcoredump_read). Raises `FeatureMissing`."""
         try:

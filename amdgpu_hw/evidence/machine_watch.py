@@ -13,7 +13,7 @@ from pathlib import Path
 from amdgpu_hw.discovery import GpuNode
 from amdgpu_hw.errors import DrmError, FeatureMissing
 from amdgpu_hw.evidence.clients import all_visible, gpu_clients
-from amdgpu_hw.evidence.devcoredump import find_devcoredump
+from amdgpu_hw.evidence.devcoredump import Devcoredump, find_devcoredump
 from amdgpu_hw.evidence.health import Resets, ResetWatch, WedgedWatch
 from amdgpu_hw.evidence.incident import Incident, Traces, incident_of
 from amdgpu_hw.evidence.keeper import EvidenceKeeper
@@ -28,6 +28,8 @@ _SETTLE_S = 60.0
 
 # A reset is counted before the last messages about it are written, and uevents sent.
 _LINGER_S = 0.2
+_DUMP_S = 5.0
+_ANNOUNCEMENT = "device coredump file has been created"  # amdgpu_coredump
 _POLL_S = 0.02
 
 
@@ -94,9 +96,7 @@ class MachineWatch:
         self._linger(lambda: log.extend(self._take_log()))
         wedged += self._wedged.take()
         ours = self._ours()
-        dump = find_devcoredump(self._node.pci_address)
-        if dump is not None and dump.name == self._old_dump:
-            dump = None
+        dump = self._dump(log)
         events = self._events(log)
         traces = Traces(
             resets=resets,
@@ -132,6 +132,18 @@ class MachineWatch:
         self._wedged.close()
         if self._log is not None:
             self._log.close()
+
+    def _dump(self, log: list[LogRecord]) -> Devcoredump | None:
+        """The dump of this incident; one that the log announces is waited for: a worker fills it (Linux 7.3)."""
+        announced = any(_ANNOUNCEMENT in record.text for record in log)
+        end = time.monotonic() + (_DUMP_S if announced else 0)
+        while True:
+            dump = find_devcoredump(self._node.pci_address)
+            if dump is not None and dump.name == self._old_dump:
+                dump = None
+            if (dump is not None and not dump.is_empty()) or time.monotonic() >= end:
+                return dump
+            time.sleep(_POLL_S)
 
     def _take_log(self) -> list[LogRecord]:
         """The records since the last call; a log that cannot be read any more is done without."""
