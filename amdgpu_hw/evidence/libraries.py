@@ -15,6 +15,16 @@ __all__ = ("LoadedLibrary", "loaded_library", "mesa_version")
 _MAPS = Path("/proc/self/maps")
 _QUERY_S = 10
 
+_DPKG_LISTS = Path("/var/lib/dpkg/info")
+
+_PACKAGES = {
+    "libdrm_amdgpu.so": ("libdrm-amdgpu1",),
+    "libdrm.so": ("libdrm2",),
+    "libvulkan_radeon.so": ("mesa-vulkan-drivers",),
+    "radeonsi_dri.so": ("libgl1-mesa-dri",),
+}
+"""Debian's packages with these files."""
+
 _LIBDRM_FILE = re.compile(r"\.so\.\d+\.(\d+)\.\d+$")
 _GALLIUM_FILE = re.compile(r"libgallium-(.+)\.so$")
 
@@ -49,14 +59,21 @@ def _version_of(path: Path) -> str:
 
 
 def _packaged(path: Path) -> str:
-    """The version of the distribution's package that owns a file; empty if none does."""
-    # With merged directories dpkg knows a library by either name.
-    names = [str(path), str(path).removeprefix("/usr")]
-    for name in names:
-        owner = _answer(["dpkg-query", "--search", name]).partition(":")[0]
-        if owner:
-            return _answer(["dpkg-query", "--show", "--showformat=${Version}", owner])
+    """The version of the distribution's package that owns a file; empty if none does, or it is not known which may."""
+    # Not dpkg-query --search, which reads the lists of all packages: minutes in an emulated guest.
+    names = {str(path), str(path).removeprefix("/usr")}  # with merged directories dpkg knows a library by either
+    for package in next((packages for stem, packages in _PACKAGES.items() if path.name.startswith(stem)), ()):
+        for listed in sorted(_DPKG_LISTS.glob(f"{package}*.list")):
+            if listed.name.partition(":")[0].removesuffix(".list") == package and names & _lines(listed):
+                return _answer(["dpkg-query", "--show", "--showformat=${Version}", listed.stem])
     return _answer(["rpm", "-qf", "--queryformat=%{VERSION}", str(path)])
+
+
+def _lines(path: Path) -> set[str]:
+    try:
+        return set(path.read_text(encoding="utf-8", errors="replace").splitlines())
+    except OSError:
+        return set()
 
 
 def mesa_version() -> str:
