@@ -9,7 +9,6 @@ from __future__ import annotations
 import gzip
 import hashlib
 import re
-import subprocess
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -28,7 +27,6 @@ __all__ = ("differences", "fingerprint", "gpu_facts", "taint_letters")
 _PROC = Path("/proc")
 _MODULE = Path("/sys/module/amdgpu")
 _PCI = Path("/sys/bus/pci/devices")
-_GIT_S = 10
 
 _TAINT_LETTERS = "PFSRMBUDAWCIOELKXTNJ"
 """By bit (Documentation/admin-guide/tainted-kernels.rst, include/linux/panic.h)."""
@@ -243,16 +241,17 @@ def _suite() -> dict[str, Any]:
 
 
 def _commit() -> str | None:
-    """The commit of the checkout that this package lies in; None if it is in none.
+    """The commit of the checkout that this package lies in; None if it is in none, or git keeps it in another form.
 
-    Whether files differ from it is not asked: through a guest's file system git would read them all. The hash tells.
+    Its files are read, as git takes seconds on emulated processors. Whether the tree differs from it the hash tells.
     """
-    root = Path(__file__).parents[2]
-    if not (root / ".git").exists():
-        return None
-    command = ["git", "-C", str(root), "rev-parse", "HEAD"]
-    try:
-        answer = subprocess.run(command, capture_output=True, text=True, timeout=_GIT_S, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return answer.stdout.strip() or None
+    git = Path(__file__).parents[2] / ".git"
+    pointer = _line(git) if git.is_file() else None  # of another worktree
+    if pointer is not None:
+        git = git.parent / pointer.removeprefix("gitdir: ")
+    head = _line(git / "HEAD") or ""
+    if not head.startswith("ref: "):
+        return head or None
+    name, shared = head.removeprefix("ref: "), git / (_line(git / "commondir") or ".")
+    packed = (line.partition(" ") for line in (_line(shared / "packed-refs") or "").splitlines())
+    return _line(shared / name) or next((commit for commit, _, ref in packed if ref == name), None)
