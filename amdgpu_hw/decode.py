@@ -78,7 +78,7 @@ def decode(
     """`value` as the type `declared`; raises `DecodeError`.
 
     That is a scalar, an enum (by its values), a dataclass, or a tuple, sequence, mapping, union or literal of these;
-    `Any` takes what there is.
+    `Any` is taken as it is.
     A field that is missing and has no default is an error. `where` is the place of the value in its file; ``given``
     are fields of the outermost dataclass that do not come from the file and are taken as they are.
     """

@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import time
 import weakref
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -29,6 +31,17 @@ from amdgpu_hw.uapi.layout import Ioctl, Struct
 __all__ = ("Gpu", "open_gpu")
 
 CLOSE_TIMEOUT_NS = 2_000_000_000
+
+
+@contextlib.contextmanager
+def _unless_gone() -> Iterator[None]:
+    """A GPU that is gone (drm_dev_unplug) has nothing of ours in the kernel to wait for or to give back."""
+    try:
+        yield
+    except DrmError as error:
+        if error.errno != errno.ENODEV:
+            raise
+
 
 # Render nodes that this process has open: libdrm without amdgpu_device_initialize2 gives one VM per node.
 _open_nodes: set[str] = set()
@@ -84,6 +97,7 @@ class Gpu:
         self._buffers: weakref.WeakSet[Buffer] = weakref.WeakSet()
         self._ranges: weakref.WeakSet[Range] = weakref.WeakSet()
         self._contexts: weakref.WeakSet[Context] = weakref.WeakSet()
+        self._vacated = False
         try:
             self.identity: GpuIdentity = known.identity if known else read_identity(self._device, node)
             # Now, not when first asked for: under a shut gate the probes' updates would get in the tests' way.
@@ -248,19 +262,31 @@ class Gpu:
         """Close everything made on this GPU, and the node. Raises `PendingWork` instead of blocking, see the class."""
         if self.closed:
             return
-        try:
-            self._settle(timeout_ns)
-            children: list[Context | Range | Buffer] = [*self._contexts, *self._ranges, *self._buffers]
-            for child in children:
-                child.close()
-            self._ib_pool.close()
-        except DrmError as error:
-            if error.errno != errno.ENODEV:
-                raise
-            # The GPU is gone (drm_dev_unplug): nothing of ours is left in the kernel to wait for or to give back.
+        with _unless_gone():
+            self.vacate(timeout_ns)
         self._close_node()
 
-    def _settle(self, timeout_ns: int) -> None:
+    def vacate(self, timeout_ns: int = CLOSE_TIMEOUT_NS) -> None:
+        """Close everything made on this GPU, and see the page-table updates of that done; the node stays open.
+
+        Raises `PendingWork`, and `DrmError`: after it only questions can be asked. A second call has nothing to do.
+        """
+        if self._vacated:
+            return
+        self.settle(timeout_ns)
+        children: list[Context | Range | Buffer] = [*self._contexts, *self._ranges, *self._buffers]
+        for child in children:
+            child.close()
+        self._ib_pool.close()
+        self.settle(timeout_ns)
+        self._vacated = True
+
+    def is_guilty(self) -> bool:
+        """Whether the kernel holds a context made here responsible for a reset. Raises `DrmError`."""
+        contexts = [context for context in self._contexts if not context.closed]
+        return any(context.reset_flags() & uapi.AMDGPU_CTX_QUERY2_FLAGS_GUILTY for context in contexts)
+
+    def settle(self, timeout_ns: int) -> None:
         """Wait until nothing of ours is in flight; raises `PendingWork` if that takes too long."""
         end = time.monotonic_ns() + timeout_ns
         self.address_space.check_no_call_pending(timeout_ns)
@@ -270,6 +296,11 @@ class Gpu:
             raise PendingWork(
                 f"updates of the address space did not end within {timeout_ns / 1e9:g} s: is a gate still shut?"
             )
+
+    def drop(self) -> None:
+        """Close the node without a look at what is on it: for when `close` fails although nothing is in flight."""
+        if not self.closed:
+            self._close_node()
 
     def _close_node(self) -> None:
         _open_nodes.discard(self._node.node)

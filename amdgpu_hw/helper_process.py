@@ -16,13 +16,19 @@ from collections.abc import Callable, Sequence
 
 from amdgpu_hw.errors import AmdgpuHwError
 
-__all__ = ("READY", "HelperProcess", "run_helper")
+__all__ = ("READY", "HelperProcess", "run_helper", "started_processes")
 
 READY = b"ready"
 """What a helper sends once it can work; anything else is a sentence that says why it cannot."""
 
 _END_S = 2.0
+_started: set[int] = set()
 _LONGEST_MESSAGE = 4096
+
+
+def started_processes() -> frozenset[int]:
+    """Every process that this one has started so far, those that have ended as well: the kernel may still name them."""
+    return frozenset(_started)
 
 
 def run_helper(arguments: Sequence[str], work: Callable[[socket.socket, Sequence[str]], None]) -> int:
@@ -55,6 +61,7 @@ class HelperProcess:
                 stdin=subprocess.DEVNULL,
                 process_group=0,  # Ctrl-C is for the tests; this process ends when its socket does
             )
+        _started.add(self._process.pid)
         answer, _ = self.receive(start_s)
         self.trouble = None if answer == READY.decode() else answer
         """Why it cannot work, in a sentence; None if it can."""

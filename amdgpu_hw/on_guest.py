@@ -48,7 +48,7 @@ def run_on_guest(command: Sequence[str], options: GuestOptions, name: str = "gue
             if machine.trouble:
                 print(f"amdgpu-hw: {machine.trouble}", file=sys.stderr, flush=True)
             environment = {ALLOW_FAULTS: os.environ.get(ALLOW_FAULTS, "1"), **_module_facts(options)}
-            return machine.run(command, environment | options.environment)
+            return machine.run(command, {**environment, **options.environment})
     except HarnessError as error:
         print(f"amdgpu-hw: {error}", file=sys.stderr)
         return ExitStatus.INCOMPLETE if up else error.exit_status

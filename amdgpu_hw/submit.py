@@ -254,9 +254,14 @@ class Context:
     @property
     def handle(self) -> AmdgpuContextHandle:
         """The libdrm object, for the device layer. Raises `ValueError` once closed."""
-        if self._handle is None or self.device.closed:
+        if self._handle is None or self.closed:
             raise ValueError("the context is closed")
         return self._handle
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was freed, or its node closed."""
+        return self._handle is None or self.device.closed
 
     def queue(self, engine: Engine, ring: int = 0) -> Queue:
         """The queue of one ring; the same object every time. Raises `FeatureMissing` if the GPU has no such ring."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from amdgpu_hw.cli.result_files import add_file, add_rows_option, only, terminal
 from amdgpu_hw.verdict.difference import compare_runs, difference_text
-from amdgpu_hw.verdict.reading import read_results
+from amdgpu_hw.verdict.reading import read_for_report
 
 __all__ = ("add_commands",)
 
@@ -38,6 +38,6 @@ def add_commands(commands: Any) -> None:
 
 def run_diff(options: argparse.Namespace, _rest: Sequence[str]) -> int:
     """Print what changed."""
-    a, b = (only(read_results(path), options.expression) for path in (options.a, options.b))
+    a, b = (only(read_for_report(path), options.expression) for path in (options.a, options.b))
     sys.stdout.write(difference_text(a, b, *terminal()))
     return CHANGED if compare_runs(a, b) else SAME

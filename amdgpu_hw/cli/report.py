@@ -15,7 +15,7 @@ from amdgpu_hw.atomic_file import replace_file
 from amdgpu_hw.cli.result_files import add_file
 from amdgpu_hw.errors import HarnessError
 from amdgpu_hw.report.formats import FORMATS, ReportOptions, make_report
-from amdgpu_hw.verdict.reading import read_results
+from amdgpu_hw.verdict.reading import read_for_report
 
 __all__ = ("add_commands",)
 
@@ -49,7 +49,7 @@ def add_commands(commands: Any) -> None:
 
 def run_report(options: argparse.Namespace, _rest: Sequence[str]) -> int:
     """Print the report, or write it."""
-    results = read_results(options.file)
+    results = read_for_report(options.file)
     tested_by = options.tested_by
     if options.format == "mail" and tested_by is None:
         tested_by = _git_identity()

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from amdgpu_hw.cli.result_files import add_file, add_rows_option, only, terminal
-from amdgpu_hw.verdict.reading import read_results
+from amdgpu_hw.verdict.reading import read_for_report
 from amdgpu_hw.verdict.summary import summary_text
 from amdgpu_hw.verdict.table import verdict_text
 
@@ -32,6 +32,6 @@ def add_commands(commands: Any) -> None:
 
 def run_show(options: argparse.Namespace, _rest: Sequence[str]) -> int:
     """Print the table; a run that went badly is shown as well as any."""
-    results = only(read_results(options.file), options.expression)
+    results = only(read_for_report(options.file), options.expression)
     sys.stdout.write((summary_text if options.summary else verdict_text)(results, *terminal()))
     return 0

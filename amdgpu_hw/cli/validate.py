@@ -101,7 +101,7 @@ def _on_guest(guest: GuestChoice, machine: MachineChoice, suite: SuiteOptions, r
     kept = _kept(suite, guest.subject(machine.gpu))
     if "timeout" not in kept.given():
         kept = replace(kept, timeout=GUEST_TEST_TIMEOUT_S)
-    written = [*kept.results, *([kept.write_expectations / "x"] if kept.write_expectations else [])]
+    written = [*kept.written, *([kept.write_expectations / "x"] if kept.write_expectations else [])]
     return again_on_guest(["validate", *kept.argv(), *rest], guest, machine, written)
 
 
@@ -137,8 +137,11 @@ def _names_tests(rest: Sequence[str]) -> bool:
 
 
 def _kept(suite: SuiteOptions, subject: str) -> SuiteOptions:
-    """The same with a new result file, named after what is validated, where none was asked for or a directory."""
-    wanted = suite.results or (Path("results"),)
+    """The same with a new result file, named after what is validated, where none was asked for or a directory.
+
+    A run that is gone on with has its file.
+    """
+    wanted = suite.results or (() if suite.resume is not None else (Path("results"),))
     files = tuple(_claimed(path, subject) if path.is_dir() or not suite.results else path for path in wanted)
     return replace(suite, results=files)
 

@@ -11,6 +11,7 @@ import atexit
 import contextlib
 import os
 import re
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,7 @@ _OPTIONAL = "amdgpu/"
 _NAME = "amdgpu_hw-{pid}"
 _DEFAULT = Path("/sys/kernel/tracing")
 _READ_SIZE = 1 << 16
+_RECENT_SIZE = 1 << 20
 
 _LINE = re.compile(
     r"\s*(?P<task>.*)-(?P<pid>\d+)\s+(?:\([-\d ]+\)\s+)?\[(?P<cpu>\d+)\]\s+(?:\S+\s+)?(?P<time>\d+\.\d+): "
@@ -128,6 +130,8 @@ class TraceInstance:
         _remove_stale(instances)
         self._directory = instances / _NAME.format(pid=os.getpid())
         self._pipe = -1
+        self._recent: deque[bytes] = deque()
+        self._recent_size = 0
         try:
             self._directory.mkdir()
         except OSError as error:
@@ -160,7 +164,25 @@ class TraceInstance:
             if not part:
                 break
             parts.append(part)
+            self._remember(part)
         return parse_events(b"".join(parts).decode(errors="replace"))
+
+    def recent(self) -> str:
+        """The last megabyte of the trace since `forget`, as the kernel wrote it; what nobody has taken yet is taken."""
+        self.take()
+        return b"".join(self._recent).decode(errors="replace")
+
+    def forget(self) -> None:
+        """Take what is there, and begin `recent` anew."""
+        self.take()
+        self._recent.clear()
+        self._recent_size = 0
+
+    def _remember(self, part: bytes) -> None:
+        self._recent.append(part)
+        self._recent_size += len(part)
+        while self._recent_size > _RECENT_SIZE:
+            self._recent_size -= len(self._recent.popleft())
 
     def close(self) -> None:
         """Remove the instance with all its events."""

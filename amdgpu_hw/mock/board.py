@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from amdgpu_hw.gpu_model.gpus import ModelIdentity
-from amdgpu_hw.mock.kernel import moduleparam, slab
+from amdgpu_hw.mock.kernel import kmsg, moduleparam, proc, slab
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device.device import AmdgpuDevice
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_drv import drv as amdgpu_drv
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_drv.params import MODULE_PARAMETERS, find_parameter
@@ -191,6 +191,8 @@ class Board:
         self.adevs = [self._probe(index) for index in range(len(self.gpus))]
         self._slabs = [slab.KmemCache("amdgpu_sync_entry", 64, self._sync_entries, os.cpu_count() or 1)]
         slab.probe(kernel, self._slabs)
+        kmsg.probe(kernel)
+        proc.probe(kernel, self._parameters)
         for name, parameter in MODULE_PARAMETERS.items():
             if parameter.get is not None:
                 moduleparam.module_param(kernel, "amdgpu", name, partial(self._parameter, parameter.get))
@@ -201,7 +203,7 @@ class Board:
         if "sw_sync" not in self._without:
             sw_sync.probe(kernel)
         for node in kernel.nodes.values():
-            if not node.major:
+            if not node.major or node.path == kmsg.KMSG:
                 self.testbed.add_file(node.path)
         events = (*(SCHED_EVENTS if variant.has_sched_trace else ()), *MAPPING_EVENTS)
         kernel.tracefs = self._tracefs = Tracefs(self.testbed.root, events, kernel.tracing)

@@ -14,13 +14,16 @@ from amdgpu_hw.options.declared import Options, comma_separated, option
 from amdgpu_hw.options.numbers import seconds, within
 from amdgpu_hw.shipped import EXPECTATIONS, expectations_directory
 
-__all__ = ("ALLOW_FAULTS", "PREFIX", "WATCH_NS", "GpuChoice", "SessionOptions", "SuiteOptions")
+__all__ = ("ALLOW_FAULTS", "CONTINUE", "PREFIX", "STOP", "WATCH_NS", "GpuChoice", "SessionOptions", "SuiteOptions")
 
 ALLOW_FAULTS = "AMDGPU_HW_ALLOW_FAULTS"
 """Environment variable: 1 stands for ``--amdgpu-allow-faults``, on machines where every run may make GPUs fault."""
 
 WATCH_NS = 100_000_000
 """For how long a thing is watched that must not be done while work is in flight, unless the user says otherwise."""
+
+STOP, CONTINUE = "stop", "continue"
+"""What a run does when the GPU was reset."""
 
 PREFIX = "--amdgpu-"
 """How the options of pytest begin."""
@@ -76,6 +79,12 @@ def _number_of_reruns(text: str) -> int:
     return int(text)
 
 
+def _after_reset(text: str) -> str:
+    if text not in (STOP, CONTINUE):
+        raise argparse.ArgumentTypeError(f"must be {STOP} or {CONTINUE}, not '{text}'")
+    return text
+
+
 @dataclass(frozen=True)
 class GpuChoice(Options):
     """Which GPU of the machine that this runs on."""
@@ -121,6 +130,23 @@ class SuiteOptions(Options):
         read=Path,
     )
 
+    after_reset: str = option(
+        "after a reset of the GPU: stop, or go on with the next test (default: stop)",
+        default=STOP,
+        metavar="stop|continue",
+        read=_after_reset,
+    )
+    resume: Path | None = option(
+        "go on with the run in this result file, of the same kernel, GPU and suite; what was running when it ended is "
+        "not run again",
+        metavar="FILE",
+        read=Path,
+    )
+    patch_id: str | None = option(
+        "what the patches in this kernel are called, for the results: a commit, or a name with a version",
+        metavar="TEXT",
+    )
+
     stress: bool = option(
         "do what is done many times for long: 10000 cycles, thousands of drawn programs; minutes per test",
         default=False,
@@ -152,6 +178,11 @@ class SuiteOptions(Options):
         read=comma_separated(_capability),
         known=_capability_names,
     )
+
+    @property
+    def written(self) -> tuple[Path, ...]:
+        """The result files: what is gone on with is one of them."""
+        return tuple(dict.fromkeys((*([self.resume] if self.resume is not None else []), *self.results)))
 
     def expectations_in(self) -> Path | None:
         """The directory with the expectations to go by. Raises `HarnessError` if the package has none."""

@@ -10,19 +10,21 @@ import os
 import shutil
 import signal
 import sys
+import threading
 from collections.abc import Collection, Generator
 from datetime import UTC, datetime
 from types import FrameType
 
 import pytest
 
-from amdgpu_hw.errors import AmdgpuHwError, DrmError, FeatureMissing, GateError, NoGpu, PendingWork
+from amdgpu_hw.errors import AmdgpuHwError, DrmError, FeatureMissing, GateError, HarnessError, NoGpu, PendingWork
 from amdgpu_hw.exit_status import ExitStatus
 from amdgpu_hw.gate import open_all
 from amdgpu_hw.options.suite import PREFIX, GpuChoice, SessionOptions
 from amdgpu_hw.proof.behaviour import FLAG, Behaviour
 from amdgpu_hw.proof.declarations import Suites, check_declarations
 from amdgpu_hw.proof.record import Broken, Inconclusive, NotAsked, NotTestable, Record
+from amdgpu_hw.proof.resume import Resumed
 from amdgpu_hw.proof.run import RECORD, RUN, Run, behaviour_of
 from amdgpu_hw.proof.watchdog import TestWatchdog
 from amdgpu_hw.verdict.expectations import names_of
@@ -40,6 +42,9 @@ _BEHAVIOUR = pytest.StashKey[Behaviour]()
 
 _STRESS_FACTOR = 60
 """How much longer a test may take that goes on for long: 20 minutes instead of 20 s."""
+
+_LAST_LOOK_S = 90.0
+"""How long looking at a hung GPU, and saving what is known, may take."""
 
 _WORTH_ANOTHER_TRY = (Inconclusive, GateError)
 
@@ -59,6 +64,7 @@ class Collector:
         self._no_gpu: str | None = None
         self._known: set[str] | None = None
         self._other_failures = False
+        self._resumed: Resumed | None = None
 
     # -- collection -------------------------------------------------------------------------------------------
 
@@ -78,11 +84,30 @@ class Collector:
         if wanted:
             _check_ids(wanted, everything)
             items[:] = [item for item in items if is_named(item.nodeid, wanted)]
+        self._resume(items)
         items[:] = with_controls(items, everything)
+        if self._resumed is not None:
+            items[:] = [item for item in items if item.nodeid not in self._resumed.suspects]
         self._known = known_names(items) if _is_everything(self._config, items, everything) else None
         if any(behaviour_of(item) for item in items) and not self._config.option.collectonly:
             self._open_run()
         return result
+
+    def _resume(self, items: list[pytest.Item]) -> None:
+        """Leave out what the run that is gone on with knows already."""
+        path = self._options.resume
+        if path is None or self._config.option.collectonly:
+            return
+        try:
+            self._resumed = Resumed(path)
+        except HarnessError as error:
+            raise pytest.UsageError(str(error)) from None
+        done = self._resumed.done
+        items[:] = [item for item in items if behaviour_of(item) is not None and item.nodeid not in done]
+        if not items:
+            raise pytest.UsageError(
+                f"{path} has a result for every test that is asked for: nothing is left to go on with"
+            )
 
     @property
     def _options(self) -> SessionOptions:
@@ -93,7 +118,13 @@ class Collector:
         options, selector = self._options, GpuChoice.of(self._config.option, PREFIX).gpu
         try:
             with TestWatchdog(options.timeout, self._give_up_opening, "opening the GPU"):
-                self._run = Run(selector, options)
+                run = Run(selector, options)
+            try:
+                run.start(options, self._resumed)
+            except BaseException:
+                run.close()
+                raise
+            self._run = run
             self._config.stash[RUN] = self._run
             signal.signal(signal.SIGTERM, _terminate)
         except NoGpu as error:
@@ -137,7 +168,14 @@ class Collector:
         item.stash[_CASE] = case = _new_case(item, behaviour)
         table = self._suites.of(item.path)
         case.section = table.sections[behaviour.row] if table is not None else ""
-        self._run.begin(case)
+        incident = self._run.begin(case)
+        if incident is not None:
+            why = self._run.why_end(f"before {case.row}", [incident])
+            if why:
+                self._run.results.cases.remove(case)
+                del item.stash[_CASE]
+                self._stop(item.session, why)
+                pytest.skip(why)
         self._run.require(case, behaviour)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -147,12 +185,17 @@ class Collector:
         """Watch all of a test, its fixtures too: opening and closing a GPU can block as well."""
         if self._run is None or behaviour_of(item) is None:
             return (yield)
-        # Long enough for the watchdog of the test itself to come first, twice.
+        # Long enough for the watchdog of the test itself to come first, twice, and for the kernel to end a hang.
         seconds = 3 * self._seconds
         with TestWatchdog(
             seconds, lambda report: self._give_up(item.stash[_CASE], report), "the test and its fixtures"
         ):
             result = yield
+        behaviour, case = item.stash[_BEHAVIOUR], item.stash.get(_CASE, None)
+        if case is not None:
+            why = self._run.end(case, behaviour)
+            if why and not item.session.shouldstop:
+                self._stop(item.session, why)
         if nextitem is not None and behaviour_of(nextitem) is None:
             self._run.save()  # what follows would not: tests of behaviour do when they begin, as does the end
         return result
@@ -191,6 +234,11 @@ class Collector:
         """Leave a process whose test does not come back: keep what is known, and end."""
         case.outcome, case.reason = Outcome.BROKEN, f"{report}\nEven with all gates open it does not come back."
         run = self._require_run()
+        # Whatever a hung driver does to those who look at it: this process ends.
+        last = threading.Timer(_LAST_LOOK_S, os._exit, [ExitStatus.BROKEN])
+        last.daemon = True
+        last.start()
+        run.aftermath.give_up(case)
         run.results.interrupted = f"{case.row} does not come back"
         self._finish(run)
         with self._uncaptured():

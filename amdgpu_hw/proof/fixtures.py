@@ -17,19 +17,20 @@ from typing import Protocol, TypeVar
 import pytest
 
 from amdgpu_hw.errors import DrmError, FeatureMissing
-from amdgpu_hw.evidence.health import HealthWatch
+from amdgpu_hw.evidence.health import vm_fault
 from amdgpu_hw.evidence.trace import TraceInstance
 from amdgpu_hw.gate import shut_gates
 from amdgpu_hw.gate.user_queue import UserQueueGate
 from amdgpu_hw.gpu import Gpu
 from amdgpu_hw.memory import Buffer
+from amdgpu_hw.proof.aftermath import COMPLETE_NS
 from amdgpu_hw.proof.held import HeldFence, HeldJob, require_pending
 from amdgpu_hw.proof.must import Must
 from amdgpu_hw.proof.neighbour import HeldForeignJob, Neighbour
 from amdgpu_hw.proof.record import Broken, NotTestable, Record
-from amdgpu_hw.proof.run import RECORD, RUN, Run
+from amdgpu_hw.proof.run import RECORD, RUN, Run, behaviour_of
 from amdgpu_hw.proof.traced import submit_watched
-from amdgpu_hw.proof.units import duration, ms
+from amdgpu_hw.proof.units import duration
 from amdgpu_hw.submit import Ib, Queue
 from amdgpu_hw.user_queue import UserQueue
 
@@ -51,9 +52,6 @@ __all__ = (
     "shut_user_queue",
     "trace",
 )
-
-# How long a job may take after its gate has opened, and page-table work to drain: with runtime PM in between, long.
-_COMPLETE_NS = ms(5000)
 
 
 T = TypeVar("T")
@@ -137,14 +135,16 @@ def _run(request: pytest.FixtureRequest) -> Run:
 def gpu(request: pytest.FixtureRequest, _run: Run) -> Iterator[Gpu]:
     """The GPU under test with an address space of its own, which must be well and idle afterwards."""
     gpu = _run.open_gpu()
-    try:
-        watch = HealthWatch(gpu)
-        yield gpu
-        troubles = watch.troubles()
-        if troubles and not _run.may_fault(request.node):
-            raise Broken(f"afterwards the kernel reported {'; '.join(troubles)}")
-    finally:
-        gpu.close(_COMPLETE_NS)
+    before = vm_fault(gpu)
+    yield gpu
+    fault = _run.aftermath.leave(gpu, _row(request), before)
+    if fault is not None and not _run.may_fault(request.node):
+        raise Broken(f"afterwards the kernel reported {fault}")
+
+
+def _row(request: pytest.FixtureRequest) -> str:
+    behaviour = behaviour_of(request.node)
+    return behaviour.row if behaviour is not None else str(request.node.name)
 
 
 @pytest.fixture
@@ -168,8 +168,8 @@ def shut_gate(gpu: Gpu, record: Record, _run: Run) -> Callable[..., AbstractCont
                 yield job
             finally:
                 gate.open()
-                if not submission.wait(_COMPLETE_NS):
-                    raise Broken(f"{submission} has not completed {duration(_COMPLETE_NS)} after its gate opened")
+                if not submission.wait(COMPLETE_NS):
+                    raise Broken(f"{submission} has not completed {duration(COMPLETE_NS)} after its gate opened")
 
     return shut
 
@@ -199,8 +199,8 @@ def shut_gate_elsewhere(
                     yield job
                 finally:
                     gate.open()
-                    if not job.fence.wait(_COMPLETE_NS):
-                        raise Broken(f"{job.words} has not completed {duration(_COMPLETE_NS)} after its gate opened")
+                    if not job.fence.wait(COMPLETE_NS):
+                        raise Broken(f"{job.words} has not completed {duration(COMPLETE_NS)} after its gate opened")
 
     return shut
 
@@ -270,5 +270,5 @@ def drain(gpu: Gpu) -> None:
 
     Page-table jobs of one VM run in order (KERNEL.md 4.4); an update that queues one for sure is waited for.
     """
-    if not gpu.address_space.drain(_COMPLETE_NS):
-        raise Broken(f"page-table updates did not end within {duration(_COMPLETE_NS)}, although nothing is pending")
+    if not gpu.address_space.drain(COMPLETE_NS):
+        raise Broken(f"page-table updates did not end within {duration(COMPLETE_NS)}, although nothing is pending")

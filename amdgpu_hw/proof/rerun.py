@@ -57,12 +57,13 @@ class Rerun:
         return None if run.is_expected_to_fail(case) else case
 
     def _repeat(self, item: pytest.Item, nextitem: pytest.Item | None, first: Case, number: int) -> None:
-        """Once more; the new case takes the place of the one before."""
-        cases = self._config.stash[RUN].results.cases
-        cases.pop()
+        """Once more; the new case takes the place of the one before, if it comes to one."""
+        results = self._config.stash[RUN].results
         item.ihook.pytest_runtest_protocol(item=item, nextitem=nextitem)
-        case = cases[-1]
-        if case.outcome is Outcome.HOLDS:
+        case = next((case for case in results.cases if case.test == item.nodeid), None)
+        if case is None:
+            results.cases.append(first)  # the GPU was reset before the new one could begin
+        elif case.outcome is Outcome.HOLDS:
             case.outcome = Outcome.FLAKY
             case.reason = f"it held on try {number}; before that: {first.outcome.value}: {first.reason}"
             case.explanation = first.explanation

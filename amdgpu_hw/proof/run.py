@@ -3,28 +3,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
 from amdgpu_hw.discovery import list_gpus, select_gpu
 from amdgpu_hw.errors import FeatureMissing
+from amdgpu_hw.evidence.fingerprint import fingerprint, gpu_facts
+from amdgpu_hw.evidence.incident import Culprit, Incident, decisive
 from amdgpu_hw.evidence.module_parameters import given_parameters, known_parameter
 from amdgpu_hw.evidence.trace import TraceInstance
 from amdgpu_hw.gate import Choice, Gate, choose
 from amdgpu_hw.gpu import Gpu
-from amdgpu_hw.options.suite import PREFIX, SessionOptions
+from amdgpu_hw.options.suite import PREFIX, STOP, SessionOptions
+from amdgpu_hw.proof.aftermath import Aftermath
 from amdgpu_hw.proof.behaviour import MARKER, Behaviour
 from amdgpu_hw.proof.neighbour import NeighbourProcess
 from amdgpu_hw.proof.record import NotAsked, NotTestable, Record
+from amdgpu_hw.proof.resume import Resumed
 from amdgpu_hw.verdict.expectation_files import load, subject, write
 from amdgpu_hw.verdict.expectations import Status, compare
 from amdgpu_hw.verdict.machine import command_line, software_versions, this_machine
 from amdgpu_hw.verdict.model import Case, Outcome, apply_controls
 from amdgpu_hw.verdict.results import ResultFile, Results
 
-__all__ = ("RECORD", "RUN", "Run", "behaviour_of")
+__all__ = ("RECORD", "RUN", "Run", "behaviour_of", "evidence_directory")
 
 RECORD = pytest.StashKey[Record]()
 """Where an item keeps its notes."""
@@ -42,9 +48,14 @@ _IMPLIED = {"update_fence": "page_table_jobs", "input_fence": "page_table_jobs"}
 
 
 class Run:
-    """A run, opened on the GPU that ``selector`` names; raises what `open_gpu` and `choose` raise."""
+    """A run, opened on the GPU that ``selector`` names; raises what `open_gpu` and `choose` raise.
+
+    `start` has to be called before its first case.
+    """
 
     def __init__(self, selector: str | None, options: SessionOptions) -> None:
+        self._stops = options.after_reset == STOP
+        self._aftermath: Aftermath | None = None
         self.allow_faults = options.allow_faults
         # How the user says it: the command takes the options without pytest's prefix.
         self._prefix = "--" if options.require_proof else PREFIX
@@ -52,12 +63,13 @@ class Run:
         self.watch_ns = options.watch
         expectations, drafts = options.expectations_in(), options.write_expectations
         self.results = Results(this_machine(), command_line(), software_versions())
-        self.files = [ResultFile(path) for path in options.results]
+        self.files = [ResultFile(path) for path in options.written]
         self.node = select_gpu(selector)
         with Gpu(self.node) as self._gpu:
             self.gpu_name = str(self._gpu)
             self.probes = self._gpu.capabilities.probes()
             self.results.gpu = asdict(self._gpu.identity)
+            self._gpu_facts = gpu_facts(self._gpu)
         self._require(options.require)
         self._subject = subject(self.results.machine, self.results.gpu, known_parameter, given_parameters())
         self.expectations = load(expectations, self._subject) if expectations is not None else None
@@ -82,6 +94,24 @@ class Run:
         for name in names:
             if not self.probes[name]:
                 raise FeatureMissing(f"--require {name}: {self.gpu_name} lacks it here; {self.probes[name].why}")
+
+    def start(self, options: SessionOptions, resumed: Resumed | None = None) -> None:
+        """Find out what the run is one of, and begin to watch the machine.
+
+        ``resumed`` is what it goes on with, if anything. Raises `HarnessError` where that is of another run.
+        """
+        self.results.fingerprint = fingerprint(self._gpu_facts, options.patch_id or "")
+        if resumed is not None:
+            resumed.go_on(self.results)
+        self._aftermath = Aftermath(self.node, evidence_directory(options.written), self.trace, self.why_no_trace)
+        self.results.kernel_log = self.aftermath.kernel_log
+
+    @property
+    def aftermath(self) -> Aftermath:
+        """What watches the machine from row to row."""
+        if self._aftermath is None:
+            raise RuntimeError("the run has not been started")
+        return self._aftermath
 
     def open_gpu(self) -> Gpu:
         """The GPU with a new address space."""
@@ -132,10 +162,34 @@ class Run:
             raise NotTestable(f"no gate can be had here: {reasons}")
         return maker.shut(purpose, maker.longest_hold_ns)
 
-    def begin(self, case: Case) -> None:
-        """Add a case, which has not finished until it says otherwise."""
-        self.results.cases.append(case)
+    def begin(self, case: Case) -> Incident | None:
+        """Add a case, which has not finished until it says otherwise; a reset or hang between the last one and it."""
+        incident = self.aftermath.begin(case)
+        if incident is not None:
+            self.results.incidents.append(incident.to_json() | {"before": case.test})
+        case.started = datetime.now(UTC).isoformat()
+        # A control that a resumed run needs once more takes the place of what it was, not before.
+        self.results.cases = [known for known in self.results.cases if known.test != case.test] + [case]
         self.save()
+        return incident
+
+    def end(self, case: Case, behaviour: Behaviour) -> str:
+        """See a case's outcome in the light of what has happened to the GPU meanwhile; why the run must end, or ""."""
+        incidents = self.aftermath.end(case, tolerated=behaviour.faults)
+        self.save()
+        return self.why_end(f"in {case.row}", incidents, tolerated=behaviour.faults)
+
+    def why_end(self, where: str, incidents: Sequence[Incident], *, tolerated: bool = False) -> str:
+        """Why nothing can or shall be tested after incidents ``where`` (in or before a row); empty if it can."""
+        if self.aftermath.abandoned:
+            return self.aftermath.abandoned
+        if any(incident.gone for incident in incidents):
+            return f"the GPU is gone, or does not come back from its reset, {where}"
+        own = incidents and decisive(incidents).culprit is Culprit.OURS
+        if not self._stops or not incidents or (own and tolerated):
+            return ""
+        resume = f"--resume {self.files[0].path} goes on, " if self.files else ""
+        return f"the GPU was reset or hung {where}: {resume}--after-reset continue does not stop there"
 
     def save(self) -> None:
         """Write the result files."""
@@ -149,11 +203,18 @@ class Run:
 
     def close(self) -> None:
         """Give the gate maker back, and the other process."""
+        if self._aftermath is not None:
+            self._aftermath.close()
         self.neighbour.close()
         if self._choice.maker is not None:
             self._choice.maker.close()
         if self.trace is not None:
             self.trace.close()
+
+
+def evidence_directory(files: Sequence[Path]) -> Path | None:
+    """Where evidence of hangs is kept: beside the first result file, under its name."""
+    return files[0].with_name(f"{files[0].stem}.evidence") if files else None
 
 
 def _open_trace() -> tuple[TraceInstance | None, str]:

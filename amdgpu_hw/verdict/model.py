@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
+from amdgpu_hw.decode import JSON, decode
 from amdgpu_hw.exit_status import ExitStatus
 
 __all__ = ("Case", "Evidence", "Outcome", "Verdict", "apply_controls", "row_order", "verdict_of")
@@ -102,6 +103,16 @@ class Case:
     """Why the outcome fails the run although it is good in itself, or bad in another way than expected."""
     section: str = ""
     """The section of the table of rows; empty where nobody has said."""
+    started: str = ""
+    """When, ISO 8601 in UTC."""
+    suspect: bool = False
+    """Whether a run ended while it was running, and nobody had ended it."""
+    incidents: list[Mapping[str, Any]] = field(default_factory=list)
+    """Resets and hangs while it ran: ``what``, ``culprit`` (ours, others, unknown), ``whose``, ``evidence``."""
+    log_events: list[Mapping[str, Any]] = field(default_factory=list)
+    """What the kernel's log said meanwhile about the GPU: ``kind``, ``text``, ``pid``, ``address``, ``ours``."""
+    log: list[str] = field(default_factory=list)
+    """The records themselves, as far as they are about GPUs or warnings."""
 
     @property
     def passes(self) -> bool:
@@ -156,7 +167,18 @@ class Case:
             "expected": self.expected,
             "unexpected": self.unexpected,
             "test": self.test,
+            "started": self.started,
+            "suspect": self.suspect,
+            "incidents": [dict(incident) for incident in self.incidents],
+            "log_events": [dict(event) for event in self.log_events],
+            "log": self.log,
         }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any], where: str = "the case") -> Case:
+        """The case that `to_json` spelled, also of format version 1. Raises `DecodeError`."""
+        case: Case = decode(cls, value, where, JSON)
+        return case
 
 
 def row_order(row: str) -> tuple[str, int, int, str]:

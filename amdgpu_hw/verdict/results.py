@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
 """A run's results and the file that keeps them.
 
-The file is complete after every case: it is written beside its name, flushed to the disk and renamed, so neither a
-crash of the tests nor of the kernel under test costs what was already known.
+The file is complete before and after every case: it is written beside its name, flushed to the disk and renamed, so
+neither a crash of the tests nor of the kernel under test costs what was already known, and the case that was running
+is the last one in it (`Results.suspect`).
 """
 
 from __future__ import annotations
@@ -16,14 +17,19 @@ from pathlib import Path
 from typing import Any
 
 from amdgpu_hw.atomic_file import replace_file
+from amdgpu_hw.decode import JSON, DecodeError, decode
+from amdgpu_hw.errors import HarnessError
 from amdgpu_hw.verdict.machine import MachineDescription
 from amdgpu_hw.verdict.model import Case, Outcome, Verdict, verdict_of
 
-__all__ = ("FORMAT", "FORMAT_VERSION", "ResultFile", "Results")
+__all__ = ("FORMAT", "FORMAT_VERSION", "READABLE_VERSIONS", "ResultFile", "Results", "load_content", "read_results")
 
 FORMAT = "amdgpu_hw verdict"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 """Goes up when a reader of an older version would misunderstand the file."""
+
+READABLE_VERSIONS = (1, 2)
+"""Version 1 has no fingerprint, no incidents and nothing of the kernel's log."""
 
 
 @dataclass(slots=True)
@@ -54,6 +60,21 @@ class Results:
     """The GPUs of the machine that were not tested."""
     expectation_faults: list[str] = field(default_factory=list)
     """Entries in them that mean nothing here, a sentence each; they fail the run."""
+    fingerprint: Mapping[str, Any] = field(default_factory=dict)
+    """Kernel, driver, GPU, libraries, clients and suite (`amdgpu_hw.evidence.fingerprint`); empty in version 1."""
+    kernel_log: str = ""
+    """Where the kernel's log was read, or why it was not."""
+    incidents: list[Mapping[str, Any]] = field(default_factory=list)
+    """Resets and hangs between cases, as `Case.incidents` and with ``before``: the test that came next."""
+    resumed: list[str] = field(default_factory=list)
+    """When the run was gone on with, ISO 8601 in UTC."""
+
+    @property
+    def suspect(self) -> Case | None:
+        """The case during which the run ended without a word: killed, or the machine went down."""
+        last = self.cases[-1] if self.cases else None
+        silent = self.finished is None and self.interrupted is None
+        return last if last is not None and silent and last.outcome is Outcome.UNFINISHED and not last.reason else None
 
     @property
     def verdict(self) -> Verdict:
@@ -141,7 +162,24 @@ class Results:
             "gates": dict(self.gates),
             "expectations": self.expectations,
             "expectation_faults": self.expectation_faults,
+            "fingerprint": dict(self.fingerprint),
+            "kernel_log": self.kernel_log,
+            "incidents": [dict(incident) for incident in self.incidents],
+            "resumed": self.resumed,
         }
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Results:
+        """The results that a file's content holds, also of an older version. Raises `DecodeError`."""
+        times = {name: decode(str | None, content.get(name), name, JSON) for name in ("started", "finished")}
+        try:
+            given = {name: datetime.fromisoformat(text) if text else None for name, text in times.items()}
+        except ValueError as error:
+            raise DecodeError(str(error)) from None
+        if given["started"] is None:
+            raise DecodeError("started is missing")
+        results: Results = decode(cls, dict(content), "", JSON, given)
+        return results
 
 
 class ResultFile:
@@ -151,7 +189,8 @@ class ResultFile:
         self.path = path
         self.failure: str | None = None
         self._written = False
-        self._cases: list[str] = []
+        self._lines: dict[int, tuple[Case, str]] = {}
+        """Of each case that will not change any more, by `id`, which is another's once the case is gone."""
 
     def write(self, results: Results) -> None:
         """Replace the file by one with everything known now; never raises for what the disk does."""
@@ -165,8 +204,37 @@ class ResultFile:
             self.failure = f"The result file {self.path} could not be written: {error.strerror}{kept}."
 
     def _text(self, results: Results) -> str:
-        """The file's content, a line for each case; while tests still run only the last one can have changed since."""
-        del self._cases[0 if results.finished is not None else -1 :]
-        self._cases += [json.dumps(case.to_json()) for case in results.cases[len(self._cases) :]]
-        lines = ",\n".join(self._cases)
-        return f'{json.dumps(results.head_json())[:-1]}, "cases": [\n{lines}\n]}}'
+        """The file's content, a line for each case; while tests still run only the last one can change."""
+        if results.finished is not None:
+            self._lines.clear()
+        for case in results.cases[:-1]:
+            if id(case) not in self._lines:
+                self._lines[id(case)] = case, json.dumps(case.to_json())
+        lines = [self._lines[id(case)][1] for case in results.cases[:-1]]
+        lines += [json.dumps(case.to_json()) for case in results.cases[-1:]]
+        cases = ",\n".join(lines)
+        return f'{json.dumps(results.head_json())[:-1]}, "cases": [\n{cases}\n]}}'
+
+
+def load_content(path: Path) -> dict[str, Any]:
+    """What a result file of any readable version holds, as JSON. Raises `HarnessError` in one sentence."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise HarnessError(f"{path} cannot be read: {error.strerror}") from None
+    except (ValueError, RecursionError):
+        content = None
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise HarnessError(f"{path} is not a result file of 'amdgpu-hw validate'")
+    if content.get("version") not in READABLE_VERSIONS:
+        known = " and ".join(map(str, READABLE_VERSIONS))
+        raise HarnessError(f"{path} is of version {content.get('version')}, and this amdgpu_hw reads {known}")
+    return content
+
+
+def read_results(path: Path) -> Results:
+    """The results in a file. Raises `HarnessError` in one sentence."""
+    try:
+        return Results.from_json(load_content(path))
+    except (DecodeError, RecursionError) as error:
+        raise HarnessError(f"{path} is damaged: {error}") from None

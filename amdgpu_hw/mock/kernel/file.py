@@ -16,7 +16,7 @@ from typing import NamedTuple, Protocol
 from amdgpu_hw.mock.kernel.errno_ import KernelError
 from amdgpu_hw.mock.kernel.wait import Blocking
 
-__all__ = ("Caller", "File", "FileStat", "TextFile", "UserMm", "Vma")
+__all__ = ("Caller", "File", "FileStat", "RecordFile", "TextFile", "UserMm", "Vma")
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,3 +165,23 @@ class TextFile(File):
         super().__init__()
         self.name = name
         self.content = content
+
+
+class RecordFile(File):
+    """A file that is read and written in records: each read() gives one, each write() is one.
+
+    Clients do both without a system call of the mock kernel's; whoever carries the records calls `attached` when it
+    can take them, `write` for each that a client wrote, and `release` at the end.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.send: Callable[[bytes], None] = lambda _record: None
+        """Hands a record to the reader; set by whoever carries them."""
+
+    def attached(self) -> None:
+        """Records can be sent from now on."""
+
+    def write(self, record: bytes) -> None:
+        """Take what a client wrote."""
+        raise KernelError(errno.EBADF)

@@ -16,12 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from amdgpu_hw.mock.kernel.errno_ import ERESTARTSYS, KernelError
-from amdgpu_hw.mock.kernel.file import File, TextFile
+from amdgpu_hw.mock.kernel.file import File, RecordFile, TextFile
 from amdgpu_hw.mock.kernel.kernel import Directories, Kernel
 from amdgpu_hw.mock.kernel.wait import Blocking, Task
 from amdgpu_hw.mock.transport._transport import ffi, lib
 from amdgpu_hw.mock.transport.client import Channel, DepartedProcess, Process
 from amdgpu_hw.mock.transport.proc import file_stat, open_fdinfo, read_only_file
+from amdgpu_hw.mock.transport.records import RecordStream
 
 __all__ = ("ENVIRONMENT", "HEARD_MODE", "Transport")
 
@@ -73,6 +74,7 @@ class Transport:
         self.on_settle: Callable[[], None] = lambda: None
         """Called before a client goes on that has closed a file."""
         self._watches: dict[int, Callable[[], None]] = {}
+        self._streams: set[RecordStream] = set()
         self._last_watch = 0
         self._dying: list[tuple[Task[Any], Callable[[], None]]] = []
         self._running = False
@@ -94,6 +96,8 @@ class Transport:
     def close(self) -> None:
         """Drop all clients; their calls fail with ENODEV from now on."""
         lib.transport_free(self.handle)
+        for stream in self._streams:
+            stream.close()
         for process in self._processes.values():
             process.close()
         for open_file in self._open_files.values():
@@ -398,11 +402,21 @@ class Transport:
             lib.transport_reply_fd(self.handle, channel.number, 0, text)
             os.close(text)
             return
+        if isinstance(file, RecordFile):
+            self._open_records(channel, file, flags)
+            return
         client_end = self.new_end(file, channel.process)
         if flags & os.O_NONBLOCK:
             os.set_blocking(client_end, False)
         lib.transport_reply_fd(self.handle, channel.number, 0, client_end)
         os.close(client_end)
+
+    def _open_records(self, channel: Channel, file: RecordFile, flags: int) -> None:
+        stream = RecordStream(self.kernel, file, self.watch, self._streams.discard)
+        self._streams.add(stream)
+        with stream.client as client:
+            client.setblocking(not flags & os.O_NONBLOCK)
+            lib.transport_reply_fd(self.handle, channel.number, 0, client.fileno())
 
     def _ioctl(self, channel: Channel, event: Any) -> None:
         open_file = self._opened(channel, event)

@@ -118,7 +118,7 @@ def run(directory: Path, tests: str, *options: str) -> tuple[subprocess.Complete
         env=environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=150,
     )
     file = json.loads((directory / "r.json").read_text())
     return result, {case["row"]: case for case in file["cases"]}

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from amdgpu_hw.errors import HarnessError
-from amdgpu_hw.verdict.reading import read_results
+from amdgpu_hw.verdict.reading import read_for_report
 from amdgpu_hw.verdict.results import ResultFile
 from tests.mock.report.runs import every_kind, run
 
@@ -24,7 +24,7 @@ def path(tmp_path: Path) -> Path:
 
 def test_what_was_written_is_read(path: Path) -> None:
     """Every case with everything in it, the machine, and what was found out about it."""
-    written, read = run(cases=every_kind()), read_results(path)
+    written, read = run(cases=every_kind()), read_for_report(path)
     assert read.cases == written.cases
     assert (read.machine, read.gate, dict(read.probes)) == (written.machine, "vgem", dict(written.probes))
     assert read.verdict is written.verdict
@@ -38,7 +38,7 @@ def test_another_file_is_refused_in_a_sentence(tmp_path: Path, text: str) -> Non
     path = tmp_path / "other.json"
     path.write_text(text, errors="surrogatepass")
     with pytest.raises(HarnessError, match=r"other\.json ") as refused:
-        read_results(path)
+        read_for_report(path)
     assert "\n" not in str(refused.value)
 
 
@@ -46,7 +46,7 @@ def test_a_file_of_a_later_version_is_not_read(path: Path) -> None:
     """Its meaning is not known here."""
     path.write_text(json.dumps(json.loads(path.read_text()) | {"version": 1000}))
     with pytest.raises(HarnessError, match="version"):
-        read_results(path)
+        read_for_report(path)
 
 
 @pytest.mark.parametrize(
@@ -66,4 +66,4 @@ def test_a_damaged_file_is_refused_with_the_place(path: Path, damage: dict[str, 
     """Nothing is reported of what nobody measured."""
     path.write_text(json.dumps(json.loads(path.read_text()) | damage))
     with pytest.raises(HarnessError, match="is damaged: "):
-        read_results(path)
+        read_for_report(path)

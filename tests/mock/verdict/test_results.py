@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from amdgpu_hw.verdict.machine import MachineDescription
-from amdgpu_hw.verdict.model import Case, Outcome, Verdict
-from amdgpu_hw.verdict.results import FORMAT, FORMAT_VERSION, ResultFile, Results
+from amdgpu_hw.verdict.model import Case, Evidence, Outcome, Verdict
+from amdgpu_hw.verdict.results import FORMAT, FORMAT_VERSION, ResultFile, Results, load_content, read_results
 
 MOCK = MachineDescription(True, ("navi31",), "series-fixed", "6.1 #1", "x86_64")
 
@@ -158,3 +158,67 @@ def test_only_regular_files_are_replaced(tmp_path: Path) -> None:
     ResultFile(tmp_path / "link").write(results(Outcome.HOLDS))
     assert (tmp_path / "link").is_symlink()
     assert json.loads((tmp_path / "r.json").read_text())["format"] == FORMAT
+
+
+def test_what_was_written_is_read_again(tmp_path: Path) -> None:
+    """Every field of results and cases, whatever is in them."""
+    run = results(Outcome.HOLDS, Outcome.BROKEN)
+    run.cases[1].incidents = [{"what": "reset", "evidence": {"files": {"kernel.log": 5}}}]
+    run.cases[1].evidence = [Evidence("fence", "signalled", {"after_ns": 5, "names": ["a"], "none": None})]
+    run.fingerprint = {"kernel": {"release": "7.3", "config": None}, "clients": [{"pid": 1}]}
+    run.gates, run.interrupted, run.resumed = {"vgem": None}, "Ctrl-C", ["2026-11-29T10:00:00+00:00"]
+    ResultFile(tmp_path / "r.json").write(run)
+    again = read_results(tmp_path / "r.json")
+    assert again == run
+    ResultFile(tmp_path / "again.json").write(again)
+    assert (tmp_path / "again.json").read_bytes() == (tmp_path / "r.json").read_bytes()
+
+
+def test_files_of_version_1_are_read(tmp_path: Path) -> None:
+    """What they do not have is empty."""
+    ResultFile(tmp_path / "r.json").write(results(Outcome.HOLDS))
+    content = load_content(tmp_path / "r.json")
+    for name in ("fingerprint", "kernel_log", "incidents", "resumed"):
+        del content[name]
+    for name in ("started", "suspect", "incidents", "log_events", "log"):
+        del content["cases"][0][name]
+    (tmp_path / "r.json").write_text(json.dumps(content | {"version": 1}))
+    old = read_results(tmp_path / "r.json")
+    assert (old.fingerprint, old.cases[0].incidents, old.cases[0].outcome) == ({}, [], Outcome.HOLDS)
+
+
+def test_a_case_that_takes_anothers_place_is_written(tmp_path: Path) -> None:
+    """A resumed run runs controls again; the order of cases changes with that."""
+    run, file = results(Outcome.HOLDS, Outcome.HOLDS, Outcome.HOLDS), ResultFile(tmp_path / "r.json")
+    file.write(run)
+    run.cases = [*run.cases[1:], Case("t0", "B00", "again", (), Outcome.BROKEN)]
+    file.write(run)
+    run.cases[-1].reason = "known by now"
+    file.write(run)
+    cases = read_results(tmp_path / "r.json").cases
+    assert [(case.test, case.outcome) for case in cases] == [
+        ("t1", Outcome.HOLDS),
+        ("t2", Outcome.HOLDS),
+        ("t0", Outcome.BROKEN),
+    ]
+    assert cases[-1].reason == "known by now"
+
+
+@pytest.mark.parametrize(
+    ("outcome", "reason", "finished", "interrupted", "suspect"),
+    [
+        (Outcome.UNFINISHED, "", False, None, True),
+        (Outcome.UNFINISHED, "ended by Ctrl-C", False, "Ctrl-C", False),
+        (Outcome.UNFINISHED, "TypeError: x", False, None, False),
+        (Outcome.UNFINISHED, "", True, None, False),
+        (Outcome.HOLDS, "", False, None, False),
+    ],
+)
+def test_the_suspect_is_the_case_that_ended_a_run_without_a_word(
+    outcome: Outcome, reason: str, finished: bool, interrupted: str | None, suspect: bool
+) -> None:
+    """Neither one that the user ended, nor one that failed by itself."""
+    run = results(Outcome.HOLDS, outcome)
+    run.cases[-1].reason, run.interrupted = reason, interrupted
+    run.finished = run.started if finished else None
+    assert (run.suspect is run.cases[-1]) is suspect
