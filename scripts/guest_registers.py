@@ -92,7 +92,9 @@ MODELLED: dict[str, tuple[str, ...]] = {
     "OSSSYS": ("IH_RB_*", "IH_DOORBELL_RPTR*", "IH_VMID_*_LUT*", "IH_CNTL*", "IH_STATUS"),
     "SDMA": ("SDMA*_GFX_*", "SDMA*_PAGE_*", "SDMA*_F32_CNTL", "SDMA*_STATUS*_REG", "SDMA*_CNTL", "SDMA*_FREEZE"),
     "SMUIO": ("GOLDEN_TSC_COUNT_LOWER", "GOLDEN_TSC_COUNT_UPPER"),
-    "MP0": ("MP0_SMN_C2PMSG_33",),
+    "MP0": ("MP0_SMN_C2PMSG_33", "MP0_SMN_C2PMSG_81"),
+    "MP1": ("MP1_SMN_C2PMSG_66", "MP1_SMN_C2PMSG_82", "MP1_SMN_C2PMSG_90", "MP1_SMN_IH_SW_INT*"),
+    "THM": ("THM_THERMAL_INT_*",),
 }
 """By the kernel's name of the block; SDMA stands for all SDMAn."""
 
@@ -141,6 +143,8 @@ CHIPS: dict[str, tuple[str, dict[str, str]]] = {
             "ATHUB": "athub/athub_2_1_0",
             "SMUIO": "smuio/smuio_11_0_0",
             "MP0": "mp/mp_11_0",
+            "MP1": "mp/mp_11_0",
+            "THM": "thm/thm_11_0_2",
         },
     ),
 }

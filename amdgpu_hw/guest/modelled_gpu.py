@@ -22,25 +22,26 @@ DEFAULT_GPU = "vega10"
 
 _BLOCKS_UP_TO_SDMA = 0x1F
 """COMMON, GMC, IH, GFX and SDMA: the order in which soc15.c adds its blocks when firmware is loaded directly."""
+_BLOCKS_UP_TO_SMU = 0x3F
+"""The SMU behind them: amdgpu_discovery_set_ip_blocks adds it when firmware is loaded directly and dpm is 1."""
 
-_WITHOUT_PSP_AND_SMU = {
+_WITHOUT_PSP = {
     "fw_load_type": "0",  # by the driver itself: there is no PSP
-    "dpm": "0",  # no SMU
     "dc": "0",  # no display
     "ras_enable": "0",
     "runpm": "0",
-    "ip_block_mask": f"{_BLOCKS_UP_TO_SDMA:#x}",
     # Of all kinds of jobs, in ms: what Linux 7.3 does anyway; before, one that hangs compute would last a minute
     # (amdgpu_device_get_job_timeout_settings).
     "lockup_timeout": "2000,2000,2000,2000",
 }
+_WITHOUT_PSP_AND_SMU = {**_WITHOUT_PSP, "dpm": "0", "ip_block_mask": f"{_BLOCKS_UP_TO_SDMA:#x}"}
 
 GUEST_GPUS: Mapping[str, Mapping[str, str]] = {
     "vega10": _WITHOUT_PSP_AND_SMU,
     "mi300x": _WITHOUT_PSP_AND_SMU,
-    # Linux 7.3 oopses with it: amdgpu_gfx_profile_ring_begin_use asks amdgpu_dpm_is_overdrive_enabled, which follows
-    # powerplay.pp_handle, NULL without an SMU block. 6.12 does not.
-    "navi21": _WITHOUT_PSP_AND_SMU,
+    # Without an SMU block powerplay.pp_handle is NULL, and the driver of GFX10 follows it
+    # (amdgpu_gfx_profile_ring_begin_use in Linux 7.3, sienna_cichlid_is_mode1_reset_supported in 6.12).
+    "navi21": {**_WITHOUT_PSP, "dpm": "1", "ip_block_mask": f"{_BLOCKS_UP_TO_SMU:#x}"},
 }
 """GPUs that a guest machine can have, and the module parameters without which the driver asks for parts of them that
 are not modelled."""

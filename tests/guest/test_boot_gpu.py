@@ -40,10 +40,19 @@ def amdgpu_hw(directory: Path, *arguments: str) -> subprocess.CompletedProcess[s
     )
 
 
-@pytest.mark.parametrize("gpu", ["vega10", "mi300x"])
-def test_the_newest_stock_kernel_answers_every_row_as_expected(tmp_path: Path, gpu: str) -> None:
-    """The whole suite; table here, result file and both logs in results/, and what is real in all of them."""
-    arguments = ("--allow-faults", "--expectations", f"--amdgpu-timeout={TEST_TIMEOUT_S}")
+@pytest.mark.parametrize(
+    ("gpu", "rows", "least"),
+    [
+        ("vega10", "", 80),
+        ("mi300x", "", 80),
+        ("navi21", "test_map or test_prt or test_splits or test_other_queues or test_update_fence", 20),
+    ],
+)
+def test_the_newest_stock_kernel_answers_every_row_as_expected(tmp_path: Path, gpu: str, rows: str, least: int) -> None:
+    """The whole suite, or rows of each kind; table here, result file and both logs in results/, and what is real."""
+    arguments = ["--allow-faults", "--expectations", f"--amdgpu-timeout={TEST_TIMEOUT_S}"]
+    if rows:
+        arguments += ["-k", rows]
     result = amdgpu_hw(tmp_path, "validate", "--guest", "--gpu", gpu, *arguments)
     assert result.returncode == 0, result.stdout + result.stderr
     kernel = fetched_kernels()[0]
@@ -57,7 +66,7 @@ def test_the_newest_stock_kernel_answers_every_row_as_expected(tmp_path: Path, g
     assert machine["guest_gpus"] == [gpu]
     assert machine["kernel"].startswith(kernel.release)
     outcomes = [case["outcome"] for case in told["cases"]]
-    assert outcomes.count("holds") > 80, f"hardly anything was proven: {outcomes}"
+    assert outcomes.count("holds") >= least, f"hardly anything was proven: {outcomes}"
     for log in (".console.log", ".console.gpu0.log"):
         assert file.with_suffix(log).is_file()
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..identity import vbios_part_number
+from .smu_tables import BOARD_PARAMETERS, build_powerplay_table
 
 if TYPE_CHECKING:
     from amdgpu_hw.gpu_model.gpus import ModelIdentity
@@ -37,7 +38,9 @@ DATA_AT = 0x400
 TABLES_AT = 0x500
 
 # Places in the master tables (atom_master_list_of_data_tables_v2_1, ..._command_functions_v2_1).
-FIRMWAREINFO, SMU_INFO, GFX_INFO, INDIRECT_IO, UMC_INFO, VRAM_INFO = 4, 8, 14, 23, 24, 28
+SMC_DPM_INFO, FIRMWAREINFO, SMU_INFO, GFX_INFO, POWERPLAYINFO, INDIRECT_IO, UMC_INFO, VRAM_INFO = (
+    2, 4, 8, 14, 15, 23, 24, 28,
+)  # fmt: skip
 DATA_TABLES = 35
 ASIC_INIT = 0
 COMMAND_TABLES = 81
@@ -60,6 +63,8 @@ class AtomBios:
     smu_info: tuple[int, int] = (3, 1)
     gfx_info: tuple[int, int] | None = None
     """Revision of gfx_info, where the driver takes topology and clocks from it."""
+    powerplay: tuple[int, int] | None = None
+    """Revision of powerplayinfo, where the driver has a block SMU and hands its firmware that table."""
 
 
 def build_rom(identity: ModelIdentity, bios: AtomBios, scratch: int) -> bytes:
@@ -121,6 +126,9 @@ def _tables(identity: ModelIdentity, bios: AtomBios, scratch: int) -> list[tuple
     ]
     if bios.gfx_info is not None:
         tables.append((GFX_INFO, bios.gfx_info, _gfx_info(clocks.counter)))
+    if bios.powerplay is not None:
+        tables.append((POWERPLAYINFO, bios.powerplay, build_powerplay_table(identity)))
+        tables.append((SMC_DPM_INFO, (4, 9), bytes(BOARD_PARAMETERS)))
     return tables
 
 

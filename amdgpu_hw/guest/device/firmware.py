@@ -17,7 +17,7 @@ from pathlib import Path
 
 from amdgpu_hw.gpu_model.gpus import ModelIdentity, UnknownGpu, load_identity
 
-__all__ = ("FIRMWARE", "firmware_files", "main", "write_firmware")
+__all__ = ("FIRMWARE", "PAYLOAD", "firmware_files", "main", "write_firmware")
 
 COMMON_HEADER = struct.Struct("<IIHHHHIIII")
 """common_firmware_header: sizes of file and header, header version, IP version, version, payload: size, place, CRC."""
@@ -48,6 +48,12 @@ def _sdma(identity: ModelIdentity, _name: str) -> bytes:
     """sdma_firmware_header_v1_0: feature version, change, jump table; from version 430 on there are page queues."""
     version, feature = identity.firmware.get("sdma", (1, 1))
     return _file((1, 0), identity.sdma.block, version, struct.pack("<IIII", feature, 0, 0, 0))
+
+
+def _smc(identity: ModelIdentity, _name: str) -> bytes:
+    """smc_firmware_header_v1_0: the start address. The driver loads the file (smu_v11_0_load_microcode)."""
+    version, _ = identity.firmware.get("smc", (1, 0))
+    return _file((1, 0), (11, 0), version, struct.pack("<I", 0))
 
 
 def _gpu_info(identity: ModelIdentity, _name: str) -> bytes:
@@ -91,6 +97,7 @@ FIRMWARE: dict[str, dict[str, Callable[[ModelIdentity, str], bytes]]] = {
         **{f"sienna_cichlid_{name}": _gfx for name in ("pfp", "me", "ce", "mec", "mec2")},
         "sienna_cichlid_rlc": _rlc,
         "sienna_cichlid_sdma": _sdma,
+        "sienna_cichlid_smc": _smc,
     },
     "mi300x": {"gc_9_4_3_mec": _gfx, "gc_9_4_3_sjt_mec": _gfx, "gc_9_4_3_rlc": _rlc, "sdma_4_4_2": _sdma},
 }

@@ -30,6 +30,7 @@ from .mp import Mp
 from .nbio import NBIO_2_3, NBIO_6_1, NBIO_7_9, Nbio, NbioNames
 from .registers import RegisterFile, load_table
 from .sdma import SDMA_4_0, SDMA_4_4_2, SDMA_5_2, CopyEngine, SdmaNames
+from .smu import SMU_11_0_7, Smu, SmuNames
 
 if TYPE_CHECKING:
     from amdgpu_hw.gpu_model.command_processor import CommandProcessor
@@ -64,6 +65,8 @@ class Generation:
     """Copy engines."""
     discovery: Discovery | None = None
     """IP-discovery data, where the driver does not know the GPU without."""
+    smu: SmuNames | None = None
+    """Its power management, where the driver cannot do without."""
 
 
 GENERATIONS: dict[str, Generation] = {
@@ -101,7 +104,7 @@ GENERATIONS: dict[str, Generation] = {
         NBIO_2_3,
         SDMA_5_2,
         True,
-        AtomBios(vram_info=3, gfx_info=(2, 4)),
+        AtomBios(vram_info=3, gfx_info=(2, 4), powerplay=(15, 0)),
         GFX_10_3,
         4,
         Discovery(
@@ -115,11 +118,13 @@ GENERATIONS: dict[str, Generation] = {
                 IpBlockEntry("OSSSYS", (5, 0, 3), "OSSSYS"),
                 IpBlockEntry("SMUIO", (11, 0, 6), "SMUIO"),
                 IpBlockEntry("MP0", (11, 0, 7), "MP0"),
-                IpBlockEntry("MP1", (11, 0, 7), "MP0"),
+                IpBlockEntry("MP1", (11, 0, 7), "MP1"),
+                IpBlockEntry("THM", (11, 0, 6), "THM"),
                 IpBlockEntry("VCN", (3, 0, 0), ""),
             ),
             (1, 2),
         ),
+        SMU_11_0_7,
     ),
 }
 """GPUs that can be put into a guest, by the name of their TOML file."""
@@ -184,6 +189,19 @@ class GuestGpu:
             )
             for n in range(generation.engines)
         ]
+        self.smu = None
+        if generation.smu is not None:
+            self.smu = Smu(
+                identity,
+                generation.smu,
+                registers,
+                self.nbio,
+                self.memory,
+                self.mmhub.translator(0),
+                self.core,
+                self._mode1_reset,
+                log,
+            )
         scratch = registers.table.offset("NBIO", f"{generation.nbio.prefix}BIOS_SCRATCH_0")
         self.rom = build_rom(identity, generation.bios, scratch)
         self._discovery = b""
@@ -200,6 +218,8 @@ class GuestGpu:
         self.mmhub.reset()
         self.ih.reset()
         self.nbio.reset()
+        if self.smu is not None:
+            self.smu.reset()
         self.registers.reset()
         self.memory.lose_vram()
         self._put_discovery()
@@ -235,6 +255,11 @@ class GuestGpu:
                 f"{queue.name}: {ring.state.value}, read {queue.rptr} of {queue.wptr} dwords, {ring.queued} doorbells "
                 f"waiting, VMID {queue.vmid}, at {ring.where()}"
             )
+
+    def _mode1_reset(self) -> None:
+        """Reset what the driver asked the SMU for; configuration space is the driver's to keep."""
+        self._log("mode 1 reset")
+        self.reset()
 
     # -- callbacks of the model ---------------------------------------------------------------------------------------
 

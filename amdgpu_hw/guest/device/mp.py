@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""The microprocessors of power and security: there are none; only the flag that the boot loader has finished is.
+"""The security processor (PSP): there is none, only its signs of life.
 
-The guest's driver runs with fw_load_type=0 and without the blocks PSP and SMU (docs/guest.md).
+The guest's driver runs with fw_load_type=0 and without the block PSP (docs/guest-limits.md).
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 __all__ = ("Mp",)
 
 BOOT_COMPLETE = 1 << 31
+ALIVE = 1
+"""Anything but 0: what a mode-1 reset asks of the PSP is done (sienna_cichlid_is_mode1_reset_supported)."""
 
 
 class Mp:
@@ -21,3 +23,4 @@ class Mp:
 
     def __init__(self, registers: RegisterFile) -> None:
         registers.default(registers.table.offset("MP0", "MP0_SMN_C2PMSG_33"), BOOT_COMPLETE)
+        registers.default(registers.table.offset("MP0", "MP0_SMN_C2PMSG_81"), ALIVE)

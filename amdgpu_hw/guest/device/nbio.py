@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -84,7 +85,9 @@ class Nbio:
         self._registers = registers
         self._memory = memory
         self._log = log
-        self._smn: dict[int, int] = {}
+        self._smn_defaults = dict.fromkeys(names.smn, 0)
+        self._smn = dict(self._smn_defaults)
+        self._smn_writers: dict[int, Callable[[int], None]] = {}
         at = registers.table.offset
         registers.default(at("NBIO", names.memsize), memory.vram_size >> 20)
         registers.default(at("NBIO", f"{names.prefix}BIOS_SCRATCH_7"), ASIC_INIT_COMPLETE)
@@ -104,7 +107,19 @@ class Nbio:
 
     def reset(self) -> None:
         """Power up."""
-        self._smn.clear()
+        self._smn = dict(self._smn_defaults)
+
+    def smn_default(self, address: int, value: int) -> None:
+        """Have an SMN register, which keeps what is written, and has a value after power-up."""
+        self._smn_defaults[address] = self._smn[address] = value
+
+    def smn_on_write(self, address: int, function: Callable[[int], None]) -> None:
+        """Call a function after an SMN register has been written."""
+        self._smn_writers[address] = function
+
+    def set_smn(self, address: int, value: int) -> None:
+        """Make an SMN register hold a value."""
+        self._smn[address] = value
 
     # -- SMN: registers of the system management network --------------------------------------------------------------
 
@@ -113,7 +128,7 @@ class Nbio:
         if address >> 2 in self._registers.table and address >> 2 not in (MM_DATA, self._data):
             # What is farther away than BAR5 reaches, the driver reads here (amdgpu_device_rreg).
             return self._registers.read(address >> 2)
-        if address not in self._names.smn:
+        if address not in self._smn:
             self._log.once(("smn", address), f"not modelled: read of {self._smn_name(address)} gives 0")
         return self._smn.get(address, 0)
 
@@ -121,8 +136,11 @@ class Nbio:
         address = self._registers.get(self._index)
         if address >> 2 in self._registers.table and address >> 2 not in (MM_DATA, self._data):
             self._registers.write(address >> 2, value)
-        elif address in self._names.smn:
+        elif address in self._smn:
             self._smn[address] = value
+            writer = self._smn_writers.get(address)
+            if writer is not None:
+                writer(value)
         else:
             self._log.once(("smn", address), f"not modelled: write of {value:#x} to {self._smn_name(address)}")
 
