@@ -41,6 +41,7 @@ __all__ = (
     "AmdgpuCtxEntity",
     "AmdgpuCtxMgr",
     "amdgpu_ctx_add_fence",
+    "amdgpu_ctx_fini",
     "amdgpu_ctx_get",
     "amdgpu_ctx_get_entity",
     "amdgpu_ctx_get_fence",
@@ -279,7 +280,7 @@ def amdgpu_ctx_wait_prev_fence(centity: AmdgpuCtxEntity) -> Blocking[None]:
 # -- the ioctl ----------------------------------------------------------------------------------------------------
 
 
-def amdgpu_ctx_ioctl(dev: DrmDevice, data: bytearray, filp: DrmFile, caller: Caller) -> int:
+def amdgpu_ctx_ioctl(dev: DrmDevice, data: bytearray, filp: DrmFile, caller: Caller) -> int | Blocking[int]:
     """DRM_IOCTL_AMDGPU_CTX."""
     fpriv: AmdgpuFpriv = filp.driver_priv
     op, flags, ctx_id, priority = drm.CTX_IN.unpack_from(data)
@@ -304,7 +305,8 @@ def amdgpu_ctx_ioctl(dev: DrmDevice, data: bytearray, filp: DrmFile, caller: Cal
     ctx = amdgpu_ctx_get(fpriv, ctx_id)
     if op == drm.AMDGPU_CTX_OP_FREE_CTX:
         fpriv.ctx_mgr.contexts.remove(ctx_id)
-        amdgpu_ctx_put(ctx)
+        blocking = amdgpu_ctx_put(ctx)
+        return 0 if blocking is None else _sleep(blocking)
     elif op == drm.AMDGPU_CTX_OP_QUERY_STATE:
         drm.CTX_STATE_OUT.pack_into(data, 0, 0, 0, _amdgpu_ctx_query(ctx))
     elif op == drm.AMDGPU_CTX_OP_QUERY_STATE2:
@@ -314,6 +316,11 @@ def amdgpu_ctx_ioctl(dev: DrmDevice, data: bytearray, filp: DrmFile, caller: Cal
         data[:4] = ctx.mgr.adev.stable_pstate.to_bytes(4, "little")
     else:
         _amdgpu_ctx_set_stable_pstate(ctx, flags)
+    return 0
+
+
+def _sleep(blocking: Blocking[None]) -> Blocking[int]:
+    yield from blocking
     return 0
 
 
@@ -328,11 +335,31 @@ def amdgpu_ctx_get(fpriv: AmdgpuFpriv, ctx_id: int) -> AmdgpuCtx:
     return ctx
 
 
-def amdgpu_ctx_put(ctx: AmdgpuCtx) -> None:
-    """Drop a reference; the last one releases the entities."""
+def amdgpu_ctx_put(ctx: AmdgpuCtx, *, killed: bool = False) -> Blocking[None] | None:
+    """Drop a reference; the last one gives the context up, which may have to sleep: then the caller has to.
+
+    ``killed``: the caller has been, and sleeps no more.
+    """
     ctx.refcount -= 1
-    if ctx.refcount == 0:
-        _amdgpu_ctx_do_release(ctx)
+    if ctx.refcount:
+        return None
+    if killed or all(centity.entity.is_idle for centity in ctx.entities.values()):
+        amdgpu_ctx_fini(ctx)
+        return None
+    return _flush_and_fini(ctx)
+
+
+def _flush_and_fini(ctx: AmdgpuCtx) -> Blocking[None]:
+    """Sleep until all jobs of a context have gone to the rings: no signal ends that but SIGKILL, after which they are
+    cancelled (`drm_sched_entity_destroy`: the time-out is for tasks that exit).
+
+    Leaves out: up to 6.12 the lock of the file's contexts is held meanwhile (amdgpu_ctx_free, `mgr->lock`).
+    """
+    try:
+        for centity in ctx.entities.values():
+            yield from centity.entity.flush()
+    finally:
+        amdgpu_ctx_fini(ctx)
 
 
 def _amdgpu_ctx_alloc(fpriv: AmdgpuFpriv, filp: DrmFile, caller: Caller, priority: int) -> int:
@@ -383,8 +410,8 @@ def _amdgpu_ctx_set_stable_pstate(ctx: AmdgpuCtx, pstate: int) -> None:
     adev.stable_pstate_ctx = None if pstate == drm.AMDGPU_CTX_STABLE_PSTATE_NONE else ctx
 
 
-def _amdgpu_ctx_do_release(ctx: AmdgpuCtx) -> None:
-    """Give a context up: what its entities have queued is cancelled (drm_sched_entity_destroy)."""
+def amdgpu_ctx_fini(ctx: AmdgpuCtx) -> None:
+    """Give a context up; what its entities still have queued is cancelled."""
     time_spend = ctx.mgr.time_spend
     for centity in ctx.entities.values():
         centity.entity.fini()
@@ -404,7 +431,10 @@ def amdgpu_ctx_mgr_entity_flush(mgr: AmdgpuCtxMgr, deadline: int | None) -> Bloc
 
 
 def amdgpu_ctx_mgr_fini(mgr: AmdgpuCtxMgr) -> None:
-    """Give up every context that user space has left."""
+    """Give up every context that user space has left; `amdgpu_flush` has waited for what they had queued.
+
+    Leaves out: 7.3 lets an exiting task wait for each entity once more, up to a second.
+    """
     for ctx_id, ctx in mgr.contexts.items():
         mgr.contexts.remove(ctx_id)
-        amdgpu_ctx_put(ctx)
+        amdgpu_ctx_put(ctx, killed=True)

@@ -120,8 +120,8 @@ class AmdgpuCsParser:
         """The job whose fence stands for the whole submission: the one of the last IB."""
         return self.jobs[self.gang_leader_idx]
 
-    def fini(self) -> None:
-        """Drop what the submission holds (amdgpu_cs_parser_fini)."""
+    def fini(self, *, killed: bool) -> Blocking[None] | None:
+        """Drop what the submission holds (amdgpu_cs_parser_fini); sleeps if the context was freed meanwhile."""
         if self.bo_list is not None:
             self.bo_list.put()
             self.bo_list = None
@@ -130,7 +130,7 @@ class AmdgpuCsParser:
             self.uf_bo = None
         for syncobj, _ in self.post_deps or ():
             syncobj.put()
-        amdgpu_ctx_put(self.ctx)
+        return amdgpu_ctx_put(self.ctx, killed=killed)
 
 
 # -- pass 1 -------------------------------------------------------------------------------------------------------
