@@ -307,7 +307,7 @@ def amdgpu_ctx_ioctl(dev: DrmDevice, data: bytearray, filp: DrmFile, caller: Cal
         fpriv.ctx_mgr.contexts.remove(ctx_id)
         blocking = amdgpu_ctx_put(ctx)
         return 0 if blocking is None else _sleep(blocking)
-    elif op == drm.AMDGPU_CTX_OP_QUERY_STATE:
+    if op == drm.AMDGPU_CTX_OP_QUERY_STATE:
         drm.CTX_STATE_OUT.pack_into(data, 0, 0, 0, _amdgpu_ctx_query(ctx))
     elif op == drm.AMDGPU_CTX_OP_QUERY_STATE2:
         # reset_status keeps what the caller put there: the priority (`args->out` is the same memory).
