@@ -329,6 +329,9 @@ def _table(*entries: tuple[Ioctl, IoctlFunction, int]) -> dict[int, DrmIoctlDesc
 _ROOT = DRM_AUTH | DRM_MASTER | DRM_ROOT_ONLY
 
 _CORE_IOCTLS = _table(
+    (uapi.IOCTL_MODE_GETRESOURCES, mode_setting.list_no_objects, 0),
+    (uapi.IOCTL_MODE_GETPLANERESOURCES, mode_setting.list_no_planes, 0),
+    *((ioctl, mode_setting.look_up_no_object, 0) for ioctl in mode_setting.LOOK_UP_IOCTLS),
     *((ioctl, mode_setting.refuse_mode_setting, 0) for ioctl in mode_setting.IOCTLS),
     *((ioctl, mode_setting.refuse_mode_setting, DRM_MASTER) for ioctl in mode_setting.MASTER_IOCTLS),
     (io("DRM_IOCTL_SET_UNIQUE", "d", 0x10), drm_invalid_op, _ROOT),
