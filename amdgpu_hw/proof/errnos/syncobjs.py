@@ -112,5 +112,5 @@ ROWS: tuple[Row, ...] = (
     row("a mock file", _EVENTFD, EINVAL, handle=of("empty"), fd=of("sync_file")),
     # It came with 6.6.
     row("in order", _EVENTFD, (0, EINVAL), handle=of("signaled"), fd=of("eventfd")),
-    # Not DESTROY of handle 0: 7.3 gives that out from then on, and no part of libdrm or the kernel takes it for a handle.
+    # Not DESTROY of handle 0: 7.3 gives that out from then on, and elsewhere it means no syncobj.
 )
