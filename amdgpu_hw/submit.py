@@ -292,7 +292,7 @@ class Context:
                 raise PendingWork(f"{jobs} did not end within {timeout_ns / 1e9:.2g} s: open the gate before closing")
 
     def close(self, timeout_ns: int = DEFAULT_TIMEOUT_NS) -> None:
-        """Free the context, which must have nothing pending: the kernel would kill it. Raises `PendingWork`."""
+        """Free the context, which must have nothing pending: the kernel would wait for ever. Raises `PendingWork`."""
         if self._handle is None:
             return
         if not self.device.closed:

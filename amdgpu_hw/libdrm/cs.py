@@ -32,7 +32,7 @@ class AmdgpuContextHandle:
         self._handle = handle[0]
 
     def free(self) -> None:
-        """Free the context; the kernel kills its jobs that have not started after a second."""
+        """Free the context; sleeps, without a bound, until its jobs are on the ring (drm_sched_entity_flush)."""
         check(lib.amdgpu_cs_ctx_free(self._handle), "DRM_IOCTL_AMDGPU_CTX(FREE_CTX)")
 
     def reset_flags(self) -> int:

@@ -84,7 +84,7 @@ class NumberedContext:
         )
 
     def close(self) -> None:
-        """Free it; what it still has to do is killed."""
+        """Free it; sleeps until all that was submitted has gone to the ring, so nothing of it may wait for a gate."""
         number, self.number = self.number, 0
         if number and not self._gpu.closed:
             self._gpu.ioctl(uapi.IOCTL_AMDGPU_CTX, op=uapi.AMDGPU_CTX_OP_FREE_CTX, ctx_id=number)

@@ -41,6 +41,7 @@ LOG_FILE = "log"
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_TIMERSLACK = 29
+_DESCRIPTORS = 1 << 20
 _END_TIMEOUT_S = 5
 
 
@@ -145,10 +146,18 @@ def _prepare_process(die_with_parent: bool) -> None:
     libc = ctypes.CDLL(None)
     if die_with_parent:
         libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    _allow_descriptors()
     # Timers of GPUs are set to microseconds; by default the host takes up to 50 of them more.
     libc.prctl(_PR_SET_TIMERSLACK, 1)
+
+
+def _allow_descriptors() -> None:
+    """Each buffer that a client maps, and each open file, is one: take as many as there may be."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (_DESCRIPTORS, max(most, _DESCRIPTORS)))
+    except (PermissionError, ValueError):  # not root, or less is allowed on this system (fs.nr_open)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

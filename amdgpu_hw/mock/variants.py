@@ -130,13 +130,34 @@ class Variant:
     refuses_doorbell: bool = False
     """2.3: DOORBELL buffers could not be allocated before 6.16."""
 
+    gem_create_domains_exclude: bool = False
+    """2.3: special domains (GDS, GWS, OA, doorbells, MMIO) go with no other (amdgpu_gem_are_domains_valid; 7.3,
+    6.12.117)."""
+    userptr_checks_address: bool = False
+    """2.4: EFAULT for a userptr outside user space, before its flags are looked at (7.3)."""
+    anonymous_userptr_is_one_vma: bool = False
+    """2.4: ANONONLY memory beyond the first area of the process is EPERM (7.3, 6.12.117)."""
+
     # -- DRM core
+    xarray_handles: bool = False
+    """0.4: syncobjs, contexts and BO lists are in an xarray (7.3): freeing id 0 makes it one that is given out, and
+    contexts are without number."""
     has_change_handle: bool = True
     """1.2: GEM_CHANGE_HANDLE (6.18)."""
+    disables_change_handle: bool = False
+    """1.2: GEM_CHANGE_HANDLE is there and EINVAL (7.3)."""
     has_client_name: bool = True
     """1.2: SET_CLIENT_NAME (6.14)."""
     has_syncobj_fd_point: bool = True
     """0.3, E12: `point` and the TIMELINE flag of the syncobj descriptor ioctls (6.16)."""
+    checks_fence_flags: bool = True
+    """1.5: flags other than WAIT_FOR_SUBMIT are refused where a fence is looked up; 6.1 ignores them."""
+    refuses_no_handles: bool = False
+    """1.5: SYNCOBJ_WAIT and TIMELINE_WAIT of no handles are EINVAL (6.1)."""
+    has_syncobj_eventfd: bool = True
+    """1.2: SYNCOBJ_EVENTFD (6.6)."""
+    has_cursor_hotspot: bool = True
+    """1.3: what clients can say of cursors, and ask of asynchronous atomic flips (6.6, 6.8)."""
     has_fdinfo_regions: bool = True
     """7.3: fdinfo tells totals, shared, resident and purgeable memory by region (6.14)."""
     has_wedged_uevent: bool = True
@@ -159,7 +180,32 @@ class Variant:
     has_reset_masks: bool = True
     """7.3: gfx_reset_mask, compute_reset_mask and sdma_reset_mask in sysfs (6.13)."""
 
+    guilty_is_sticky: bool = True
+    """2.7: a context that has hung the GPU stays guilty (ECANCELED); in 7.3 only as long as its last job is the one."""
+    rewrites_everything_after_reset: bool = True
+    """4.7: a VM whose VRAM is lost has PRT and always-valid mappings written again; 7.3 forgets them."""
+
     # -- submissions, queues
+    bo_list_limit: int = 131072
+    """2.6: entries of a BO list (AMDGPU_BO_LIST_MAX_ENTRIES; EINVAL); 0 before it came to stable kernels in 2026."""
+    checks_bo_list_first: bool = False
+    """2.6: records have the kernel's size, and the operation is looked at before they are copied (7.3)."""
+    checks_chunks: bool = False
+    """2.7: EINVAL for a second FENCE, a short CP_GFX_SHADOW, IBs of more than 0xFFFFF dwords (7.3, 6.12.117)."""
+    long_chunk_errno: int = errno.ENOMEM
+    """2.7: CS with a chunk of 2 GiB and more; EINVAL in 7.3."""
+    refuses_absent_rings: bool = False
+    """2.5: naming a ring of an IP that the GPU lacks is EINVAL everywhere, not in CS alone (7.3)."""
+    refuses_no_fences: bool = False
+    """2.8: WAIT_FENCES without a fence is EINVAL (7.3)."""
+    has_shadow_chunk: bool = True
+    """2.7: the CP_GFX_SHADOW chunk (6.2)."""
+    hw_ip_num: int = 10
+    """2.5: IPs a submission can name; 9 before VPE (6.7)."""
+    newest_info_query: int = 0xFF
+    """2.9: INFO queries above are EINVAL; in 6.1 the newest is VIDEO_CAPS."""
+    has_proc_options: bool = False
+    """0.1: PROC_OPTIONS (7.3)."""
     blocks_ce_ibs: bool = True
     """2.7: IBs for the constant engine are refused, unless debug=0x400 (6.18)."""
     has_userq_ioctls: bool = True
@@ -179,13 +225,13 @@ class Variant:
     va_reserved_bottom: int = 0x10000
     """3.1: first usable address."""
     va_reserved_top: int = 0x402000
-    """3.1: bytes at the end for the trap handler, seq64 and the CSA."""
+    """3.1: bytes at the end for the trap handler, seq64 and the CSA; 0x410000 since spring 2026."""
 
 
 _V6_12 = Variant(
     name="6.12",
-    summary="Linux 6.12 (LTS): no fences in GEM_VA, PRT maps implicit",
-    driver_minor=59,
+    summary="Linux 6.12.117 (LTS): no fences in GEM_VA, PRT maps implicit",
+    driver_minor=61,
     checks_va_overflow=False,
     rejects_delay_with_syncobj=False,
     input_fences=InputFences.IGNORED,
@@ -216,6 +262,31 @@ _V6_12 = Variant(
     lockup_timeout_ns=10 * SEC,
     compute_lockup_timeout_ns=60 * SEC,
     flush_waits_root_resv=True,
+    anonymous_userptr_is_one_vma=True,
+    gem_create_domains_exclude=True,
+    checks_chunks=True,
+    va_reserved_top=0x410000,
+)
+
+_V6_1 = replace(
+    _V6_12,
+    name="6.1",
+    summary="Linux 6.1.176 (LTS): as 6.12, with fewer ioctls and checks, and 2 MiB of addresses reserved at both ends",
+    driver_minor=49,
+    gem_create_settable=0x14CF,
+    gem_create_domains_exclude=False,
+    anonymous_userptr_is_one_vma=False,
+    checks_fence_flags=False,
+    refuses_no_handles=True,
+    has_syncobj_eventfd=False,
+    has_cursor_hotspot=False,
+    has_shadow_chunk=False,
+    hw_ip_num=9,
+    newest_info_query=0x21,
+    checks_chunks=False,
+    dev_info_size=368,
+    va_reserved_bottom=0x200000,
+    va_reserved_top=0x200000,
 )
 
 _V6_15 = replace(
@@ -223,6 +294,11 @@ _V6_15 = replace(
     name="6.15",
     summary="Linux 6.15: the last one without fences in GEM_VA; PRT maps immediate since 6.13",
     driver_minor=63,
+    anonymous_userptr_is_one_vma=False,
+    gem_create_domains_exclude=False,
+    checks_chunks=False,
+    bo_list_limit=0,
+    va_reserved_top=0x402000,
     prt_map_is_implicit=False,
     has_client_name=True,
     has_fdinfo_regions=True,
@@ -244,6 +320,7 @@ _V6_18 = Variant(
     reemits_jobs_once=False,
     lockup_timeout_ns=10 * SEC,
     compute_lockup_timeout_ns=10 * SEC,
+    bo_list_limit=0,
 )
 
 _V6_18_STABLE = replace(
@@ -253,11 +330,34 @@ _V6_18_STABLE = replace(
     out_fence=OutFence.STABLE,
     mapping_info_limit_errno=errno.EINVAL,
     tlb_fence=TlbFence.COMPUTE,
+    bo_list_limit=131072,
 )
 
 _BASE = Variant(
     name="base",
     summary="the tree the series applies to (drm-misc of May 2026), without the series",
+)
+
+_V7_3 = replace(
+    _BASE,
+    name="7.3",
+    summary="Linux 7.3.4: GEM_VA as in base; stricter checks, and what a reset loses stays lost",
+    skips_empty_clear=True,
+    gem_create_domains_exclude=True,
+    userptr_checks_address=True,
+    anonymous_userptr_is_one_vma=True,
+    xarray_handles=True,
+    disables_change_handle=True,
+    guilty_is_sticky=False,
+    rewrites_everything_after_reset=False,
+    checks_bo_list_first=True,
+    checks_chunks=True,
+    long_chunk_errno=errno.EINVAL,
+    refuses_absent_rings=True,
+    refuses_no_fences=True,
+    has_proc_options=True,
+    dev_info_size=440,
+    va_reserved_top=0x410000,
 )
 
 _SERIES_V1_PATCH_1 = replace(
@@ -299,11 +399,13 @@ _SERIES_FIXED = replace(
 VARIANTS: dict[str, Variant] = {
     variant.name: variant
     for variant in (
+        _V6_1,
         _V6_12,
         _V6_15,
         _V6_18,
         _V6_18_STABLE,
         _BASE,
+        _V7_3,
         _SERIES_V1_PATCH_1,
         _SERIES_V1,
         _SERIES_FIXED,

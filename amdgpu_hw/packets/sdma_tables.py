@@ -18,6 +18,7 @@ CIK: Version = (2, 0)
 V2_4: Version = (2, 4)
 V3: Version = (3,)
 V4: Version = (4,)
+V4_4: Version = (4, 4)
 V5: Version = (5,)
 V5_2: Version = (5, 2)
 V6: Version = (6,)
@@ -47,7 +48,9 @@ def _op(opcode: int, sub_opcode: int = 0) -> int:
 
 _COPY_COUNT = (
     bits("byte_count", 1, 21, 0, before=V4),
-    bits("byte_count", 1, 21, 0, since=V4, before=V5_2, bias=1),
+    bits("byte_count", 1, 21, 0, since=V4, before=V4_4, bias=1),
+    bits("byte_count", 1, 29, 0, since=V4_4, before=V5, bias=1),
+    bits("byte_count", 1, 21, 0, since=V5, before=V5_2, bias=1),
     bits("byte_count", 1, 29, 0, since=V5_2, bias=1),
 )
 
@@ -250,8 +253,10 @@ SDMA_PACKETS: tuple[PacketLayout, ...] = (
             address("dst", 1, 0),
             word("data", 3),
             bits("byte_count", 4, 21, 0, before=V4),
-            bits("byte_count", 4, 21, 0, since=V4, before=V6, bias=1),
-            bits("byte_count", 4, 29, 0, since=V6, bias=1),
+            bits("byte_count", 4, 21, 0, since=V4, before=V4_4, bias=1),
+            bits("byte_count", 4, 29, 0, since=V4_4, before=V5, bias=1),
+            bits("byte_count", 4, 21, 0, since=V5, before=V5_2, bias=1),
+            bits("byte_count", 4, 29, 0, since=V5_2, bias=1),
         ),
         engines=SDMA,
     ),

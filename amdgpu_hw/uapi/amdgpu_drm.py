@@ -194,6 +194,7 @@ GEM_METADATA = Struct(
 )
 GEM_OP = Struct("drm_amdgpu_gem_op", "u32 handle; u32 op; u64 value; u32 num_entries; u32 padding")
 GEM_VM_ENTRY = Struct("drm_amdgpu_gem_vm_entry", "u64 addr; u64 size; u64 offset; u64 flags")
+PROC_OPTIONS = Struct("drm_amdgpu_proc_options", "u32 op; u32 value")
 GEM_LIST_HANDLES = Struct("drm_amdgpu_gem_list_handles", "u64 entries; u32 num_entries; u32 padding")
 GEM_LIST_HANDLES_ENTRY = Struct(
     "drm_amdgpu_gem_list_handles_entry",
@@ -289,4 +290,6 @@ IOCTL_AMDGPU_SCHED = iow("DRM_IOCTL_AMDGPU_SCHED", "d", 0x55, SCHED_IN)
 IOCTL_AMDGPU_USERQ = iowr("DRM_IOCTL_AMDGPU_USERQ", "d", 0x56, USERQ_IN)
 IOCTL_AMDGPU_USERQ_SIGNAL = iowr("DRM_IOCTL_AMDGPU_USERQ_SIGNAL", "d", 0x57, USERQ_SIGNAL)
 IOCTL_AMDGPU_USERQ_WAIT = iowr("DRM_IOCTL_AMDGPU_USERQ_WAIT", "d", 0x58, USERQ_WAIT)
+IOCTL_AMDGPU_PROC_OPTIONS = iowr("DRM_IOCTL_AMDGPU_PROC_OPTIONS", "d", 0x5A, PROC_OPTIONS)
+AMDGPU_PROC_OPTIONS_OP_KFD_SIGBUS_DELAY = 0
 IOCTL_AMDGPU_GEM_LIST_HANDLES = iowr("DRM_IOCTL_AMDGPU_GEM_LIST_HANDLES", "d", 0x59, GEM_LIST_HANDLES)

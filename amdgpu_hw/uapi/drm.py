@@ -69,6 +69,12 @@ MODE_CREATE_DUMB = Struct(
 )
 MODE_MAP_DUMB = Struct("drm_mode_map_dumb", "u32 handle; u32 pad; u64 offset")
 MODE_DESTROY_DUMB = Struct("drm_mode_destroy_dumb", "u32 handle")
+MODE_CARD_RES = Struct(
+    "drm_mode_card_res",
+    "u64 fb_id_ptr; u64 crtc_id_ptr; u64 connector_id_ptr; u64 encoder_id_ptr; u32 count_fbs; u32 count_crtcs; "
+    "u32 count_connectors; u32 count_encoders; u32 min_width; u32 max_width; u32 min_height; u32 max_height",
+)
+MODE_GET_PLANE_RES = Struct("drm_mode_get_plane_res", "u64 plane_id_ptr; u32 count_planes")
 SYNCOBJ_CREATE = Struct("drm_syncobj_create", "u32 handle; u32 flags")
 SYNCOBJ_DESTROY = Struct("drm_syncobj_destroy", "u32 handle; u32 pad")
 SYNCOBJ_HANDLE = Struct("drm_syncobj_handle", "u32 handle; u32 flags; s32 fd; u32 pad; u64 point")
@@ -109,6 +115,8 @@ IOCTL_SET_MASTER = io("DRM_IOCTL_SET_MASTER", "d", 0x1E)
 IOCTL_DROP_MASTER = io("DRM_IOCTL_DROP_MASTER", "d", 0x1F)
 IOCTL_PRIME_HANDLE_TO_FD = iowr("DRM_IOCTL_PRIME_HANDLE_TO_FD", "d", 0x2D, PRIME_HANDLE)
 IOCTL_PRIME_FD_TO_HANDLE = iowr("DRM_IOCTL_PRIME_FD_TO_HANDLE", "d", 0x2E, PRIME_HANDLE)
+IOCTL_MODE_GETRESOURCES = iowr("DRM_IOCTL_MODE_GETRESOURCES", "d", 0xA0, MODE_CARD_RES)
+IOCTL_MODE_GETPLANERESOURCES = iowr("DRM_IOCTL_MODE_GETPLANERESOURCES", "d", 0xB5, MODE_GET_PLANE_RES)
 IOCTL_MODE_CREATE_DUMB = iowr("DRM_IOCTL_MODE_CREATE_DUMB", "d", 0xB2, MODE_CREATE_DUMB)
 IOCTL_MODE_MAP_DUMB = iowr("DRM_IOCTL_MODE_MAP_DUMB", "d", 0xB3, MODE_MAP_DUMB)
 IOCTL_MODE_DESTROY_DUMB = iowr("DRM_IOCTL_MODE_DESTROY_DUMB", "d", 0xB4, MODE_DESTROY_DUMB)

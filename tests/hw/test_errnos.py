@@ -122,11 +122,13 @@ def test_timeouts_are_absolute_times(gpu: Gpu, shut_fence: ShutFence, must: Must
         )
 
 
-def calls(gpu: Gpu, client: Client, rows: tuple[Row, ...]) -> Iterator[tuple[str, int, Callable[[], object]]]:
+def calls(
+    gpu: Gpu, client: Client, rows: tuple[Row, ...]
+) -> Iterator[tuple[str, tuple[int, ...], Callable[[], object]]]:
     """The rows of a table as `Must.answer` takes them."""
     for row in rows:
 
         def call(row: Row = row) -> object:
             return gpu.ioctl(row.ioctl, out=None, **row.arguments(client))
 
-        yield row.words, row.errno, call
+        yield row.words, row.errnos, call

@@ -18,7 +18,7 @@ def differences(one: Variant, other: Variant) -> set[str]:
 
 def test_the_kernels_the_harness_is_about_exist_and_the_mended_series_is_the_default() -> None:
     """Released kernels, the tree of the series, each state of it; the default is the one that must pass everything."""
-    released = {"6.12", "6.15", "6.18", "6.18-stable"}
+    released = {"6.1", "6.12", "6.15", "6.18", "6.18-stable", "7.3"}
     assert set(VARIANTS) >= released | {"base", "series-v1-patch-1", "series-v1", "series-fixed"}
     assert DEFAULT_VARIANT == "series-fixed"
     assert all(name == variant.name for name, variant in VARIANTS.items())
@@ -33,18 +33,20 @@ def test_unknown_kernel_names_the_known_ones() -> None:
 @pytest.mark.parametrize(
     ("name", "minor", "explicit"),
     [
-        ("6.12", 59, False),
+        ("6.1", 49, False),
+        ("6.12", 61, False),
         ("6.15", 63, False),
         ("6.18", 64, False),
         ("6.18-stable", 64, False),
         ("base", 64, False),
+        ("7.3", 64, False),
         ("series-v1-patch-1", 64, False),
         ("series-v1", 65, True),
         ("series-fixed", 65, True),
     ],
 )
 def test_driver_minor_and_flag_go_together(name: str, minor: int, explicit: bool) -> None:
-    """KERNEL.md 0.1: 59 is Linux 6.12, 63 is 6.15, 64 is 6.16 to 7.0 and base, patch 3 of the series makes it 65."""
+    """KERNEL.md 0.1: 49 is Linux 6.1, 61 is 6.12.117, 64 is 6.16 to 7.3 and base, patch 3 of the series makes it 65."""
     variant = get_variant(name)
     assert (variant.driver_minor, variant.has_explicit_sync) == (minor, explicit)
 
@@ -74,9 +76,19 @@ def test_the_series_changes_only_what_its_patches_touch() -> None:
     }
 
 
+STABLE_FIXES = {
+    "anonymous_userptr_is_one_vma",
+    "bo_list_limit",
+    "checks_chunks",
+    "gem_create_domains_exclude",
+    "va_reserved_top",
+}
+"""What 6.12.117 has and 6.15, a kernel of its first day, has not."""
+
+
 def test_6_15_is_6_12_with_what_came_up_to_then() -> None:
     """KERNEL.md 0.3, E7: PRT maps immediate (6.13), client names and fdinfo by region (6.14), what resets can do."""
-    assert differences(get_variant("6.12"), get_variant("6.15")) == {
+    assert differences(get_variant("6.12"), get_variant("6.15")) - STABLE_FIXES == {
         "driver_minor",
         "prt_map_is_implicit",
         "has_client_name",
@@ -93,7 +105,14 @@ def test_6_18_x_has_the_refactored_update_fence() -> None:
         "out_fence",
         "tlb_fence",
         "mapping_info_limit_errno",
+        "bo_list_limit",
     }
+
+
+def test_7_3_has_the_gem_va_of_base() -> None:
+    """What it does otherwise are checks, handles, and what a reset brings back."""
+    fields_of_updates = {name for name in differences(get_variant("base"), get_variant("7.3")) if "fence" in name}
+    assert fields_of_updates == {"refuses_no_fences"}
 
 
 def test_the_first_patch_alone_has_no_flag_and_makes_every_map_wait() -> None:

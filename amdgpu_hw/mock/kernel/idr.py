@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 
 from amdgpu_hw.mock.kernel.errno_ import KernelError
 
-__all__ = ("Idr",)
+__all__ = ("Idr", "Xarray")
 
 T = TypeVar("T")
 
@@ -80,3 +80,19 @@ class Idr(Generic[T]):
             obj = self._objects.get(handle)
             if obj is not None:
                 yield handle, obj
+
+
+class Xarray(Idr[T]):
+    """Ids of an xarray that is to give out 1 and up (XA_FLAGS_ALLOC1), with its fault.
+
+    Once it holds anything, a reserved entry keeps 0 from being given out. Erasing 0 answers that there was nothing, but
+    takes that entry away, too (xas_store, XA_ZERO_ENTRY): from then on 0 is an id like others.
+    """
+
+    __slots__ = ()
+
+    def remove(self, handle: int) -> T | None:
+        """Free an id and return what it stood for."""
+        if handle == 0 and self._objects and handle not in self._objects and handle not in self._free:
+            heapq.heappush(self._free, handle)
+        return super().remove(handle)

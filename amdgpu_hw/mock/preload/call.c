@@ -103,8 +103,8 @@ static void accept_passed_fd(struct channel *channel)
 	tell(channel, WIRE_PASSED);
 }
 
-/* Let the mock kernel run what is in the slot. Result as of a system call: >= 0, or -errno. */
-static int64_t run_call(struct channel *channel)
+/* Let the mock kernel run what is in the slot, until the reply is in it; -ENODEV when the mock kernel is gone. */
+static int run_call(struct channel *channel)
 {
 	struct wire_slot *slot = channel->slot;
 	uint32_t cpu = sched_getcpu(), state;
@@ -120,10 +120,9 @@ static int64_t run_call(struct channel *channel)
 		if (sleep_in_call(channel))
 			return -ENODEV;
 		state = atomic_load(&slot->state);
-		if (state == WIRE_PASS_FD)
-			accept_passed_fd(channel);
-		else
-			return slot->result;
+		if (state != WIRE_PASS_FD)
+			return 0;
+		accept_passed_fd(channel);
 	}
 }
 
@@ -147,7 +146,35 @@ static bool receive_answer(const struct channel *channel, const struct call *cal
 {
 	long size = channel->slot->answer_size;
 
+	/* Whatever the slot says: no more than the argument has. */
+	if (size > (long)call->answer_room)
+		size = call->answer_room;
 	return !size || syscall(SYS_pread64, channel->slot_fd, call->argument, size, ARGUMENT_OFFSET) == size;
+}
+
+/* Take what came with the reply; the result of the system call. */
+static int64_t receive_reply(struct channel *channel, const struct call *call)
+{
+	struct wire_slot *slot = channel->slot;
+	int64_t result = slot->result;
+
+	if (!receive_answer(channel, call))
+		result = -EFAULT;
+	if (call->stat)
+		*call->stat = slot->stat;
+	if (call->name)
+		memcpy(call->name, slot->text, WIRE_TEXT_SIZE);
+	if (result >= 0 && slot->has_fd) {
+		int fd = take_fd(channel);
+
+		if (fd < 0)
+			result = fd;
+		else if (call->received)
+			*call->received = fd;
+		else
+			raw_close(fd);
+	}
+	return result;
 }
 
 int64_t make_call(const struct call *call)
@@ -170,23 +197,10 @@ int64_t make_call(const struct call *call)
 	if (call->text)
 		strncpy(slot->text, call->text, sizeof(slot->text) - 1);
 	send_argument(channel, call);
+	/* Without a reply the slot still has the one before, which is none of this call's. */
 	result = run_call(channel);
-	if (!receive_answer(channel, call))
-		result = -EFAULT;
-	if (call->stat)
-		*call->stat = slot->stat;
-	if (call->name)
-		memcpy(call->name, slot->text, WIRE_TEXT_SIZE);
-	if (result >= 0 && slot->has_fd) {
-		int fd = take_fd(channel);
-
-		if (fd < 0)
-			result = fd;
-		else if (call->received)
-			*call->received = fd;
-		else
-			raw_close(fd);
-	}
+	if (!result)
+		result = receive_reply(channel, call);
 	atomic_signal_fence(memory_order_seq_cst);
 	channel->busy = false;
 	if (temporary)

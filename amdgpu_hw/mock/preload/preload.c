@@ -5,14 +5,15 @@
  * Loaded with LD_PRELOAD before umockdev's preload library. Opening a node of the machine, and every system call on
  * a descriptor of a mock file, goes to the mock kernel (wire.h says how); everything else goes on to the next
  * library. It knows no device and interprets no ioctl, and never touches memory that a client's pointer names: the
- * mock kernel copies it, or the host kernel. stat(), access() and readdir() of the nodes are umockdev's.
+ * mock kernel copies it, or the host kernel. stat() and readdir() of the nodes are umockdev's, which is told their plain
+ * names.
  *
  * Everything here may run in a signal handler, in a child of fork or vfork, and before or after main: no malloc, no
  * lock, and no state about descriptors that could be wrong.
  *
  * Not covered: statically linked programs and raw system calls (no libc function is called); fopen() of a node, and
  * descriptors that libc closes inside itself (fclose(), posix_spawn() actions) are flushed only with the last one;
- * stat() through /proc/PID/fd/N sees the socket; munmap() is not seen, so that a mapping keeps neither its file nor
+ * lstat() of /proc/PID/fd/N sees the socket; munmap() is not seen, so that a mapping keeps neither its file nor
  * its buffer alive; RLIMIT_FSIZE below a page, set after a thread's first call, hits that thread's ioctls (SIGXFSZ).
  */
 #define _GNU_SOURCE
@@ -105,11 +106,15 @@ static mode_t creation_mode(int flags, va_list *arguments)
 
 static int open_any(int (*next)(int, const char *, int, mode_t), int dirfd, const char *path, int flags, mode_t mode)
 {
-	char node[PATH_MAX];
+	bool follow = !(flags & O_NOFOLLOW) && (flags & (O_CREAT | O_EXCL)) != (O_CREAT | O_EXCL);
+	char found[PATH_MAX];
 	int fd;
 
-	if (!(flags & O_PATH) && find_node(dirfd, path, node))
-		return open_node(node, flags);
+	if (find_on_machine(dirfd, path, follow, found)) {
+		if (!(flags & O_PATH) && is_node(found))
+			return open_node(found, flags);
+		path = found;
+	}
 	if (open_fdinfo(dirfd, path, flags, &fd))
 		return fd;
 	if (is_foreign_device(path))

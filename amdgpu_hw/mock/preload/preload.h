@@ -6,6 +6,7 @@
 #ifndef AMDGPU_HW_MOCK_PRELOAD_H
 #define AMDGPU_HW_MOCK_PRELOAD_H
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -75,8 +76,8 @@ int64_t to_errno(int64_t result);
 
 /* ---- stat.c ---- */
 
-/* What the link /proc/PID/fd/N to a mock file's descriptor reads; false for other paths. */
-bool read_fd_link(const char *path, char name[WIRE_TEXT_SIZE]);
+/* What a link of /proc/PID/fd to a mock file's descriptor reads; false for other paths. */
+bool read_fd_link(int dirfd, const char *path, char name[WIRE_TEXT_SIZE]);
 
 /* ---- fdinfo.c ---- */
 
@@ -87,8 +88,20 @@ bool open_fdinfo(int dirfd, const char *path, int flags, int *fd);
 
 void find_testbed(void);
 
-/* Find the node that a path names, also through links, a relative path or a directory descriptor. PATH_MAX bytes. */
-bool find_node(int dirfd, const char *path, char *node);
+#define TESTBED_FILE_SIZE (2 * PATH_MAX)
+
+/*
+ * The plain name (PATH_MAX bytes) of what a path leads to, through links, detours, the current or another directory,
+ * or a descriptor of the program's; false when that is nothing of this machine's. umockdev goes by the first letters of
+ * a path and by its spelling, so it is given this name. Without `follow` a link at the end is what is looked for.
+ */
+bool find_on_machine(int dirfd, const char *path, bool follow, char *found);
+
+/* Whether the plain name is one of a device node. */
+bool is_node(const char *path);
+
+/* The host's file (TESTBED_FILE_SIZE bytes) that stands for a plain name; false when there is none. */
+bool testbed_file(const char *path, char *file);
 
 /* Whether a file below /dev is none of the testbed's. */
 bool is_foreign_device(const char *path);

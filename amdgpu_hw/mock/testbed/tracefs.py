@@ -15,6 +15,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+from amdgpu_hw.gpu_model.memfd import is_reserved
 from amdgpu_hw.mock.kernel.errno_ import KernelError
 from amdgpu_hw.mock.kernel.trace import Tracing
 
@@ -40,6 +41,11 @@ class _Instance:
         os.mkfifo(pipe)
         self._pipe = os.open(pipe, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
         fcntl.fcntl(self._pipe, fcntl.F_SETPIPE_SZ, _PIPE_SIZE)
+
+    @property
+    def uses_the_last_descriptors(self) -> bool:
+        """Whether the mock kernel would run out of descriptors with it."""
+        return is_reserved(self._pipe)
 
     def is_enabled(self, event: str) -> bool:
         """Whether a client has switched it on."""
@@ -70,11 +76,16 @@ class Tracefs:
         self._host("").mkdir(parents=True, exist_ok=True)
 
     def mkdir(self, path: str) -> None:
-        """Make an instance: EEXIST, EPERM anywhere else than in `INSTANCES`."""
+        """Make an instance: EEXIST, EPERM anywhere else than in `INSTANCES`, ENOMEM without descriptors for it."""
         name = self._name(path)
         if name in self._instances:
             raise KernelError(errno.EEXIST)
-        instance = self._instances[name] = _Instance(self._host(name), self._events)
+        instance = _Instance(self._host(name), self._events)
+        if instance.uses_the_last_descriptors:
+            instance.close()
+            shutil.rmtree(self._host(name))
+            raise KernelError(errno.ENOMEM, "no descriptors")
+        self._instances[name] = instance
         self._tracing.buffers.append(instance)
 
     def rmdir(self, path: str) -> None:

@@ -21,6 +21,7 @@ _NODE_MODE = 0o660
 _NODE_LINE = re.compile(r"^N: (\S+)$", re.MULTILINE)
 _PATH_LINE = re.compile(r"^P: (\S+)$", re.MULTILINE)
 _LINKS_LINE = re.compile(r"^E: DEVLINKS=(.*)$", re.MULTILINE)
+_NUMBER_LINE = re.compile(r"^E: MAJOR=(\d+)$\s+^E: MINOR=(\d+)$", re.MULTILINE)
 
 
 class TestbedError(RuntimeError):
@@ -85,11 +86,12 @@ class Testbed:
             self._add_links(block)
 
     def _add_links(self, block: str) -> None:
-        """Make the links to one device's node that udev's rules would make."""
-        path, node, names = (line.search(block) for line in (_PATH_LINE, _NODE_LINE, _LINKS_LINE))
-        if path is None or node is None or names is None:
+        """Make the links to one device's node that udev's rules, and udev itself (/dev/char), would make."""
+        path, node, names, number = (line.search(block) for line in (_PATH_LINE, _NODE_LINE, _LINKS_LINE, _NUMBER_LINE))
+        if path is None or node is None or names is None or number is None:
             return
-        links = self._links[f"/sys{path[1]}"] = [Path(f"{self.root}{name}") for name in names[1].split()]
+        targets = [*names[1].split(), f"/dev/char/{number[1]}:{number[2]}"]
+        links = self._links[f"/sys{path[1]}"] = [Path(f"{self.root}{name}") for name in targets]
         for link in links:
             link.parent.mkdir(parents=True, exist_ok=True)
             link.symlink_to(os.path.relpath(self.root / "dev" / node[1], link.parent))

@@ -224,7 +224,7 @@ bool accept_channel(struct transport *t, struct event *event)
 	}
 	while (number < t->channel_count && t->channels[number].slot)
 		number++;
-	if ((number == t->channel_count && !grow(t)) ||
+	if (is_reserved_fd(sock) || (number == t->channel_count && !grow(t)) ||
 	    getsockopt(sock, SOL_SOCKET, SO_PEERCRED, &credentials, &length) || credentials.uid != geteuid() ||
 	    !(slot = make_slot(sock))) {
 		close(sock);

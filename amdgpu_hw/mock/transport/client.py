@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from amdgpu_hw.gpu_model.memfd import is_reserved
 from amdgpu_hw.mock.kernel.errno_ import KernelError
 from amdgpu_hw.mock.kernel.wait import Blocking, Sleep, Task, WaitQueue
 from amdgpu_hw.mock.transport._transport import ffi, lib
@@ -40,6 +41,9 @@ class Process:
     def __init__(self, pid: int) -> None:
         self.pid = pid
         self.pidfd = os.pidfd_open(pid)
+        if is_reserved(self.pidfd):
+            os.close(self.pidfd)
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
         self.comm = ""
         self.ended = False
         self.channels: list[Channel] = []

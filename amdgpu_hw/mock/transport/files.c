@@ -6,6 +6,7 @@
 #include "private.h"
 
 #include <errno.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -15,6 +16,23 @@
 /* Where sockets have their inodes. Files elsewhere may have any number and, as sockets in a directory, any mode. */
 static dev_t socket_filesystem;
 
+/*
+ * Whether a new descriptor is one of the last, which are kept for the mock kernel's own needs (gpu_model/memfd.py): a
+ * client that opens files without end gets ENFILE, and the kernel goes on.
+ */
+bool is_reserved_fd(int fd)
+{
+	struct rlimit limit;
+	rlim_t first;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit))
+		return false;
+	first = limit.rlim_cur - RESERVED_DESCRIPTORS;
+	if (limit.rlim_cur < 2 * RESERVED_DESCRIPTORS)
+		first = limit.rlim_cur / 2;
+	return (rlim_t)fd >= first;
+}
+
 int transport_open_file(struct transport *t, struct file_ends *ends)
 {
 	struct stat st;
@@ -22,7 +40,9 @@ int transport_open_file(struct transport *t, struct file_ends *ends)
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair))
 		return -errno;
-	if (fchmod(pair[0], WIRE_FILE_MODE & 07777) || fstat(pair[0], &st))
+	if (is_reserved_fd(pair[1]))
+		error = -EMFILE;
+	else if (fchmod(pair[0], WIRE_FILE_MODE & 07777) || fstat(pair[0], &st))
 		error = -errno;
 	else
 		error = epoll_add(t, pair[1], EPOLLIN, tag_data(TAG_FILE, pair[1]));

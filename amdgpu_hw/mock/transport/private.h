@@ -58,6 +58,10 @@ static inline int64_t now_ns(void)
 	return ts.tv_sec * 1000000000ll + ts.tv_nsec;
 }
 
+#define RESERVED_DESCRIPTORS 64
+
+bool is_reserved_fd(int fd);
+
 /* Ask epoll for `events` of fd, to be reported with `data`; 0 or -errno. */
 int epoll_add(struct transport *transport, int fd, uint32_t events, uint64_t data);
 uint64_t tag_data(enum tag tag, uint64_t value);

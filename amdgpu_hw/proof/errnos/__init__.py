@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""Tables of calls that every kernel answers alike: what is wrong with each, and the errno of the first check it fails.
+"""Tables of calls that kernels refuse: what is wrong with each, and the errno of the first check it fails.
+
+Where released kernels differ, a row has the answers of all of them, the present one first, and says who differs.
 
 A field that is a function is made with the client's help when the call is made: a handle, or an address in memory.
 What a client has to have stands with each table.
@@ -27,12 +29,17 @@ NO_HANDLE = 77
 
 @dataclass(frozen=True)
 class Row:
-    """One call; ``errno`` is 0 for one that is in order although it may not look so."""
+    """One call, and what kernels answer; 0 for one that is in order although it may not look so."""
 
     why: str
     ioctl: Ioctl
-    errno: int
+    errnos: tuple[int, ...]
     fields: Mapping[str, Argument]
+
+    @property
+    def errno(self) -> int:
+        """What most kernels answer."""
+        return self.errnos[0]
 
     @property
     def words(self) -> str:
@@ -44,9 +51,9 @@ class Row:
         return {name: value(client) if callable(value) else value for name, value in self.fields.items()}
 
 
-def row(why: str, ioctl: Ioctl, errno: int, **fields: Argument) -> Row:
-    """A row of a table."""
-    return Row(why, ioctl, errno, fields)
+def row(why: str, ioctl: Ioctl, errno: int | tuple[int, ...], **fields: Argument) -> Row:
+    """A row of a table; several errnos where kernels differ."""
+    return Row(why, ioctl, errno if isinstance(errno, tuple) else (errno,), fields)
 
 
 def of(name: str) -> Callable[[Any], int]:

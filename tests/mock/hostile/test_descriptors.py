@@ -3,6 +3,7 @@
 
 import contextlib
 import os
+import resource
 import socket
 from collections import deque
 from collections.abc import Iterator
@@ -29,6 +30,84 @@ def machine() -> Iterator[AuditedMachine]:
 def _nothing_is_left(machine: AuditedMachine) -> Iterator[None]:
     yield
     machine.expect_rest()
+
+
+@pytest.fixture
+def few_descriptors(machine: AuditedMachine) -> Iterator[int]:
+    """The mock kernel may have this many descriptors, not the million of before."""
+    before = resource.prlimit(machine.machine.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(machine.machine.pid, resource.RLIMIT_NOFILE, (256, before[1]))
+    yield 256
+    resource.prlimit(machine.machine.pid, resource.RLIMIT_NOFILE, before)
+
+
+EXHAUSTING = {
+    "mapped buffers": """
+def exhaust(gpu):
+    bo = gpu.bo(PAGE, 4)
+    offset = calls.ioctl(gpu.fd, drm.IOCTL_AMDGPU_GEM_MMAP, handle=bo)
+    offset = offset["handle"] | offset["_pad"] << 32
+    mmap.mmap(gpu.fd, PAGE, offset=offset)
+""",
+    "open files": """
+def exhaust(gpu):
+    os.open("/dev/dri/renderD128", os.O_RDWR)
+""",
+    "exported buffers": """
+def exhaust(gpu):
+    calls.ioctl(gpu.fd, core.IOCTL_PRIME_HANDLE_TO_FD, handle=gpu.bo(PAGE, 4))
+""",
+    "instances of tracefs": """
+def exhaust(gpu):
+    os.mkdir(f"/sys/kernel/tracing/instances/{time.monotonic_ns()}")
+""",
+    "threads": """
+def exhaust(gpu):
+    done = threading.Event()
+    def call():
+        try:
+            os.close(os.open("/dev/dri/renderD128", os.O_RDWR))
+        except OSError as error:
+            failed.append(error)
+        done.set()
+        hold.wait()
+    threading.Thread(target=call, daemon=True).start()
+    done.wait()
+    if failed:
+        raise failed[0]
+""",
+}
+
+
+@pytest.mark.parametrize("exhaust", EXHAUSTING.values(), ids=EXHAUSTING)
+def test_a_client_cannot_use_up_the_kernels_descriptors(
+    machine: AuditedMachine, few_descriptors: int, exhaust: str
+) -> None:
+    """It is refused, and a hang with its dump, its uevents and a look from the console still work."""
+    output = machine.run(f"""
+import errno, mmap, threading
+calls = Libc()
+gpu = GpuClient(calls)
+hold, failed = threading.Event(), []
+{exhaust}
+count = 0
+try:
+    while count < {4 * few_descriptors}:
+        exhaust(gpu)
+        count += 1
+except OSError as error:
+    say(errno.errorcode[error.errno])
+say(0 < count < {few_descriptors})
+say(gpu.submit(SDMA, [0xFFFFFFFF] * 8) is not None)
+time.sleep(1)
+for name in os.listdir("/sys/kernel/tracing/instances"):
+    os.rmdir(f"/sys/kernel/tracing/instances/{{name}}")
+hold.set()
+os._exit(0)
+""")
+    assert output[0] in ("ENOMEM", "ENFILE", "EMFILE", "ENODEV")
+    assert output[1:] == ["True", "True"]
+    assert "Oops" not in machine.machine.log()
 
 
 def test_64_forked_children_share_a_descriptor(machine: AuditedMachine) -> None:

@@ -41,12 +41,12 @@ class Row(errnos.Row):
 
 def row(why: str, ioctl: Ioctl, errno: int, *variants: str, **fields: Argument) -> Row:
     """A row of a table; without variants it is for ``base`` only."""
-    return Row(why, ioctl, errno, fields, variants or ("base",))
+    return Row(why, ioctl, (errno,), fields, variants or ("base",))
 
 
 def on(variants: Iterable[str], rows: Iterable[errnos.Row]) -> tuple[Row, ...]:
     """Rows that hold on every kernel, for these."""
-    return tuple(Row(entry.why, entry.ioctl, entry.errno, entry.fields, tuple(variants)) for entry in rows)
+    return tuple(Row(entry.why, entry.ioctl, entry.errnos, entry.fields, tuple(variants)) for entry in rows)
 
 
 def matrix(rows: Iterable[Row]) -> pytest.MarkDecorator:

@@ -17,6 +17,9 @@ from amdgpu_hw.uapi.layout import Struct, io, iow, iowr
 # What headers from 2.4.114 (Debian 12) on may lack, by the beginning of the name. A name that is skipped and not
 # here is a misspelling of ours, which no compiler can tell from a header that is too old.
 YOUNGER_THAN_DEBIAN_12 = (
+    "struct drm_amdgpu_proc_options",
+    "AMDGPU_PROC_OPTIONS_",
+    "DRM_IOCTL_AMDGPU_PROC_OPTIONS",
     "AMDGPU_CHUNK_ID_CP_GFX_SHADOW",
     "AMDGPU_CTX_QUERY2_FLAGS_RESET_IN_PROGRESS",
     "AMDGPU_FAMILY_GC_",

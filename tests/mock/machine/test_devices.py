@@ -84,6 +84,111 @@ print(name("card0"), name("../dri/card1"), name("card9"))
     ]
 
 
+SPELLINGS = {
+    "by-path": "/dev/dri/by-path/pci-0000:07:00.0-render",
+    "by number": "/dev/char/226:129",
+    "doubled slash": "/dev/dri//renderD129",
+    "leading slashes": "//dev/dri/renderD129",
+    "dot": "/dev/./dri/./renderD129",
+    "dot-dot": "/tmp/../dev/dri/../dri/renderD129",
+    "through sysfs": "/sys/class/drm/../../../dev/dri/renderD129",
+    "through /proc": "/proc/self/root/dev/dri/renderD129",
+    "link elsewhere": "{elsewhere}/link",
+    "link to a link": "{elsewhere}/chain",
+    "linked directory": "{elsewhere}/dri/by-path/../renderD129",
+    "relative link": "{elsewhere}/relative",
+}
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS.values(), ids=SPELLINGS)
+def test_every_call_knows_a_node_however_it_is_spelled(output_of: OutputOf, tmp_path: Path, spelling: str) -> None:
+    """What a path leads to counts, not its letters; relative to a directory as well."""
+    (tmp_path / "link").symlink_to("/dev/dri/renderD129")
+    (tmp_path / "chain").symlink_to("link")
+    (tmp_path / "dri").symlink_to("//dev/dri")
+    (tmp_path / "relative").symlink_to("../" * 20 + "dev/dri/renderD129")
+    path = spelling.format(elsewhere=tmp_path)
+    output = output_of(f"""
+import ctypes, os, struct
+path, node = {path!r}, "/dev/dri/renderD129"
+plain = os.stat(node)
+def check(what, found):
+    if not found:
+        print(what)
+def is_node(found):
+    fields = ("st_mode", "st_dev", "st_ino", "st_rdev", "st_size", "st_nlink", "st_uid", "st_gid")
+    return all(getattr(found, field) == getattr(plain, field) for field in fields)
+check("the node itself", plain.st_rdev == os.makedev(226, 129))
+parent, name = os.path.split(path)
+directory = os.open(parent, os.O_RDONLY | os.O_DIRECTORY)
+check("stat", is_node(os.stat(path)))
+check("fstatat", is_node(os.stat(name, dir_fd=directory)))
+check("open", is_node(os.fstat(os.open(path, os.O_RDWR))))
+check("openat", is_node(os.fstat(os.open(name, os.O_RDWR, dir_fd=directory))))
+check("O_PATH", is_node(os.stat(f"/proc/self/fd/{{os.open(path, os.O_PATH)}}")))
+check("O_PATH, fstat", is_node(os.fstat(os.open(path, os.O_PATH))))
+check("access", os.access(path, os.R_OK | os.W_OK))
+check("faccessat", os.access(name, os.R_OK, dir_fd=directory))
+check("eaccess", os.access(path, os.R_OK, effective_ids=True))
+check("lstat", os.path.islink(path) or is_node(os.lstat(path)))
+check("readlink", not os.path.islink(path) or os.readlink(path))
+libc = ctypes.CDLL(None)
+libc.realpath.restype = libc.canonicalize_file_name.restype = ctypes.c_char_p
+check("realpath", libc.realpath(path.encode(), None) == node.encode())
+check("canonicalize_file_name", libc.canonicalize_file_name(path.encode()) == node.encode())
+os.chdir(parent)
+check("relative stat", is_node(os.stat(name)))
+check("relative open", is_node(os.fstat(os.open(name, os.O_RDWR))))
+statx = ctypes.create_string_buffer(256)
+check("statx", libc.statx(-100, path.encode(), 0, 0x7ff, statx) == 0)
+check("statx device", struct.unpack_from("2I", statx, 128) == (226, 129))
+print("done")
+""")
+    assert output == ["done"]
+
+
+def test_stat_of_coreutils_tells_the_device(output_of: OutputOf) -> None:
+    """A program in C that calls statx()."""
+    assert output_of(["stat", "-Lc", "%t:%T", "/dev/dri/by-path/pci-0000:03:00.0-render"]) == ["e2:80"]
+
+
+def test_a_path_that_leads_nowhere_is_refused(output_of: OutputOf, tmp_path: Path) -> None:
+    """A node is no directory, a missing directory is not skipped, and links that go in circles end."""
+    (tmp_path / "circle").symlink_to("circle")
+    (tmp_path / "gone").symlink_to("/dev/dri/renderD140")
+    (tmp_path / "link").symlink_to("/dev/dri/renderD128")
+    output = output_of(f"""
+import errno, os
+def refusal(call, path, *arguments):
+    try:
+        call(path, *arguments)
+    except OSError as error:
+        return errno.errorcode[error.errno]
+    return "fine"
+for path in ("/dev/nowhere/../dri/renderD128", "{tmp_path}/circle", "{tmp_path}/gone"):
+    print(refusal(os.open, path, os.O_RDWR), refusal(os.stat, path))
+for path in ("/dev/dri/renderD128/", "/dev/dri/renderD128/../renderD128"):
+    print("fine" in (refusal(os.open, path, os.O_RDWR), refusal(os.stat, path)))
+print(refusal(os.open, "{tmp_path}/link", os.O_RDWR | os.O_NOFOLLOW))
+""")
+    assert output == ["ENOENT ENOENT", "ELOOP ELOOP", "ENOENT ENOENT", "False", "False", "ELOOP"]
+
+
+def test_a_descriptor_is_reopened_by_its_name(output_of: OutputOf) -> None:
+    """As a shell does with /dev/fd/N: another open file of the same node."""
+    output = output_of("""
+import os
+fd = os.open("/dev/dri/renderD129", os.O_RDWR)
+os.dup2(fd, 0)
+for path in (f"/dev/fd/{fd}", f"/proc/self/fd/{fd}", f"/proc/{os.getpid()}/fd//{fd}", "/dev/stdin"):
+    again = os.open(path, os.O_RDWR)
+    print(os.readlink(path) == "/dev/dri/renderD129" or path == "/dev/stdin", os.fstat(again) == os.fstat(fd))
+    print(os.path.realpath(path), os.access(path, os.R_OK))
+print(os.readlink(str(fd), dir_fd=os.open("/proc/self/fd", os.O_RDONLY)))
+""")
+    assert output == ["True True", "/dev/dri/renderD129 True"] * 4 + ["/dev/dri/renderD129"]
+
+
 def test_nodes_are_found_by_their_bus_address(output_of: OutputOf) -> None:
     """The links that udev's rules make lead to the nodes, for ls and for open(), and udev knows them."""
     output = output_of("""

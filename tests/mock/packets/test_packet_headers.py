@@ -71,7 +71,12 @@ SDMA_HEADERS: dict[tuple[str, tuple[int, int, int]], str] = {
 }
 
 # The kernel never copies more than 4 MiB per packet; that 5.2 has 30 bits for it is PAL's knowledge (PACKETS.md 3.3).
-WIDER_THAN_THE_HEADER = {((5, 2, 0), "COPY_LINEAR", "byte_count"): 0x3FFFFFFF}
+WIDER_THAN_THE_HEADER = {
+    (version, packet, "byte_count"): 0x3FFFFFFF
+    for version in ((4, 4, 2), (5, 2, 0))
+    for packet in ("COPY_LINEAR", "CONST_FILL")
+}
+"""The driver's copy_max_bytes and fill_max_bytes are 1 << 30 there (sdma_v4_4_2.c, sdma_v5_2.c), and so are IGT's."""
 
 GFX, MEC = Engine.GFX, Engine.COMPUTE
 

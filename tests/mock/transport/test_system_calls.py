@@ -282,3 +282,24 @@ except OSError as error:
     output, _ = client.communicate(timeout=20)
     assert output.split() == ["ENODEV", "ENODEV", "ENODEV"]
     rig.server.returncode = 0
+
+
+def test_nothing_of_an_earlier_answer_comes_from_a_dead_kernel(rig: Rig) -> None:
+    """A call that the mock kernel never answers leaves the argument alone, however large the one before it was."""
+    client = rig.start("""
+fd = os.open(NODE, os.O_RDWR)
+large = ctypes.create_string_buffer(bytes(range(64)), 64)
+assert ioctl(fd, reverse(64), ctypes.addressof(large)) == 64
+say("answered")
+sys.stdin.readline()
+small = ctypes.create_string_buffer(b"guard---argumentguard---" + bytes(64), 88)
+before = small.raw
+say(errno.errorcode[-ioctl(fd, reverse(8), ctypes.addressof(small) + 8)], small.raw == before)
+""")
+    assert client.stdout is not None
+    assert client.stdout.readline() == "answered\n"
+    rig.server.kill()
+    rig.server.wait()
+    output, _ = client.communicate("go\n", timeout=20)
+    assert output.split() == ["ENODEV", "True"]
+    rig.server.returncode = 0

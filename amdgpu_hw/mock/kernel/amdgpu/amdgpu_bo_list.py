@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from amdgpu_hw.mock.kernel.drm.drm_drv import DrmDevice
     from amdgpu_hw.mock.kernel.drm.drm_file import DrmFile
     from amdgpu_hw.mock.kernel.file import Caller
+    from amdgpu_hw.mock.variants import Variant
 
 __all__ = (
     "AmdgpuBoList",
@@ -32,7 +33,10 @@ __all__ = (
 
 _MAX_PRIORITY = 32
 _MAX_ENTRIES = 1 << 20
-"""Longer lists are refused with ENOMEM; the kernel's limit is what kvmalloc gives, some 40 million."""
+"""Where the kernel has no limit of its own, longer lists are ENOMEM; it has what kvmalloc gives, some 40 million."""
+
+
+_OPERATIONS_WITH_LIST = (drm.AMDGPU_BO_LIST_OP_CREATE, drm.AMDGPU_BO_LIST_OP_UPDATE)
 
 
 class AmdgpuBoList:
@@ -87,11 +91,17 @@ def amdgpu_bo_list_create(filp: DrmFile, caller: Caller, info: Iterable[tuple[in
     return AmdgpuBoList(bos + userptrs, userptrs)
 
 
-def amdgpu_bo_create_list_entry_array(caller: Caller, number: int, size: int, address: int) -> list[tuple[int, int]]:
+def amdgpu_bo_create_list_entry_array(
+    caller: Caller, variant: Variant, number: int, size: int, address: int
+) -> list[tuple[int, int]]:
     """Copy ``number`` records of ``size`` bytes from user space; short ones are filled up with zeros.
 
-    Leaves out: Linux 7.3's EINVAL for records of another size and for too many of them.
+    EINVAL for too many of them and, in 7.3, for another size than the kernel's.
     """
+    if variant.bo_list_limit and number > variant.bo_list_limit:
+        raise KernelError(errno.EINVAL, f"{number} BO list entries")
+    if variant.checks_bo_list_first and size != drm.BO_LIST_ENTRY.size:
+        raise KernelError(errno.EINVAL, f"BO list entries of {size} bytes")
     if number > _MAX_ENTRIES:
         raise KernelError(errno.ENOMEM, f"{number} BO list entries")
     if number == 0:
@@ -117,13 +127,14 @@ def amdgpu_bo_list_get(fpriv: AmdgpuFpriv, handle: int) -> AmdgpuBoList:
 
 
 def amdgpu_bo_list_ioctl(dev: DrmDevice, data: bytearray, filp: DrmFile, caller: Caller) -> int:
-    """DRM_IOCTL_AMDGPU_BO_LIST; the array is copied before the operation is looked at.
-
-    Leaves out: that Linux 7.3 copies no array for DESTROY.
-    """
+    """DRM_IOCTL_AMDGPU_BO_LIST; up to 7.2 the array is copied before the operation is looked at."""
     fpriv: AmdgpuFpriv = filp.driver_priv
     operation, handle, number, size, address = drm.BO_LIST_IN.unpack_from(data)
-    info = amdgpu_bo_create_list_entry_array(caller, number, size, address)
+    variant = fpriv.adev.variant
+    if not variant.checks_bo_list_first or operation in _OPERATIONS_WITH_LIST:
+        info = amdgpu_bo_create_list_entry_array(caller, variant, number, size, address)
+    else:
+        info = []
     handles = fpriv.bo_list_handles
     if operation == drm.AMDGPU_BO_LIST_OP_CREATE:
         handle = handles.alloc(amdgpu_bo_list_create(filp, caller, info))

@@ -14,7 +14,7 @@ from amdgpu_hw.mock.kernel.dma_buf.dma_fence import DmaFence, dma_fence_wait
 from amdgpu_hw.mock.kernel.drm.drm_auth import drm_is_current_master
 from amdgpu_hw.mock.kernel.errno_ import KernelError
 from amdgpu_hw.mock.kernel.fault_injection import AllocSite
-from amdgpu_hw.mock.kernel.idr import Idr
+from amdgpu_hw.mock.kernel.idr import Idr, Xarray
 from amdgpu_hw.mock.kernel.kernel import capable
 from amdgpu_hw.mock.kernel.scheduler.sched_main import (
     DRM_SCHED_PRIORITY_HIGH,
@@ -41,6 +41,7 @@ __all__ = (
     "AmdgpuCtxEntity",
     "AmdgpuCtxMgr",
     "amdgpu_ctx_add_fence",
+    "amdgpu_ctx_fini",
     "amdgpu_ctx_get",
     "amdgpu_ctx_get_entity",
     "amdgpu_ctx_get_fence",
@@ -83,6 +84,14 @@ _SCHED_PRIORITY = {
     drm.AMDGPU_CTX_PRIORITY_HIGH: DRM_SCHED_PRIORITY_HIGH,
     drm.AMDGPU_CTX_PRIORITY_VERY_HIGH: DRM_SCHED_PRIORITY_HIGH,
 }
+
+_WITHOUT_BALANCE = (
+    drm.AMDGPU_HW_IP_UVD,
+    drm.AMDGPU_HW_IP_UVD_ENC,
+    drm.AMDGPU_HW_IP_VCN_DEC,
+    drm.AMDGPU_HW_IP_VCN_ENC,
+)
+"""IPs whose entities stay on one ring: where there is none, drm_sched_entity_init refuses it on every kernel."""
 
 _FENCE_MASK = SCHED_JOBS - 1
 _LATEST = (1 << 64) - 1
@@ -153,7 +162,7 @@ class AmdgpuCtxMgr:
     def __init__(self, adev: AmdgpuDevice, fpriv: AmdgpuFpriv) -> None:
         self.adev = adev
         self.fpriv = fpriv
-        self.contexts: Idr[AmdgpuCtx] = Idr()
+        self.contexts: Idr[AmdgpuCtx] = Xarray() if adev.variant.xarray_handles else Idr()
         self.time_spend: dict[int, int] = {}
         """By IP: ns on rings of submissions that no entity remembers any more."""
 
@@ -178,7 +187,7 @@ def amdgpu_ctx_get_entity(ctx: AmdgpuCtx, hw_ip: int, instance: int, ring: int) 
     """
     centity = ctx.entities.get((hw_ip, ring))
     if centity is None or instance:
-        if hw_ip >= drm.AMDGPU_HW_IP_NUM:
+        if hw_ip >= ctx.mgr.adev.variant.hw_ip_num:
             raise KernelError(errno.EINVAL, f"unknown HW IP type: {hw_ip}")
         if instance:
             raise KernelError(errno.EINVAL, f"invalid ip instance: {instance}")
@@ -199,7 +208,10 @@ def _amdgpu_ctx_init_entity(ctx: AmdgpuCtx, hw_ip: int, ring: int) -> AmdgpuCtxE
     adev = ctx.mgr.adev
     # Without a ring of that IP there is no scheduler: drm_sched_entity_init makes an entity that has no run queue.
     scheds = adev.get_scheds(hw_ip, _amdgpu_ctx_get_hw_prio(ctx, hw_ip))
-    entity = DrmSchedEntity(scheds, _SCHED_PRIORITY[ctx.priority], ctx.guilty)
+    if not scheds and (adev.variant.refuses_absent_rings or hw_ip in _WITHOUT_BALANCE):
+        raise KernelError(errno.EINVAL, f"no ring of IP {hw_ip}")
+    guilty = ctx.guilty if adev.variant.guilty_is_sticky else None
+    entity = DrmSchedEntity(scheds, _SCHED_PRIORITY[ctx.priority], guilty)
     centity = ctx.entities[hw_ip, ring] = AmdgpuCtxEntity(hw_ip, entity)
     return centity
 
@@ -279,7 +291,7 @@ def amdgpu_ctx_wait_prev_fence(centity: AmdgpuCtxEntity) -> Blocking[None]:
 # -- the ioctl ----------------------------------------------------------------------------------------------------
 
 
-def amdgpu_ctx_ioctl(dev: DrmDevice, data: bytearray, filp: DrmFile, caller: Caller) -> int:
+def amdgpu_ctx_ioctl(dev: DrmDevice, data: bytearray, filp: DrmFile, caller: Caller) -> int | Blocking[int]:
     """DRM_IOCTL_AMDGPU_CTX."""
     fpriv: AmdgpuFpriv = filp.driver_priv
     op, flags, ctx_id, priority = drm.CTX_IN.unpack_from(data)
@@ -296,16 +308,20 @@ def amdgpu_ctx_ioctl(dev: DrmDevice, data: bytearray, filp: DrmFile, caller: Cal
         try:
             ctx_id = _amdgpu_ctx_alloc(fpriv, filp, caller, priority)
         except KernelError as error:
-            # The id goes back to user space all the same: 0 once it had been reserved, else what it was.
-            data[:4] = bytes(4) if error.errno == errno.EACCES else ctx_id.to_bytes(4, "little")
+            # The id goes back to user space all the same: 0 once it had been reserved (up to 7.2), else what it was.
+            reserved = error.errno == errno.EACCES and not fpriv.adev.variant.xarray_handles
+            data[:4] = bytes(4) if reserved else ctx_id.to_bytes(4, "little")
             raise
         drm.CTX_ALLOC_OUT.pack_into(data, 0, ctx_id, flags)
         return 0
-    ctx = amdgpu_ctx_get(fpriv, ctx_id)
     if op == drm.AMDGPU_CTX_OP_FREE_CTX:
-        fpriv.ctx_mgr.contexts.remove(ctx_id)
-        amdgpu_ctx_put(ctx)
-    elif op == drm.AMDGPU_CTX_OP_QUERY_STATE:
+        removed = fpriv.ctx_mgr.contexts.remove(ctx_id)
+        if removed is None:
+            raise KernelError(errno.EINVAL, f"no context {ctx_id}")
+        blocking = amdgpu_ctx_put(removed)
+        return 0 if blocking is None else _sleep(blocking)
+    ctx = amdgpu_ctx_get(fpriv, ctx_id)
+    if op == drm.AMDGPU_CTX_OP_QUERY_STATE:
         drm.CTX_STATE_OUT.pack_into(data, 0, 0, 0, _amdgpu_ctx_query(ctx))
     elif op == drm.AMDGPU_CTX_OP_QUERY_STATE2:
         # reset_status keeps what the caller put there: the priority (`args->out` is the same memory).
@@ -314,6 +330,11 @@ def amdgpu_ctx_ioctl(dev: DrmDevice, data: bytearray, filp: DrmFile, caller: Cal
         data[:4] = ctx.mgr.adev.stable_pstate.to_bytes(4, "little")
     else:
         _amdgpu_ctx_set_stable_pstate(ctx, flags)
+    return 0
+
+
+def _sleep(blocking: Blocking[None]) -> Blocking[int]:
+    yield from blocking
     return 0
 
 
@@ -328,16 +349,36 @@ def amdgpu_ctx_get(fpriv: AmdgpuFpriv, ctx_id: int) -> AmdgpuCtx:
     return ctx
 
 
-def amdgpu_ctx_put(ctx: AmdgpuCtx) -> None:
-    """Drop a reference; the last one releases the entities."""
+def amdgpu_ctx_put(ctx: AmdgpuCtx, *, killed: bool = False) -> Blocking[None] | None:
+    """Drop a reference; the last one gives the context up, which may have to sleep: then the caller has to.
+
+    ``killed``: the caller has been, and sleeps no more.
+    """
     ctx.refcount -= 1
-    if ctx.refcount == 0:
-        _amdgpu_ctx_do_release(ctx)
+    if ctx.refcount:
+        return None
+    if killed or all(centity.entity.is_idle for centity in ctx.entities.values()):
+        amdgpu_ctx_fini(ctx)
+        return None
+    return _flush_and_fini(ctx)
+
+
+def _flush_and_fini(ctx: AmdgpuCtx) -> Blocking[None]:
+    """Sleep until all jobs of a context have gone to the rings: no signal ends that but SIGKILL, after which they are
+    cancelled (`drm_sched_entity_destroy`: the time-out is for tasks that exit).
+
+    Leaves out: up to 6.12 the lock of the file's contexts is held meanwhile (amdgpu_ctx_free, `mgr->lock`).
+    """
+    try:
+        for centity in ctx.entities.values():
+            yield from centity.entity.flush()
+    finally:
+        amdgpu_ctx_fini(ctx)
 
 
 def _amdgpu_ctx_alloc(fpriv: AmdgpuFpriv, filp: DrmFile, caller: Caller, priority: int) -> int:
     mgr = fpriv.ctx_mgr
-    if len(mgr.contexts) >= AMDGPU_VM_MAX_NUM_CTX - 1:
+    if not mgr.adev.variant.xarray_handles and len(mgr.contexts) >= AMDGPU_VM_MAX_NUM_CTX - 1:
         raise KernelError(errno.ENOSPC)
     if priority > drm.AMDGPU_CTX_PRIORITY_NORMAL and not capable(caller) and not drm_is_current_master(filp):
         raise KernelError(errno.EACCES, "a priority above normal needs CAP_SYS_NICE or mastership")
@@ -365,11 +406,15 @@ def _amdgpu_ctx_query2(ctx: AmdgpuCtx) -> int:
         flags |= drm.AMDGPU_CTX_QUERY2_FLAGS_RESET
     if ctx.generation != amdgpu_vm.amdgpu_vm_generation(adev, ctx.mgr.fpriv.vm):
         flags |= drm.AMDGPU_CTX_QUERY2_FLAGS_VRAMLOST
-    if ctx.guilty.value:
+    if ctx.guilty.value or (not adev.variant.guilty_is_sticky and _last_job_timed_out(ctx)):
         flags |= drm.AMDGPU_CTX_QUERY2_FLAGS_GUILTY
     if adev.in_reset:
         flags |= drm.AMDGPU_CTX_QUERY2_FLAGS_RESET_IN_PROGRESS
     return flags
+
+
+def _last_job_timed_out(ctx: AmdgpuCtx) -> bool:
+    return any(centity.entity.error == -errno.ETIME for centity in ctx.entities.values())
 
 
 def _amdgpu_ctx_set_stable_pstate(ctx: AmdgpuCtx, pstate: int) -> None:
@@ -383,8 +428,8 @@ def _amdgpu_ctx_set_stable_pstate(ctx: AmdgpuCtx, pstate: int) -> None:
     adev.stable_pstate_ctx = None if pstate == drm.AMDGPU_CTX_STABLE_PSTATE_NONE else ctx
 
 
-def _amdgpu_ctx_do_release(ctx: AmdgpuCtx) -> None:
-    """Give a context up: what its entities have queued is cancelled (drm_sched_entity_destroy)."""
+def amdgpu_ctx_fini(ctx: AmdgpuCtx) -> None:
+    """Give a context up; what its entities still have queued is cancelled."""
     time_spend = ctx.mgr.time_spend
     for centity in ctx.entities.values():
         centity.entity.fini()
@@ -404,7 +449,10 @@ def amdgpu_ctx_mgr_entity_flush(mgr: AmdgpuCtxMgr, deadline: int | None) -> Bloc
 
 
 def amdgpu_ctx_mgr_fini(mgr: AmdgpuCtxMgr) -> None:
-    """Give up every context that user space has left."""
+    """Give up every context that user space has left; `amdgpu_flush` has waited for what they had queued.
+
+    Leaves out: 7.3 lets an exiting task wait for each entity once more, up to a second.
+    """
     for ctx_id, ctx in mgr.contexts.items():
         mgr.contexts.remove(ctx_id)
-        amdgpu_ctx_put(ctx)
+        amdgpu_ctx_put(ctx, killed=True)

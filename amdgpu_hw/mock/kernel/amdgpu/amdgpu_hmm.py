@@ -28,9 +28,11 @@ _ULONG_MAX = (1 << 64) - 1
 class UserPages:
     """Pages of a client behind a BO, at the client's address ``addr``; a `ForeignMemory` of the GPU's memory."""
 
-    __slots__ = ("_mm", "_report", "_reported", "addr", "flags", "pid")
+    __slots__ = ("_mm", "_one_vma", "_report", "_reported", "addr", "flags", "pid")
 
-    def __init__(self, caller: Caller, addr: int, flags: int, report: Callable[[str], None]) -> None:
+    def __init__(self, caller: Caller, addr: int, flags: int, report: Callable[[str], None], *, one_vma: bool) -> None:
+        """``one_vma``: anonymous pages have to be in one area of the process."""
+        self._one_vma = one_vma
         self._mm = caller.grab_mm()
         self._report = report
         self._reported: set[str] = set()
@@ -72,6 +74,8 @@ class UserPages:
             raise KernelError(errno.EFAULT, f"nothing is mapped at {self.addr:#x}")
         if self.flags & AMDGPU_GEM_USERPTR_ANONONLY and vmas[0].has_file:
             raise KernelError(errno.EPERM, f"the memory at {self.addr:#x} is not anonymous")
+        if self.flags & AMDGPU_GEM_USERPTR_ANONONLY and self._one_vma and self.addr + size > vmas[0].end:
+            raise KernelError(errno.EPERM, f"the anonymous memory at {self.addr:#x} ends before")
         at = self.addr
         for vma in vmas:
             if vma.start > at or not vma.readable:

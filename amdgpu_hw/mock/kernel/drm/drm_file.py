@@ -17,7 +17,7 @@ from amdgpu_hw.mock.kernel.drm.drm_syncobj.syncobj import DrmSyncobj, drm_syncob
 from amdgpu_hw.mock.kernel.errno_ import KernelError
 from amdgpu_hw.mock.kernel.fault_injection import AllocSite
 from amdgpu_hw.mock.kernel.file import Caller, File, FileStat
-from amdgpu_hw.mock.kernel.idr import Idr
+from amdgpu_hw.mock.kernel.idr import Idr, Xarray
 from amdgpu_hw.mock.kernel.kernel import capable
 from amdgpu_hw.mock.kernel.process import in_process_context, wait_for
 from amdgpu_hw.mock.kernel.wait import Blocking
@@ -75,7 +75,7 @@ class DrmFile:
         self.client_name: str | None = None
         self.client_caps: dict[int, int] = {}
         self.object_idr: Idr[DrmGemObject] = Idr()
-        self.syncobj_idr: Idr[DrmSyncobj] = Idr()
+        self.syncobj_idr: Idr[DrmSyncobj] = Xarray() if dev.variant.xarray_handles else Idr()
         self.prime = DrmPrimeFilePrivate()
         self.driver_priv: Any = None
 

@@ -271,6 +271,8 @@ def drm_gem_change_handle_ioctl(dev: DrmDevice, data: bytearray, filp: DrmFile, 
 
     New handle 0 is EINVAL here; the kernel of 6.18 takes it for "any" because of how idr_alloc treats its base.
     """
+    if dev.variant.disables_change_handle:
+        raise KernelError(errno.EINVAL, "disabled")
     handle, new_handle = uapi.GEM_CHANGE_HANDLE.unpack_from(data)
     obj = drm_gem_object_lookup(filp, handle)
     if obj is None:

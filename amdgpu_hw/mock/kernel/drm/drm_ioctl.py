@@ -176,6 +176,7 @@ _CAPS = {
     uapi.DRM_CAP_TIMESTAMP_MONOTONIC: 1,
 }
 # And on drivers with a display; DrmDriver.caps says what a driver answers instead.
+_ASYNC_FLIP_CAP = 0x15  # ATOMIC_ASYNC_PAGE_FLIP
 _MODESET_CAPS = {
     uapi.DRM_CAP_DUMB_BUFFER: 0,
     0x2: 1,  # VBLANK_HIGH_CRTC
@@ -187,7 +188,7 @@ _MODESET_CAPS = {
     uapi.DRM_CAP_ADDFB2_MODIFIERS: 1,
     0x11: 1,  # PAGE_FLIP_TARGET
     0x12: 1,  # CRTC_IN_VBLANK_EVENT
-    0x15: 0,  # ATOMIC_ASYNC_PAGE_FLIP
+    _ASYNC_FLIP_CAP: 0,
 }
 
 
@@ -204,7 +205,7 @@ def drm_getcap(dev: DrmDevice, data: bytearray, filp: DrmFile, caller: Caller) -
             raise KernelError(errno.EOPNOTSUPP, f"cap {capability:#x} needs a display")
         elif capability == uapi.DRM_CAP_DUMB_BUFFER:
             value = int(driver.dumb_create is not None)
-        elif capability in _MODESET_CAPS:
+        elif capability in _MODESET_CAPS and (capability != _ASYNC_FLIP_CAP or dev.variant.has_cursor_hotspot):
             value = driver.caps.get(capability, _MODESET_CAPS[capability])
         else:
             raise KernelError(errno.EINVAL, f"cap {capability:#x}")
@@ -217,9 +218,10 @@ _CLIENT_CAPS_MAX = {
     2: 1,  # UNIVERSAL_PLANES
     4: 1,  # ASPECT_RATIO
 }
+_HOTSPOT = 6
 _CLIENT_CAPS_OF_OTHER_FEATURES = {
     3: "ATOMIC",
-    6: "CURSOR_PLANE_HOTSPOT",
+    _HOTSPOT: "CURSOR_PLANE_HOTSPOT",
 }
 """Refused with EOPNOTSUPP by a driver without the feature, whatever the value is."""
 
@@ -232,7 +234,7 @@ def drm_setclientcap(dev: DrmDevice, data: bytearray, filp: DrmFile, caller: Cal
     if not dev.driver.has_modeset:
         raise KernelError(errno.EOPNOTSUPP, "client caps need a display")
     capability, value = uapi.SET_CLIENT_CAP.unpack_from(data)
-    if capability in _CLIENT_CAPS_OF_OTHER_FEATURES:
+    if capability in _CLIENT_CAPS_OF_OTHER_FEATURES and (capability != _HOTSPOT or dev.variant.has_cursor_hotspot):
         raise KernelError(errno.EOPNOTSUPP, f"no {_CLIENT_CAPS_OF_OTHER_FEATURES[capability]}")
     if capability not in _CLIENT_CAPS_MAX or value > _CLIENT_CAPS_MAX[capability]:
         raise KernelError(errno.EINVAL, f"client cap {capability} = {value}")
@@ -329,6 +331,9 @@ def _table(*entries: tuple[Ioctl, IoctlFunction, int]) -> dict[int, DrmIoctlDesc
 _ROOT = DRM_AUTH | DRM_MASTER | DRM_ROOT_ONLY
 
 _CORE_IOCTLS = _table(
+    (uapi.IOCTL_MODE_GETRESOURCES, mode_setting.list_no_objects, 0),
+    (uapi.IOCTL_MODE_GETPLANERESOURCES, mode_setting.list_no_planes, 0),
+    *((ioctl, mode_setting.look_up_no_object, 0) for ioctl in mode_setting.LOOK_UP_IOCTLS),
     *((ioctl, mode_setting.refuse_mode_setting, 0) for ioctl in mode_setting.IOCTLS),
     *((ioctl, mode_setting.refuse_mode_setting, DRM_MASTER) for ioctl in mode_setting.MASTER_IOCTLS),
     (io("DRM_IOCTL_SET_UNIQUE", "d", 0x10), drm_invalid_op, _ROOT),
@@ -378,5 +383,6 @@ _CORE_IOCTLS = _table(
 # Ioctls that not every kernel variant has.
 _SINCE: dict[int, Callable[[Variant], bool]] = {
     uapi.IOCTL_SET_CLIENT_NAME.nr: lambda variant: variant.has_client_name,
+    uapi.IOCTL_SYNCOBJ_EVENTFD.nr: lambda variant: variant.has_syncobj_eventfd,
     uapi.IOCTL_GEM_CHANGE_HANDLE.nr: lambda variant: variant.has_change_handle,
 }

@@ -123,13 +123,39 @@ def test_the_last_jobs_error_sticks_to_the_ring(client: Client) -> None:
     client.submit(COMPUTE, ring=1)
 
 
-def test_freeing_a_context_cancels_what_it_has_queued(client: Client) -> None:
-    """The fence of a gated submission ends with an error instead of never."""
+def test_freeing_a_context_waits_for_what_it_has_queued(client: Client) -> None:
+    """However long: the jobs run, and signals do not end the wait (drm_sched_entity_flush)."""
     ctx = client.new_ctx()
     gate, fence = client.gate()
     client.submit(SDMA, None, gate, ctx=ctx)
     finished = client.ctx_object(ctx).entities[SDMA, 0].fences[1]
-    client.ioctl(CTX, op=FREE, ctx_id=ctx)
+    call, _ = client.caller.start_ioctl(client.fd, CTX, op=FREE, ctx_id=ctx)
+    assert not call.interrupt().done
+    assert client.fails(CTX, op=FREE, ctx_id=ctx) == errno.EINVAL, "the id is gone at once"
+    client.open_gate(fence)
+    assert call.done
+    assert call.error == 0
+    assert finished.signaled
+    assert not finished.error
+
+
+def test_freeing_a_context_does_not_wait_for_jobs_on_the_ring(client: Client) -> None:
+    """Queued is what counts: a job that runs already goes on."""
+    ctx = client.new_ctx()
+    client.submit(SDMA, ctx=ctx)
+    call, _ = client.caller.start_ioctl(client.fd, CTX, op=FREE, ctx_id=ctx)
+    assert call.done
+
+
+def test_what_is_queued_is_cancelled_when_the_waiter_is_killed(client: Client) -> None:
+    """SIGKILL while FREE sleeps: the fence of a gated submission ends with an error instead of never."""
+    ctx = client.new_ctx()
+    gate, fence = client.gate()
+    client.submit(SDMA, None, gate, ctx=ctx)
+    finished = client.ctx_object(ctx).entities[SDMA, 0].fences[1]
+    call, _ = client.caller.start_ioctl(client.fd, CTX, op=FREE, ctx_id=ctx)
+    assert not call.settle().done
+    assert call.kill()
     client.open_gate(fence)
     assert finished.signaled
     assert finished.error == -errno.ESRCH

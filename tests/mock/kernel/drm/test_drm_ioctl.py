@@ -100,11 +100,26 @@ def test_not_on_a_render_node(client: FakeCaller, ioctl: object) -> None:
     assert client.fails(client.open(RENDER), ioctl) == errno.EACCES  # type: ignore[arg-type]
 
 
-def test_display_ioctls_are_known_and_refused(client: FakeCaller) -> None:
+def test_a_gpu_without_a_display_lists_nothing(client: FakeCaller) -> None:
+    """All counts are 0, whatever the caller has room for (drm_mode_getresources, drm_mode_getplane_res)."""
+    fd = client.open(CARD)
+    found = client.ioctl(fd, drm.IOCTL_MODE_GETRESOURCES, connector_id_ptr=8, count_connectors=3, max_width=7)
+    assert {name: value for name, value in found.items() if value} == {"connector_id_ptr": 8}
+    assert client.ioctl(fd, drm.IOCTL_MODE_GETPLANERESOURCES, count_planes=5)["count_planes"] == 0
+    assert client.fails(client.open(RENDER), drm.IOCTL_MODE_GETRESOURCES) == errno.EACCES
+
+
+@pytest.mark.parametrize("request_", [0xC05064A7, 0xC06864A1, 0xC01464A6, 0xC02064B6], ids=hex)
+def test_a_gpu_without_a_display_has_no_such_object(client: FakeCaller, request_: int) -> None:
+    """ENOENT for any connector, CRTC, encoder and plane."""
+    assert client.raw(client.open(CARD), request_, bytes(128))[0] == errno.ENOENT
+
+
+def test_other_display_ioctls_are_known_and_refused(client: FakeCaller) -> None:
     """KMS: EACCES on a render node, EOPNOTSUPP and a line in the log on the primary node."""
-    get_resources = 0xC04064A0
-    assert client.raw(client.open(RENDER), get_resources, bytes(64))[0] == errno.EACCES
-    assert client.raw(client.open(CARD), get_resources, bytes(64))[0] == errno.EOPNOTSUPP
+    add_fb = 0xC01C64AE
+    assert client.raw(client.open(RENDER), add_fb, bytes(28))[0] == errno.EACCES
+    assert client.raw(client.open(CARD), add_fb, bytes(28))[0] == errno.EOPNOTSUPP
     assert "mode setting is not modelled" in client.kernel.log.text()
 
 

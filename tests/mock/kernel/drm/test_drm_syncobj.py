@@ -384,12 +384,13 @@ def test_query(setup: Setup) -> None:
 
 
 def test_transfer(setup: Setup) -> None:
-    """Padding EINVAL, unknown destination ENOENT first, then the source: flags EINVAL, ENOENT, no such point EINVAL."""
+    """Padding EINVAL, unknown destination ENOENT first, then the source: ENOENT, flags EINVAL, no such point EINVAL."""
     transfer = drm.IOCTL_SYNCOBJ_TRANSFER
     source, target, fence = setup.create(), setup.create(), pending()
     assert setup.fails(transfer, src_handle=99, dst_handle=99, pad=1) == errno.EINVAL
     assert setup.fails(transfer, src_handle=source, dst_handle=99, flags=8) == errno.ENOENT
-    assert setup.fails(transfer, src_handle=99, dst_handle=target, flags=8) == errno.EINVAL
+    assert setup.fails(transfer, src_handle=99, dst_handle=target, flags=8) == errno.ENOENT
+    assert setup.fails(transfer, src_handle=source, dst_handle=target, flags=8) == errno.EINVAL
     assert setup.fails(transfer, src_handle=99, dst_handle=target) == errno.ENOENT
     assert setup.fails(transfer, src_handle=source, dst_handle=target) == errno.EINVAL
     setup.put(source, fence, 4)

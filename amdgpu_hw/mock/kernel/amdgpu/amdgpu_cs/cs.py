@@ -50,6 +50,7 @@ def amdgpu_cs_ioctl(dev: DrmDevice, data: bytearray, filp: DrmFile, caller: Call
     if num_chunks == 0:
         raise KernelError(errno.EINVAL, "no chunks")
     p = AmdgpuCsParser(adev, fpriv, filp, caller, ctx_id)
+    killed = False
     try:
         amdgpu_cs_pass1(p, num_chunks, chunks)
         amdgpu_vm_set_task_info(fpriv, caller)
@@ -69,8 +70,13 @@ def amdgpu_cs_ioctl(dev: DrmDevice, data: bytearray, filp: DrmFile, caller: Call
             CS_OUT.pack_into(data, 0, amdgpu_cs_submit(p, locked))
         finally:
             drm_exec_fini(locked)
+    except GeneratorExit:
+        killed = True
+        raise
     finally:
-        p.fini()
+        blocking = p.fini(killed=killed)
+        if blocking is not None:
+            yield from blocking
     return 0
 
 

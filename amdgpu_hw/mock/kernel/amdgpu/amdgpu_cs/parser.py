@@ -48,6 +48,9 @@ __all__ = ("AMDGPU_CS_GANG_SIZE", "AmdgpuCsParser", "amdgpu_cs_pass1", "amdgpu_c
 
 AMDGPU_CS_GANG_SIZE = 4
 _KMALLOC_MAX = 4 << 20
+_INT_MAX = 0x7FFF_FFFF
+_MAX_IB_DW = 0xFFFFF
+"""AMDGPU_GFX_SDMA_IB_PACKET_SIZE_MAX_DW: what the size field of the packet can hold."""
 _KVMALLOC_MAX = (1 << 31) - 1
 _CP_GFX_SHADOW_FLAGS_INIT_SHADOW = 1
 _CHUNK = struct.Struct("<IIQ")
@@ -98,7 +101,7 @@ class AmdgpuCsParser:
         self.filp = filp
         self.caller = caller
         self.ctx = amdgpu_ctx_get(fpriv, ctx_id)
-        if self.ctx.guilty.value:
+        if adev.variant.guilty_is_sticky and self.ctx.guilty.value:
             raise KernelError(errno.ECANCELED, "the context has hung the GPU")
         self.ctx.refcount += 1
         self.chunks: list[tuple[int, bytes]] = []
@@ -120,8 +123,8 @@ class AmdgpuCsParser:
         """The job whose fence stands for the whole submission: the one of the last IB."""
         return self.jobs[self.gang_leader_idx]
 
-    def fini(self) -> None:
-        """Drop what the submission holds (amdgpu_cs_parser_fini)."""
+    def fini(self, *, killed: bool) -> Blocking[None] | None:
+        """Drop what the submission holds (amdgpu_cs_parser_fini); sleeps if the context was freed meanwhile."""
         if self.bo_list is not None:
             self.bo_list.put()
             self.bo_list = None
@@ -130,7 +133,7 @@ class AmdgpuCsParser:
             self.uf_bo = None
         for syncobj, _ in self.post_deps or ():
             syncobj.put()
-        amdgpu_ctx_put(self.ctx)
+        return amdgpu_ctx_put(self.ctx, killed=killed)
 
 
 # -- pass 1 -------------------------------------------------------------------------------------------------------
@@ -139,11 +142,14 @@ class AmdgpuCsParser:
 def amdgpu_cs_pass1(p: AmdgpuCsParser, num_chunks: int, address: int) -> None:
     """Copy the chunks from user space, find the rings, make the jobs.
 
-    Leaves out: isolation of clients on the shaders, EINVAL for gangs of virtual functions and for a second FENCE chunk.
+    Leaves out: isolation of clients on the shaders, EINVAL for gangs of virtual functions.
     """
+    checked = p.adev.variant.checks_chunks
     p.adev.kernel.faults.alloc(AllocSite.CS)
     for chunk_id, length_dw, chunk_data in _copy_chunk_headers(p.caller, num_chunks, address):
         size = length_dw * 4
+        if size > _INT_MAX:
+            raise KernelError(p.adev.variant.long_chunk_errno, f"chunk of {size} bytes")
         if size > _KVMALLOC_MAX:
             raise KernelError(errno.ENOMEM, f"chunk of {size} bytes")
         kdata = p.caller.copy_from_user(chunk_data, size) if size else b""
@@ -151,9 +157,15 @@ def amdgpu_cs_pass1(p: AmdgpuCsParser, num_chunks: int, address: int) -> None:
         if chunk_id == drm.AMDGPU_CHUNK_ID_IB:
             _amdgpu_cs_p1_ib(p, kdata)
         elif chunk_id == drm.AMDGPU_CHUNK_ID_FENCE:
+            if checked and p.uf_bo is not None and len(kdata) >= drm.CS_CHUNK_FENCE.size:
+                raise KernelError(errno.EINVAL, "a second user fence")
             _amdgpu_cs_p1_user_fence(p, kdata)
         elif chunk_id == drm.AMDGPU_CHUNK_ID_BO_HANDLES:
             _amdgpu_cs_p1_bo_handles(p, kdata)
+        elif chunk_id == drm.AMDGPU_CHUNK_ID_CP_GFX_SHADOW and not p.adev.variant.has_shadow_chunk:
+            raise KernelError(errno.EINVAL, "unknown chunk")
+        elif chunk_id == drm.AMDGPU_CHUNK_ID_CP_GFX_SHADOW and checked:
+            _require_size(kdata, drm.CS_CHUNK_CP_GFX_SHADOW.size)
         elif chunk_id not in _DEFERRED:
             raise KernelError(errno.EINVAL, f"unknown chunk {chunk_id:#x}")
     if not p.entities:
@@ -235,7 +247,7 @@ def _amdgpu_cs_p1_bo_handles(p: AmdgpuCsParser, kdata: bytes) -> None:
     if p.bo_list is not None:
         raise KernelError(errno.EINVAL, "a second BO_HANDLES chunk")
     _, _, number, size, address = drm.BO_LIST_IN.unpack_from(kdata)
-    info = amdgpu_bo_create_list_entry_array(p.caller, number, size, address)
+    info = amdgpu_bo_create_list_entry_array(p.caller, p.adev.variant, number, size, address)
     p.bo_list = amdgpu_bo_list_create(p.filp, p.caller, info)
 
 
@@ -274,14 +286,15 @@ def _records(layout: str, kdata: bytes) -> Iterator[tuple[int, ...]]:
 def _amdgpu_cs_p2_ib(p: AmdgpuCsParser, kdata: bytes) -> None:
     """Fill in an IB.
 
-    Leaves out: copying IBs that the kernel parses (UVD, VCE), rings without user fences, and the limit of sizes in
-    Linux 7.3.
+    Leaves out: copying IBs that the kernel parses (UVD, VCE), and rings without user fences.
     """
     _, flags, va_start, ib_bytes, ip_type, ip_instance, ring_index = drm.CS_CHUNK_IB.unpack_from(kdata)
     job = p.jobs[_amdgpu_cs_job_idx(p, ip_type, ip_instance, ring_index)]
     ring = job.sched.priv
     if isinstance(ring, AmdgpuRing) and ring.no_user_submission:
         raise KernelError(errno.EINVAL, f"{ring} is for the kernel only")
+    if p.adev.variant.checks_chunks and ib_bytes // 4 > _MAX_IB_DW:
+        raise KernelError(errno.EINVAL, f"IB of {ib_bytes} bytes")
     is_ce = bool(flags & drm.AMDGPU_IB_FLAG_CE)
     if is_ce and p.adev.variant.blocks_ce_ibs and not p.adev.debug_enable_ce_cs:
         p.adev.err("CE CS is blocked, use debug=0x400 to override")

@@ -71,15 +71,18 @@ def _wait_for_submission(data: bytearray, fence: DmaFence, deadline: int | None)
 def amdgpu_cs_wait_fences_ioctl(dev: DrmDevice, data: bytearray, filp: DrmFile, caller: Caller) -> Blocking[int]:
     """DRM_IOCTL_AMDGPU_WAIT_FENCES: status 1 if all, or one of them, are done; the opposite sense of WAIT_CS."""
     address, count, wait_all, timeout = drm.WAIT_FENCES_IN.unpack_from(data)
+    fpriv: AmdgpuFpriv = filp.driver_priv
+    if not count and fpriv.adev.variant.refuses_no_fences:
+        raise KernelError(errno.EINVAL, "no fences")
     if count > _MAX_FENCES:
         raise KernelError(errno.ENOMEM, f"{count} fences")
     records = struct.iter_unpack("<IIIIQ", caller.copy_from_user(address, count * drm.FENCE.size) if count else b"")
     deadline = _deadline(timeout)
     if wait_all:
-        done = yield from _amdgpu_cs_wait_all_fences(filp.driver_priv, records, deadline)
+        done = yield from _amdgpu_cs_wait_all_fences(fpriv, records, deadline)
         status, first, error = int(done), 0, 0
     else:
-        status, first, error = yield from _amdgpu_cs_wait_any_fence(filp.driver_priv, list(records), deadline)
+        status, first, error = yield from _amdgpu_cs_wait_any_fence(fpriv, list(records), deadline)
     data[: drm.WAIT_FENCES_IN.size] = bytes(drm.WAIT_FENCES_IN.size)
     drm.WAIT_FENCES_OUT.pack_into(data, 0, status, first)
     if error:

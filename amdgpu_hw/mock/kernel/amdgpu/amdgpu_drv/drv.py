@@ -85,6 +85,8 @@ def amdgpu_ioctls_kms(variant: Variant) -> dict[int, DrmIoctlDesc]:
         entries.append(
             DrmIoctlDesc(uapi.IOCTL_AMDGPU_GEM_LIST_HANDLES, _CLIENT, amdgpu_gem.amdgpu_gem_list_handles_ioctl)
         )
+    if variant.has_proc_options:
+        entries.append(DrmIoctlDesc(uapi.IOCTL_AMDGPU_PROC_OPTIONS, _CLIENT, amdgpu_kms.amdgpu_proc_options_ioctl))
     return {entry.ioctl.nr: entry for entry in entries}
 
 

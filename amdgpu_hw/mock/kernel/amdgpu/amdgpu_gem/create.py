@@ -24,6 +24,7 @@ from amdgpu_hw.uapi.amdgpu_drm import (
     AMDGPU_GEM_CREATE_VM_ALWAYS_VALID,
     AMDGPU_GEM_CREATE_VRAM_CLEARED,
     AMDGPU_GEM_CREATE_VRAM_WIPE_ON_RELEASE,
+    AMDGPU_GEM_DOMAIN_CPU,
     AMDGPU_GEM_DOMAIN_DOORBELL,
     AMDGPU_GEM_DOMAIN_GDS,
     AMDGPU_GEM_DOMAIN_GTT,
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 __all__ = ("amdgpu_gem_create_ioctl",)
 
 _DOMAIN_MASK = 0xFF
+_NORMAL = AMDGPU_GEM_DOMAIN_CPU | AMDGPU_GEM_DOMAIN_GTT | AMDGPU_GEM_DOMAIN_VRAM
 _ON_CHIP = AMDGPU_GEM_DOMAIN_GDS | AMDGPU_GEM_DOMAIN_GWS | AMDGPU_GEM_DOMAIN_OA
 
 
@@ -60,6 +62,8 @@ def amdgpu_gem_create_ioctl(dev: DrmDevice, data: bytearray, filp: DrmFile, call
         raise KernelError(errno.EINVAL, "doorbell BO")
     if domains & ~_DOMAIN_MASK:
         raise KernelError(errno.EINVAL, f"domains {domains:#x}")
+    if adev.variant.gem_create_domains_exclude and not _amdgpu_gem_are_domains_valid(domains):
+        raise KernelError(errno.EINVAL, f"domains {domains:#x} do not go together")
     if flags & AMDGPU_GEM_CREATE_ENCRYPTED and not adev.identity.chip.tmz:
         raise KernelError(errno.EINVAL, "encrypted BO without TMZ")
     if domains & AMDGPU_GEM_DOMAIN_MMIO_REMAP:
@@ -79,6 +83,12 @@ def amdgpu_gem_create_ioctl(dev: DrmDevice, data: bytearray, filp: DrmFile, call
         if place_bo(bo):
             return _create_handle(bo, data, filp, caller)
     return _create_sleeping(adev, request, bo, data, filp, caller, resv)
+
+
+def _amdgpu_gem_are_domains_valid(domains: int) -> bool:
+    """Whether there is no special domain among others, special or not."""
+    special = domains & ~_NORMAL
+    return not special or (not domains & _NORMAL and special.bit_count() == 1)
 
 
 class _GemCreate:

@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 
 __all__ = ("amdgpu_gem_userptr_ioctl",)
 
+TASK_SIZE_MAX = (1 << 47) - PAGE_SIZE
+"""What access_ok() lets pass."""
+
 _FLAGS = (
     AMDGPU_GEM_USERPTR_READONLY
     | AMDGPU_GEM_USERPTR_ANONONLY
@@ -50,12 +53,14 @@ def amdgpu_gem_userptr_ioctl(dev: DrmDevice, data: bytearray, filp: DrmFile, cal
     EINVAL for what is not whole pages or an unknown flag, EACCES for writing without REGISTER, EOVERFLOW; with
     VALIDATE also EFAULT and EPERM of the pages, which otherwise come with the first submission.
 
-    Leaves out: taking tags off the address, and (7.3) EFAULT for one outside user space.
+    Leaves out: taking tags off the address.
     """
     adev = drm_to_adev(dev)
     addr, size, flags, _ = GEM_USERPTR.unpack_from(data)
     if (addr | size) % PAGE_SIZE:
         raise KernelError(errno.EINVAL, f"address {addr:#x} or size {size:#x} not page aligned")
+    if adev.variant.userptr_checks_address and addr + size > TASK_SIZE_MAX:
+        raise KernelError(errno.EFAULT, f"address {addr:#x} is not in user space")
     if flags & ~_FLAGS:
         raise KernelError(errno.EINVAL, f"flags {flags:#x}")
     if not flags & (AMDGPU_GEM_USERPTR_READONLY | AMDGPU_GEM_USERPTR_REGISTER):
@@ -66,7 +71,7 @@ def amdgpu_gem_userptr_ioctl(dev: DrmDevice, data: bytearray, filp: DrmFile, cal
     bo.preferred_domains = bo.allowed_domains = AMDGPU_GEM_DOMAIN_GTT
     bo.update_settled()
     try:
-        bo.user_pages = UserPages(caller, addr, flags, adev.err)
+        bo.user_pages = UserPages(caller, addr, flags, adev.err, one_vma=adev.variant.anonymous_userptr_is_one_vma)
         amdgpu_hmm_register(addr, bo.size)
         if flags & AMDGPU_GEM_USERPTR_VALIDATE:
             amdgpu_ttm_tt_get_user_pages(bo)

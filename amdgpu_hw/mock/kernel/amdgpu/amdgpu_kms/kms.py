@@ -14,9 +14,9 @@ from amdgpu_hw.mock.kernel.amdgpu.amdgpu_kms.info import INFO_QUERIES
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_userq import AmdgpuUsermodeQueue, amdgpu_userq_mgr_fini
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm import vm as amdgpu_vm
 from amdgpu_hw.mock.kernel.errno_ import KernelError
-from amdgpu_hw.mock.kernel.idr import Idr
+from amdgpu_hw.mock.kernel.idr import Idr, Xarray
 from amdgpu_hw.mock.kernel.wait import Blocking
-from amdgpu_hw.uapi.amdgpu_drm import INFO
+from amdgpu_hw.uapi.amdgpu_drm import AMDGPU_PROC_OPTIONS_OP_KFD_SIGBUS_DELAY, INFO, PROC_OPTIONS
 from amdgpu_hw.uapi.amdgpu_info import AMDGPU_INFO_UQ_FW_AREAS
 
 if TYPE_CHECKING:
@@ -25,7 +25,13 @@ if TYPE_CHECKING:
     from amdgpu_hw.mock.kernel.drm.drm_file import DrmFile
     from amdgpu_hw.mock.kernel.file import Caller
 
-__all__ = ("AmdgpuFpriv", "amdgpu_driver_open_kms", "amdgpu_driver_postclose_kms", "amdgpu_info_ioctl")
+__all__ = (
+    "AmdgpuFpriv",
+    "amdgpu_driver_open_kms",
+    "amdgpu_driver_postclose_kms",
+    "amdgpu_info_ioctl",
+    "amdgpu_proc_options_ioctl",
+)
 
 
 class AmdgpuFpriv:
@@ -43,7 +49,7 @@ class AmdgpuFpriv:
         self.prt_va = prt_va
         self.csa_va: AmdgpuBoVa | None = None
         self.ctx_mgr = AmdgpuCtxMgr(adev, self)
-        self.bo_list_handles: Idr[AmdgpuBoList] = Idr()
+        self.bo_list_handles: Idr[AmdgpuBoList] = Xarray() if adev.variant.xarray_handles else Idr()
         self.userqs: Idr[AmdgpuUsermodeQueue] = Idr()
 
 
@@ -82,6 +88,14 @@ def amdgpu_driver_postclose_kms(dev: DrmDevice, filp: DrmFile) -> Blocking[None]
         bo_list.put()
 
 
+def amdgpu_proc_options_ioctl(dev: DrmDevice, data: bytearray, filp: DrmFile, caller: Caller) -> int:
+    """DRM_IOCTL_AMDGPU_PROC_OPTIONS: options of KFD, which no process here uses, are accepted without effect."""
+    op, _value = PROC_OPTIONS.unpack_from(data)
+    if op != AMDGPU_PROC_OPTIONS_OP_KFD_SIGBUS_DELAY:
+        raise KernelError(errno.EINVAL, f"option {op}")
+    return 0
+
+
 def amdgpu_info_ioctl(dev: DrmDevice, data: bytearray, filp: DrmFile, caller: Caller) -> int:
     """DRM_IOCTL_AMDGPU_INFO: as much of the answer as the caller has room for.
 
@@ -92,6 +106,8 @@ def amdgpu_info_ioctl(dev: DrmDevice, data: bytearray, filp: DrmFile, caller: Ca
         raise KernelError(errno.EINVAL, "no room for a reply")
     answer = INFO_QUERIES.get(query)
     fpriv: AmdgpuFpriv = filp.driver_priv
+    if query > fpriv.adev.variant.newest_info_query:
+        answer = None
     if answer is None or (query == AMDGPU_INFO_UQ_FW_AREAS and not fpriv.adev.variant.has_userq_ioctls):
         raise KernelError(errno.EINVAL, f"unknown query {query:#x}")
     reply = answer(fpriv.adev, fpriv, arg0, arg1, arg2, arg3)

@@ -85,6 +85,7 @@ def init_bo(
         align, size = (max(byte_align, 1) + 3 & ~3) << PAGE_SHIFT, (size + 3 & ~3) << PAGE_SHIFT
     else:
         align, size = max(byte_align + PAGE_SIZE - 1 & -PAGE_SIZE, PAGE_SIZE), size + PAGE_SIZE - 1 & -PAGE_SIZE
+    size &= (1 << 64) - 1  # ALIGN() of an unsigned long: the largest sizes become 0
     adev.kernel.faults.alloc(AllocSite.BO)
     if not amdgpu_bo_validate_size(adev.mman, size, domain):
         raise KernelError(errno.ENOMEM, f"{size:#x} bytes cannot fit into domain {domain:#x}")

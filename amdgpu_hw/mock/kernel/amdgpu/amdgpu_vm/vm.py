@@ -193,8 +193,11 @@ def _amdgpu_vm_bo_reset_state_machine(vm: AmdgpuVm) -> None:
     Updates queued before may have been cancelled, which would have made directories point to their tables.
     """
     vm.relocated = True
+    everything = vm.adev.variant.rewrites_everything_after_reset
     for mapping in vm.va.in_order():
         bo_va = mapping.bo_va
+        if not everything and bo_va is not None and (bo_va.bo is None or amdgpu_vm_is_bo_always_valid(vm, bo_va.bo)):
+            continue
         if bo_va is not None and not bo_va.moved:
             bo_va.moved = True
             if bo_va.bo is None or amdgpu_vm_is_bo_always_valid(vm, bo_va.bo):

@@ -231,14 +231,14 @@ def drm_syncobj_add_point(syncobj: DrmSyncobj, fence: DmaFence, point: int) -> N
 def drm_syncobj_find_fence(filp: DrmFile, handle: int, point: int, flags: int) -> Blocking[DmaFence]:
     """The fence of a point; point 0 is the whole current fence.
 
-    EINVAL for other flags than WAIT_FOR_SUBMIT, ENOENT for an unknown handle, EINVAL without such a fence; with the
+    ENOENT for an unknown handle, EINVAL for other flags than WAIT_FOR_SUBMIT and without such a fence; with the
     flag it is waited for, up to 5 s (ETIME), interruptibly.
     """
-    if flags & ~uapi.DRM_SYNCOBJ_WAIT_FLAGS_WAIT_FOR_SUBMIT:
-        raise KernelError(errno.EINVAL, f"flags {flags:#x}")
     syncobj = drm_syncobj_find(filp, handle)
     if syncobj is None:
         raise KernelError(errno.ENOENT, f"syncobj {handle}")
+    if flags & ~uapi.DRM_SYNCOBJ_WAIT_FLAGS_WAIT_FOR_SUBMIT and filp.dev.variant.checks_fence_flags:
+        raise KernelError(errno.EINVAL, f"flags {flags:#x}")
     fence = syncobj.find_point(point)
     if fence is not None:
         return fence

@@ -176,6 +176,8 @@ def drm_syncobj_wait_ioctl(dev: DrmDevice, data: bytearray, filp: DrmFile, calle
     handles, timeout, count, flags, _, _, deadline = uapi.SYNCOBJ_WAIT.unpack_from(data)
     if flags & ~(_ALL | _FOR_SUBMIT | _DEADLINE):
         raise KernelError(errno.EINVAL, f"flags {flags:#x}")
+    if not count and dev.variant.refuses_no_handles:
+        raise KernelError(errno.EINVAL, "no handles")
     if not count:
         return 0
     syncobjs = drm_syncobj_array_find(filp, caller, handles, count)
@@ -191,6 +193,8 @@ def drm_syncobj_timeline_wait_ioctl(
     handles, user_points, timeout, count, flags, _, _, deadline = uapi.SYNCOBJ_TIMELINE_WAIT.unpack_from(data)
     if flags & ~(_ALL | _FOR_SUBMIT | _AVAILABLE | _DEADLINE):
         raise KernelError(errno.EINVAL, f"flags {flags:#x}")
+    if not count and dev.variant.refuses_no_handles:
+        raise KernelError(errno.EINVAL, "no handles")
     if not count:
         return 0
     syncobjs = drm_syncobj_array_find(filp, caller, handles, count)

@@ -296,7 +296,7 @@ def test_the_clock_sensor_follows_a_stable_pstate() -> None:
 # -- open, close, ioctl table -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("variant", "minor"), [("6.12", 59), ("base", 64), ("series-v1", 65)])
+@pytest.mark.parametrize(("variant", "minor"), [("6.12", 61), ("base", 64), ("series-v1", 65)])
 def test_version(variant: str, minor: int) -> None:
     """VERSION: amdgpu 3.minor.0 of the kernel variant."""
     version = Client(boot_gpu("navi31", variant)).ioctl(core.IOCTL_VERSION)
