@@ -146,9 +146,18 @@ class Gpu:
         self._buffers.add(buffer)
         return buffer
 
-    def reserve(self, size: int, alignment: int = PAGE_SIZE) -> Range:
-        """Reserve a range of ``size`` bytes in the address space; nothing is mapped there yet."""
-        reserved = self.address_space.reserve(size, alignment)
+    def alloc_user(self, size: int) -> Buffer:
+        """A buffer object of ``size`` bytes of anonymous memory of this process (GEM_USERPTR). Raises `DrmError`."""
+        buffer = Buffer.of_user_memory(self._device, size)
+        self._buffers.add(buffer)
+        return buffer
+
+    def reserve(self, size: int, alignment: int = PAGE_SIZE, *, low: bool = False) -> Range:
+        """Reserve a range of ``size`` bytes in the address space; nothing is mapped there yet.
+
+        In the upper half of the address space where there are two, or, if ``low``, in the lower one.
+        """
+        reserved = self.address_space.reserve(size, alignment, low=low)
         self._ranges.add(reserved)
         return reserved
 

@@ -90,6 +90,7 @@ int amdgpu_query_firmware_version(amdgpu_device_handle device, unsigned fw_type,
 				  uint32_t *version, uint32_t *feature);
 
 int amdgpu_bo_alloc(amdgpu_device_handle device, struct amdgpu_bo_alloc_request *request, amdgpu_bo_handle *bo);
+int amdgpu_create_bo_from_user_mem(amdgpu_device_handle device, void *cpu, uint64_t size, amdgpu_bo_handle *bo);
 int amdgpu_bo_free(amdgpu_bo_handle bo);
 int amdgpu_bo_export(amdgpu_bo_handle bo, enum amdgpu_bo_handle_type type, uint32_t *shared_handle);
 int amdgpu_bo_import(amdgpu_device_handle device, enum amdgpu_bo_handle_type type, uint32_t shared_handle,

@@ -16,9 +16,12 @@ __all__ = ("AmdgpuVaRange", "VaOperation", "bo_va_op", "raw_va_op")
 
 
 class AmdgpuVaRange:
-    """Virtual addresses that libdrm's VA manager gave out; nothing else in this process gets them until `free`."""
+    """Virtual addresses that libdrm's VA manager gave out; nothing else in this process gets them until `free`.
 
-    def __init__(self, device: AmdgpuDeviceHandle, size: int, alignment: int) -> None:
+    ``low`` wants them below the hole in the middle of the address space.
+    """
+
+    def __init__(self, device: AmdgpuDeviceHandle, size: int, alignment: int, *, low: bool = False) -> None:
         address = ffi.new("uint64_t *")
         handle = ffi.new("amdgpu_va_handle *")
         ret = lib.amdgpu_va_range_alloc(
@@ -29,7 +32,8 @@ class AmdgpuVaRange:
             0,
             address,
             handle,
-            lib.AMDGPU_VA_RANGE_HIGH,  # as Mesa does; libdrm uses the low range where there is no high one
+            # High as Mesa does; libdrm uses the low range where there is no high one.
+            0 if low else lib.AMDGPU_VA_RANGE_HIGH,
         )
         check(ret, "amdgpu_va_range_alloc", size=size, alignment=alignment)
         self._handle = handle[0]

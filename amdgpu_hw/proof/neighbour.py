@@ -12,7 +12,7 @@ from amdgpu_hw.gate import Gate
 from amdgpu_hw.gpu import Gpu
 from amdgpu_hw.helper_process import HelperProcess
 from amdgpu_hw.memory import Buffer
-from amdgpu_hw.proof.neighbour_process import CLOSE, DONE, LOCK, OPEN, SUBMIT
+from amdgpu_hw.proof.neighbour_process import CLOSE, DONE, LOCK, MOVE, OPEN, SHARE, SUBMIT
 from amdgpu_hw.proof.traced import JobWatch
 from amdgpu_hw.sync import SyncFile
 
@@ -110,6 +110,26 @@ class Neighbour:
             os.close(descriptor)
         if answer != DONE:
             raise HarnessError(f"the second process on the GPU does not keep a buffer locked: {answer}")
+
+    def move(self, buffer: Buffer) -> None:
+        """Have it move a buffer to system memory, which is done on return."""
+        descriptor = buffer.export()
+        try:
+            answer, _ = self._process.ask(MOVE, [descriptor])
+        finally:
+            os.close(descriptor)
+        if answer != DONE:
+            raise HarnessError(f"the second process on the GPU does not move a buffer: {answer}")
+
+    def share(self, gpu: Gpu, size: int) -> Buffer:
+        """A buffer of ``size`` bytes that it allocates and ``gpu``, one of ours, imports."""
+        answer, fds = self._process.ask(f"{SHARE} {size}")
+        if not fds:
+            raise HarnessError(f"the second process on the GPU does not share a buffer: {answer}")
+        try:
+            return gpu.import_buffer(fds[0])
+        finally:
+            os.close(fds[0])
 
     def close(self) -> None:
         """Close the GPU there; its job must not be gated any more. What cannot be closed ends with the process."""

@@ -4,8 +4,9 @@
 It takes `OPEN` and `CLOSE`, which give it an address space on the GPU and take it away, and `SUBMIT` with a sync file:
 it submits a job that waits for that, and answers with the job's fence in a sync file. `LOCK` comes with a sync file and
 a dma-buf: it moves that buffer to system memory, in a submission that sleeps in the kernel with the buffer locked until
-the sync file's fence signals. Everything else that it answers is `DONE`, or a sentence that says why not. It ends when
-the socket closes.
+the sync file's fence signals. `MOVE` with a dma-buf does the same and does not sleep. `SHARE` with a size answers with
+the dma-buf of a buffer of its own. Everything else that it answers is `DONE`, or a sentence that says why not. It ends
+when the socket closes.
 """
 
 from __future__ import annotations
@@ -21,14 +22,15 @@ from amdgpu_hw.discovery import select_gpu
 from amdgpu_hw.errors import AmdgpuHwError, HarnessError
 from amdgpu_hw.gpu import Gpu
 from amdgpu_hw.helper_process import READY, run_helper
+from amdgpu_hw.memory import Buffer
 from amdgpu_hw.proof.units import ms
 from amdgpu_hw.submit import Submission
 from amdgpu_hw.sync import BackgroundCall, SyncFile
 from amdgpu_hw.uapi import amdgpu_drm as uapi
 
-__all__ = ("CLOSE", "DONE", "LOCK", "OPEN", "SUBMIT")
+__all__ = ("CLOSE", "DONE", "LOCK", "MOVE", "OPEN", "SHARE", "SUBMIT")
 
-OPEN, SUBMIT, LOCK, CLOSE = "open", "submit", "lock", "close"
+OPEN, SUBMIT, LOCK, MOVE, SHARE, CLOSE = "open", "submit", "lock", "move", "share", "close"
 DONE = "done"
 
 _JOBS_PER_ENTITY = 32
@@ -66,6 +68,15 @@ class _Server:
             self.close()
         elif message == LOCK:
             self._lock(self._gpu, SyncFile(fds[0]), fds[1])
+        elif message == MOVE:
+            _move(self._gpu, fds[0])
+        elif message.startswith(SHARE):
+            descriptor = self._gpu.alloc(int(message.split()[1])).export()
+            try:
+                socket.send_fds(channel, [DONE.encode()], [descriptor])
+            finally:
+                os.close(descriptor)
+            return
         else:
             with _submit(self._gpu, fds[0]) as fence:
                 socket.send_fds(channel, [DONE.encode()], [fence.fileno()])
@@ -74,16 +85,7 @@ class _Server:
 
     def _lock(self, gpu: Gpu, gate: SyncFile, dma_buf: int) -> None:
         """Fill a queue with jobs that wait for ``gate``, and have one more submission sleep with the buffer locked."""
-        try:
-            buffer, queue = gpu.import_buffer(dma_buf), gpu.compute
-        finally:
-            os.close(dma_buf)
-        gpu.ioctl(
-            uapi.IOCTL_AMDGPU_GEM_OP,
-            handle=buffer.handle,
-            op=uapi.AMDGPU_GEM_OP_SET_PLACEMENT,
-            value=uapi.AMDGPU_GEM_DOMAIN_GTT,
-        )
+        buffer, queue = _to_be_moved(gpu, dma_buf), gpu.compute
         with gate, gpu.import_sync_file(gate) as wait:
             for _ in range(_JOBS_PER_ENTITY):
                 queue.submit(queue.packets.nop(), wait=[wait], may_block=True)
@@ -98,6 +100,29 @@ class _Server:
             self._locking = None
         if self._gpu is not None:
             self._gpu.close()
+
+
+def _to_be_moved(gpu: Gpu, dma_buf: int) -> Buffer:
+    """Import a buffer; the next submission that lists it moves it to system memory."""
+    try:
+        buffer = gpu.import_buffer(dma_buf)
+    finally:
+        os.close(dma_buf)
+    gpu.ioctl(
+        uapi.IOCTL_AMDGPU_GEM_OP,
+        handle=buffer.handle,
+        op=uapi.AMDGPU_GEM_OP_SET_PLACEMENT,
+        value=uapi.AMDGPU_GEM_DOMAIN_GTT,
+    )
+    return buffer
+
+
+def _move(gpu: Gpu, dma_buf: int) -> None:
+    """Move a buffer to system memory."""
+    with _to_be_moved(gpu, dma_buf) as buffer:
+        queue = gpu.compute
+        if not queue.submit(queue.packets.nop(), buffers=[buffer]).wait():
+            raise HarnessError("a submission that moves a buffer is not done after 5 s")
 
 
 def _submit(gpu: Gpu, fence: int) -> SyncFile:
