@@ -231,11 +231,16 @@ class AddressSpace:
         input_address: int = 0,
         input_count: int = 0,
         pad: int = 0,
+        once: int = 0,
     ) -> int:
-        """GEM_VA with the fields as given, however wrong; returns the ioctl's nanoseconds or raises `DrmError`."""
+        """GEM_VA with the fields as given, however wrong; returns the ioctl's nanoseconds or raises `DrmError`.
+
+        With ``once`` it is not started again after a signal, which then ends it with EINTR.
+        """
         with self._calls:
             return raw_va_op(
                 self._device,
+                once=once,
                 handle=handle,
                 _pad=pad,
                 operation=operation,

@@ -226,7 +226,7 @@ class Gpu:
         """GEM_VA with numbers as they are, however wrong, for matrices of errnos; see `AddressSpace.update_raw`.
 
         Returns the ioctl's nanoseconds or raises `DrmError`. ``fields``: offset, syncobj_out, point_out,
-        input_address, input_count, pad.
+        input_address, input_count, pad, once.
         """
         return self.address_space.update_raw(
             operation=operation, va=va, size=size, handle=handle, flags=flags, **fields

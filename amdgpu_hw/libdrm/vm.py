@@ -105,14 +105,18 @@ def bo_va_op(device: AmdgpuDeviceHandle, bo: AmdgpuBoHandle | None, va: VaOperat
     return int(elapsed[0])
 
 
-def raw_va_op(device: AmdgpuDeviceHandle, **fields: int) -> int:
-    """GEM_VA with the struct's fields as they are, however wrong; returns the nanoseconds that the ioctl took."""
+def raw_va_op(device: AmdgpuDeviceHandle, *, once: int = 0, **fields: int) -> int:
+    """GEM_VA with the struct's fields as they are, however wrong; returns the nanoseconds that the ioctl took.
+
+    With ``once`` it is not started again after a signal, which then ends it with EINTR.
+    """
     elapsed = ffi.new("uint64_t *")
-    check(_timed_gem_va(device, elapsed, **fields), IOCTL_AMDGPU_GEM_VA.name, **fields)
+    check(_timed_gem_va(device, elapsed, once=once, **fields), IOCTL_AMDGPU_GEM_VA.name, **fields)
     return int(elapsed[0])
 
 
-def _timed_gem_va(device: AmdgpuDeviceHandle, elapsed: Any, **fields: int) -> int:
+def _timed_gem_va(device: AmdgpuDeviceHandle, elapsed: Any, once: int = 0, **fields: int) -> int:
     argument = bytearray(GEM_VA.pack(**fields))
-    ret: int = lib.glue_timed_ioctl(device.fd, IOCTL_AMDGPU_GEM_VA.request, ffi.from_buffer(argument), elapsed)
+    request = IOCTL_AMDGPU_GEM_VA.request
+    ret: int = lib.glue_timed_ioctl(device.fd, request, ffi.from_buffer(argument), not once, elapsed)
     return ret

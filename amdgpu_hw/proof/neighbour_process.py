@@ -14,15 +14,14 @@ from __future__ import annotations
 import os
 import socket
 import sys
-import time
 from collections.abc import Sequence
-from pathlib import Path
 
 from amdgpu_hw.discovery import select_gpu
 from amdgpu_hw.errors import AmdgpuHwError, HarnessError
 from amdgpu_hw.gpu import Gpu
 from amdgpu_hw.helper_process import READY, run_helper
 from amdgpu_hw.memory import Buffer
+from amdgpu_hw.proof.asleep import comes_to_sleep
 from amdgpu_hw.proof.units import ms
 from amdgpu_hw.submit import Submission
 from amdgpu_hw.sync import BackgroundCall, SyncFile
@@ -35,7 +34,6 @@ DONE = "done"
 
 _JOBS_PER_ENTITY = 32
 """With so many unfinished the next submission sleeps (amdgpu_ctx_wait_prev_fence), with everything locked."""
-_ASLEEP_S = 0.02
 _LONGEST_S = 2.0
 
 
@@ -90,7 +88,7 @@ class _Server:
             for _ in range(_JOBS_PER_ENTITY):
                 queue.submit(queue.packets.nop(), wait=[wait], may_block=True)
         self._locking = BackgroundCall(lambda: queue.submit(queue.packets.nop(), buffers=[buffer], may_block=True))
-        if not _sleeps(self._locking):
+        if not comes_to_sleep(self._locking):
             raise HarnessError(f"a submission behind {_JOBS_PER_ENTITY} unfinished jobs of its queue does not sleep")
 
     def close(self) -> None:
@@ -131,23 +129,6 @@ def _submit(gpu: Gpu, fence: int) -> SyncFile:
         job = gpu.compute.submit(gpu.compute.packets.nop(), wait=[wait])
     with job.out_syncobj as syncobj:
         return syncobj.export_sync_file()
-
-
-def _sleeps(call: BackgroundCall[Submission]) -> bool:
-    """Whether a call comes to sleep in the kernel, for as long as nothing but a long sleep is."""
-    stat = Path(f"/proc/self/task/{call.thread_id}/stat")
-    end = time.monotonic() + _LONGEST_S
-    asleep_since = None
-    while time.monotonic() < end and not call.done():
-        state = stat.read_text(encoding="utf-8").rpartition(")")[2].split()[0]
-        if state not in ("S", "D"):
-            asleep_since = None
-        elif asleep_since is None:
-            asleep_since = time.monotonic()
-        elif time.monotonic() - asleep_since > _ASLEEP_S:
-            return True
-        time.sleep(_ASLEEP_S / 10)
-    return False
 
 
 def _work(channel: socket.socket, arguments: Sequence[str]) -> None:

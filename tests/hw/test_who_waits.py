@@ -45,13 +45,18 @@ ON_THE_GPU_EXPLICITLY = grouped(
 
 ARRAY = "What an update waits for is decided by what it takes away and by its flag, and by nothing else."
 
-USUAL, STRESS = ms(10), ms(100)
+USUAL, STRESS = ms(15), ms(100)
 """For how long each case is watched: what does not wait is done within one."""
 
 
 @pytest.fixture
-def stage(gpu: Gpu, neighbour: Neighbour) -> Stage:
-    """See `Stage`."""
+def stage(gpu: Gpu, request: pytest.FixtureRequest) -> Stage:
+    """See `Stage`; the other process is started by the first case that needs it."""
+
+    def neighbour() -> Neighbour:
+        process: Neighbour = request.getfixturevalue("neighbour")
+        return process
+
     return Stage(gpu, neighbour)
 
 

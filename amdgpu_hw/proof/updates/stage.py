@@ -45,7 +45,7 @@ _CUT = 4 * PAGE_SIZE
 class Stage:
     """Where cases are played: makes what a case is about before the gate is shut, and plays it under the job."""
 
-    def __init__(self, gpu: Gpu, neighbour: Neighbour) -> None:
+    def __init__(self, gpu: Gpu, neighbour: Callable[[], Neighbour]) -> None:
         self._gpu = gpu
         self._neighbour = neighbour
         self._always_valid = gpu.alloc(TILE, always_valid=True)
@@ -57,6 +57,8 @@ class Stage:
     def set(self, case: Case) -> Iterator[Callable[[], Update]]:
         """A range with everything mapped in it; what it yields does the case's update, under the job."""
         gpu = self._gpu
+        if case.memory == MOVED_BUFFER or case.meanwhile == MOVED:
+            self._neighbour()  # which has to have started before a gate is shut
         with ExitStack() as things:
             buffer = self._buffer(case.memory, things)
             tiles = things.enter_context(gpu.reserve(3 * TILE, low=case.half == LOW))
@@ -70,9 +72,9 @@ class Stage:
 
             def play() -> Update:
                 if case.memory == MOVED_BUFFER and buffer is not None:
-                    self._neighbour.move(buffer)
+                    self._neighbour().move(buffer)
                 if case.meanwhile == MOVED:
-                    self._neighbour.move(other)
+                    self._neighbour().move(other)
                 elif case.meanwhile == TO_BE_MOVED:
                     place_in_system_memory(gpu, other)
                 elif case.meanwhile == TO_BE_MAPPED:
@@ -105,7 +107,7 @@ class Stage:
         if memory == "a userptr BO":
             buffer = gpu.alloc_user(TILE)
         elif memory == "an imported BO":
-            buffer = self._neighbour.share(gpu, TILE)
+            buffer = self._neighbour().share(gpu, TILE)
         elif MEMORY[memory] is Memory.ALWAYS_VALID:
             buffer = gpu.alloc(TILE, "vram" if memory.endswith("VRAM") else "gtt", always_valid=True)
         else:

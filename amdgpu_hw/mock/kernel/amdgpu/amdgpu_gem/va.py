@@ -70,6 +70,7 @@ __all__ = (
     "choose_out_fence",
     "flags_are_legal",
     "leave_to_later_update",
+    "operate_sleeping",
     "update_remnants",
     "wants_explicit_sync",
 )
@@ -197,13 +198,14 @@ def amdgpu_gem_va_ioctl(dev: DrmDevice, data: bytearray, filp: DrmFile, caller: 
         or (bo is not None and bo.resv.locked)
         or adev.mman.ib_pool.exhausted
     ):
-        return _operate_sleeping(ctx, filp, caller, bo, args)
+        return operate_sleeping(ctx, filp, caller, bo, args)
     return _operate_locked(ctx, filp, bo, args)
 
 
-def _operate_sleeping(
+def operate_sleeping(
     ctx: AmdgpuVmUpdateCtx, filp: DrmFile, caller: Caller, bo: AmdgpuBo | None, args: GemVa
 ) -> Blocking[int]:
+    """Do an operation that may have to sleep: for its input fences, its locks, memory for its jobs."""
     if bo is not None:
         bo.get()
     try:
