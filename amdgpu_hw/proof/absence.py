@@ -11,7 +11,7 @@ from amdgpu_hw.memory import PAGE_SIZE
 from amdgpu_hw.proof.access import GpuView
 from amdgpu_hw.proof.record import NotTestable
 
-__all__ = ("Absence",)
+__all__ = ("Absence", "page_of")
 
 # The interrupt may come after the fence of the job that faulted; on emulated processors well after it.
 _FAULT_NS = 200_000_000
@@ -38,13 +38,13 @@ class Absence:
 
     def is_absent(self, va: int) -> bool:
         """Whether a read there faults."""
-        if self._last_fault() == _page(va):
+        if self._last_fault() == page_of(va):
             # So that a fault tells: the kernel keeps the last one only.
             self._view.sample([self._nowhere.va + self._other * PAGE_SIZE])
             self._other ^= 1
         self._view.sample([va])
         end = time.monotonic_ns() + _FAULT_NS
-        while self._last_fault() != _page(va):
+        while self._last_fault() != page_of(va):
             if time.monotonic_ns() > end:
                 return False
             time.sleep(0.001)
@@ -52,8 +52,9 @@ class Absence:
 
     def _last_fault(self) -> int | None:
         fault = self._gpu.last_vm_fault()
-        return _page(fault["addr"]) if fault is not None else None
+        return page_of(fault["addr"]) if fault is not None else None
 
 
-def _page(va: int) -> int:
+def page_of(va: int) -> int:
+    """The number of a page in the address space, without the sign bits of its address."""
     return (va & _VA_MASK) // PAGE_SIZE

@@ -12,7 +12,7 @@ from amdgpu_hw.gate import Gate
 from amdgpu_hw.gpu import Gpu
 from amdgpu_hw.helper_process import HelperProcess
 from amdgpu_hw.memory import Buffer
-from amdgpu_hw.proof.neighbour_process import CLOSE, DONE, LOCK, MOVE, OPEN, SHARE, SUBMIT
+from amdgpu_hw.proof.neighbour_process import CLOSE, DONE, FAULT, LOCK, MOVE, OPEN, SHARE, SUBMIT, TELL_FAULT
 from amdgpu_hw.proof.traced import JobWatch
 from amdgpu_hw.sync import SyncFile
 
@@ -130,6 +130,21 @@ class Neighbour:
             return gpu.import_buffer(fds[0])
         finally:
             os.close(fds[0])
+
+    def fault(self) -> tuple[int, int]:
+        """Have its GPU read where nothing is mapped: the page that it read, and the one that it was told of."""
+        answer, _ = self._process.ask(FAULT)
+        if not answer.startswith(DONE):
+            raise HarnessError(f"the second process on the GPU does not make it fault: {answer}")
+        read, told = answer.split()[1:]
+        return int(read, 16), int(told, 16)
+
+    def last_fault(self) -> int:
+        """The page of the last VM fault that it is told of, 0 if there was none."""
+        answer, _ = self._process.ask(TELL_FAULT)
+        if not answer.startswith(DONE):
+            raise HarnessError(f"the second process on the GPU is not told of faults: {answer}")
+        return int(answer.split()[1], 16)
 
     def close(self) -> None:
         """Close the GPU there; its job must not be gated any more. What cannot be closed ends with the process."""

@@ -5,8 +5,9 @@ It takes `OPEN` and `CLOSE`, which give it an address space on the GPU and take 
 it submits a job that waits for that, and answers with the job's fence in a sync file. `LOCK` comes with a sync file and
 a dma-buf: it moves that buffer to system memory, in a submission that sleeps in the kernel with the buffer locked until
 the sync file's fence signals. `MOVE` with a dma-buf does the same and does not sleep. `SHARE` with a size answers with
-the dma-buf of a buffer of its own. Everything else that it answers is `DONE`, or a sentence that says why not. It ends
-when the socket closes.
+the dma-buf of a buffer of its own. `FAULT` makes the GPU read where nothing is mapped, and answers with the page and
+with that of the last fault, `TELL_FAULT` with the latter alone. Everything else that it answers is `DONE`, or a
+sentence that says why not. It ends when the socket closes.
 """
 
 from __future__ import annotations
@@ -20,16 +21,19 @@ from amdgpu_hw.discovery import select_gpu
 from amdgpu_hw.errors import AmdgpuHwError, HarnessError
 from amdgpu_hw.gpu import Gpu
 from amdgpu_hw.helper_process import READY, run_helper
-from amdgpu_hw.memory import Buffer
+from amdgpu_hw.memory import PAGE_SIZE, Buffer
+from amdgpu_hw.proof.absence import Absence, page_of
+from amdgpu_hw.proof.access import GpuView
 from amdgpu_hw.proof.asleep import comes_to_sleep
 from amdgpu_hw.proof.units import ms
 from amdgpu_hw.submit import Submission
 from amdgpu_hw.sync import BackgroundCall, SyncFile
 from amdgpu_hw.uapi import amdgpu_drm as uapi
 
-__all__ = ("CLOSE", "DONE", "LOCK", "MOVE", "OPEN", "SHARE", "SUBMIT")
+__all__ = ("CLOSE", "DONE", "FAULT", "LOCK", "MOVE", "OPEN", "SHARE", "SUBMIT", "TELL_FAULT")
 
 OPEN, SUBMIT, LOCK, MOVE, SHARE, CLOSE = "open", "submit", "lock", "move", "share", "close"
+FAULT, TELL_FAULT = "fault", "tell fault"
 DONE = "done"
 
 _JOBS_PER_ENTITY = 32
@@ -68,6 +72,13 @@ class _Server:
             self._lock(self._gpu, SyncFile(fds[0]), fds[1])
         elif message == MOVE:
             _move(self._gpu, fds[0])
+        elif message == FAULT:
+            read = _fault(self._gpu)
+            channel.send(f"{DONE} {read:x} {_told_fault(self._gpu):x}".encode())
+            return
+        elif message == TELL_FAULT:
+            channel.send(f"{DONE} {_told_fault(self._gpu):x}".encode())
+            return
         elif message.startswith(SHARE):
             descriptor = self._gpu.alloc(int(message.split()[1])).export()
             try:
@@ -121,6 +132,19 @@ def _move(gpu: Gpu, dma_buf: int) -> None:
         queue = gpu.compute
         if not queue.submit(queue.packets.nop(), buffers=[buffer]).wait():
             raise HarnessError("a submission that moves a buffer is not done after 5 s")
+
+
+def _fault(gpu: Gpu) -> int:
+    """Have the GPU read where nothing is mapped, and wait until that is told; the page it read."""
+    view = GpuView(gpu)
+    with gpu.reserve(PAGE_SIZE) as nowhere:
+        Absence(gpu, view).is_absent(nowhere.va)
+        return page_of(nowhere.va)
+
+
+def _told_fault(gpu: Gpu) -> int:
+    fault = gpu.last_vm_fault()
+    return page_of(fault["addr"]) if fault is not None else 0
 
 
 def _submit(gpu: Gpu, fence: int) -> SyncFile:
