@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -97,13 +98,13 @@ AXES: dict[str, Sequence[str]] = {
 
 @dataclass(frozen=True)
 class Case:
-    """One update under one job."""
+    """One update under one job; what it is on each of `AXES`, and whether it has the flag."""
 
     memory: str
     operation: str
     beside: str
-    half: str
     meanwhile: str
+    half: str
     job: str
     explicit: bool
 
@@ -124,16 +125,21 @@ class Case:
         return f"{what}, under {self.job}, {self.meanwhile}"
 
 
-_WITHOUT_OBSTACLES = {axis: values[0] for axis, values in AXES.items()} | {"operation": "CLEAR"}
-"""What every circumstance goes with."""
-
-
 def is_possible(values: Mapping[str, str], explicit: bool) -> bool:
-    """UNMAP cuts nothing; with a BO that must be moved some kernels take no update at all (KERNEL.md E11)."""
-    known = Case(**_WITHOUT_OBSTACLES | dict(values), explicit=explicit)
-    if known.operation == "UNMAP" and known.beside == CUT:
+    """Whether there is such a case: what is not known of it yet may still become anything.
+
+    UNMAP cuts nothing; with a BO that must be moved some kernels take no update at all (KERNEL.md E11), so that it is
+    seen only where nothing must wait.
+    """
+    open_values = ((values[axis],) if axis in values else AXES[axis] for axis in AXES)
+    choices = (dict(zip(AXES, chosen, strict=True)) for chosen in itertools.product(*open_values))
+    return any(_can_be(Case(**chosen, explicit=explicit)) for chosen in choices)
+
+
+def _can_be(case: Case) -> bool:
+    if case.operation == "UNMAP" and case.beside == CUT:
         return False
-    return known.meanwhile != TO_BE_MOVED or not known.waits
+    return case.meanwhile != TO_BE_MOVED or not case.waits
 
 
 def cases(explicit: bool, **axes: Sequence[str]) -> list[Case]:
