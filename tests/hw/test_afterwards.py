@@ -160,7 +160,7 @@ def test_memory_unmapped_explicitly_and_closed_stays(gpu: Gpu, shut_gate: ShutGa
 @behaviour(
     "O27",
     "the update fence of a REPLACE covers its map part as well: what another driver does with the new BO",
-    control=("O12", "B08"),
+    control="O12",
     needs="update_fence",
     rule="An update fence says that the page tables have changed, all of them (amdgpu_gem_va_update_vm).",
 )

@@ -55,6 +55,7 @@ def test_programs_end_alike_with_explicit_sync_and_without(gpu: Gpu, must: Must,
     control="P01",
     needs=("prt", "update_fence"),
     rule="Each operation does to each page what it says, and nothing to any other (KERNEL.md 3.4).",
+    finding="F1: what is delayed comes after what was mapped later (patch 1), if something in the program is delayed.",
     faults=True,
 )
 def test_programs_leave_nothing_behind(gpu: Gpu, must: Must, gpu_view: GpuView, amount: Amount) -> None:
