@@ -62,6 +62,6 @@ def test_programs_leave_nothing_behind(gpu: Gpu, must: Must, gpu_view: GpuView, 
     """P01 where the GPU may fault: it reads what went last and what is beside what is mapped, and has to."""
     explicit = bool(gpu.capabilities.explicit_sync)
     with Window(gpu, Absence(gpu, gpu_view)) as window:
-        search = hold_against_oracle(window, drawing(amount(10, 3000)), amount(USUAL, STRESS), explicit=explicit)
+        search = hold_against_oracle(window, drawing(amount(5, 3000)), amount(USUAL, STRESS), explicit=explicit)
     must.did(f"{search.programs} drawn programs of {search.actions} steps{' with explicit sync' if explicit else ''}")
     must.note("after each the GPU faulted at the ends of what had gone, and beside what was mapped")
