@@ -169,12 +169,19 @@ class AddressSpace:
         self._capabilities = capabilities
         self._calls = _KernelCalls()
 
-    def reserve(self, size: int, alignment: int = 0) -> Range:
-        """Reserve addresses that nothing else in this process uses; sizes in bytes, 0 = the driver's alignment."""
+    def reserve(self, size: int, alignment: int = 0, *, low: bool = False) -> Range:
+        """Reserve addresses that nothing else in this process uses; sizes in bytes, 0 = the driver's alignment.
+
+        They are in the upper half of the address space where there are two, or, if ``low``, in the lower one.
+        """
         if size <= 0 or size % PAGE_SIZE:
             raise ValueError(f"a range is a positive multiple of {PAGE_SIZE} bytes, not {size:#x}")
-        reservation = AmdgpuVaRange(self._device, size, alignment or PAGE_SIZE)
+        reservation = AmdgpuVaRange(self._device, size, alignment or PAGE_SIZE, low=low)
         return Range(self, reservation.address, size, reservation)
+
+    def at(self, va: int, size: int) -> Range:
+        """Addresses that the caller chooses, and answers for that nothing else uses them: nothing is reserved."""
+        return Range(self, va, size, None)
 
     def update(
         self,
@@ -224,11 +231,16 @@ class AddressSpace:
         input_address: int = 0,
         input_count: int = 0,
         pad: int = 0,
+        once: int = 0,
     ) -> int:
-        """GEM_VA with the fields as given, however wrong; returns the ioctl's nanoseconds or raises `DrmError`."""
+        """GEM_VA with the fields as given, however wrong; returns the ioctl's nanoseconds or raises `DrmError`.
+
+        With ``once`` it is not started again after a signal, which then ends it with EINTR.
+        """
         with self._calls:
             return raw_va_op(
                 self._device,
+                once=once,
                 handle=handle,
                 _pad=pad,
                 operation=operation,

@@ -174,9 +174,18 @@ class Gpu:
         self._buffers.add(buffer)
         return buffer
 
-    def reserve(self, size: int, alignment: int = PAGE_SIZE) -> Range:
-        """Reserve a range of ``size`` bytes in the address space; nothing is mapped there yet."""
-        reserved = self.address_space.reserve(size, alignment)
+    def alloc_user(self, size: int) -> Buffer:
+        """A buffer object of ``size`` bytes of anonymous memory of this process (GEM_USERPTR). Raises `DrmError`."""
+        buffer = Buffer.of_user_memory(self._device, size)
+        self._buffers.add(buffer)
+        return buffer
+
+    def reserve(self, size: int, alignment: int = PAGE_SIZE, *, low: bool = False) -> Range:
+        """Reserve a range of ``size`` bytes in the address space; nothing is mapped there yet.
+
+        In the upper half of the address space where there are two, or, if ``low``, in the lower one.
+        """
+        reserved = self.address_space.reserve(size, alignment, low=low)
         self._ranges.add(reserved)
         return reserved
 
@@ -245,7 +254,7 @@ class Gpu:
         """GEM_VA with numbers as they are, however wrong, for matrices of errnos; see `AddressSpace.update_raw`.
 
         Returns the ioctl's nanoseconds or raises `DrmError`. ``fields``: offset, syncobj_out, point_out,
-        input_address, input_count, pad.
+        input_address, input_count, pad, once.
         """
         return self.address_space.update_raw(
             operation=operation, va=va, size=size, handle=handle, flags=flags, **fields

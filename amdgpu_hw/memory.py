@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import mmap
 import struct
 import time
 from typing import Self
@@ -70,6 +71,15 @@ class Buffer:
         flags |= uapi.AMDGPU_GEM_CREATE_EXPLICIT_SYNC if explicit_sync else 0
         bo = AmdgpuBoHandle.allocate(device, size, alignment, DOMAINS[domain], flags)
         return cls(bo, device, cpu_access=cpu_access, always_valid=always_valid)
+
+    @classmethod
+    def of_user_memory(cls, device: AmdgpuDeviceHandle, size: int) -> Buffer:
+        """See `Gpu.alloc_user`."""
+        # Private: shared memory is a file's, which ANONONLY refuses.
+        memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        buffer = cls(AmdgpuBoHandle.of_user_memory(device, memory), device, cpu_access=True, always_valid=False)
+        buffer._view = memoryview(memory)
+        return buffer
 
     @property
     def bo(self) -> AmdgpuBoHandle:

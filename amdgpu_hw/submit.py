@@ -184,27 +184,31 @@ class Queue:
         wait: Sequence[Syncobj | tuple[Syncobj, int]] = (),
         signal: Sequence[Syncobj | tuple[Syncobj, int]] = (),
         after: Sequence[Submission] = (),
+        gang: Sequence[tuple[Queue, Sequence[int]]] = (),
         may_block: bool = False,
     ) -> Submission:
         """Submit one IB (its dwords) or several `Ib`.
 
         ``buffers`` are the BO handles: resident, and implicitly synchronised unless allocated otherwise; always-
         valid ones need not be listed. ``wait`` and ``signal`` take syncobjs and (timeline syncobj, point) pairs,
-        ``after`` other submissions of the same context. Raises `DrmError`, and `QueueFull` with 31 jobs pending unless
-        it ``may_block``: with 32 the kernel sleeps until the first is done, and all that it has locked stays locked.
-        A mixture of dwords and `Ib` is a `TypeError`.
+        ``after`` other submissions of the same context. ``gang`` are further queues of the context with the dwords of
+        an IB for each: they start together with this one, which leads them and alone has a fence. Raises `DrmError`,
+        and `QueueFull` with 31 jobs pending unless it ``may_block``: with 32 the kernel sleeps until the first is done,
+        and all that it has locked stays locked. A mixture of dwords and `Ib` is a `TypeError`.
         """
         if not may_block and len(self._pending) >= MAX_PENDING and len(self.pending()) >= MAX_PENDING:
             raise QueueFull(f"{MAX_PENDING} jobs of {self} are pending: one more would block the whole address space")
         if not ibs:
             raise ValueError("a submission needs at least one IB: the kernel refuses any without (EINVAL)")
-        padded = [(self.packets.pad(ib.dwords, _IB_MULTIPLE), ib.flags) for ib in _as_ibs(ibs)]
+        # The queue of the last IB leads (amdgpu_cs_p1_ib).
+        placed = [(queue, Ib(dwords)) for queue, dwords in gang] + [(self, ib) for ib in _as_ibs(ibs)]
+        padded = [queue.packets.pad(ib.dwords, _IB_MULTIPLE) for queue, ib in placed]
         context, pool = self.context, self.context.ib_pool
         with pool.lock:
-            addresses, slots = pool.upload([dwords for dwords, _ in padded])
+            addresses, slots = pool.upload(padded)
             chunks = [
-                self._ib_chunk(address, len(dwords), flags)
-                for address, (dwords, flags) in zip(addresses, padded, strict=True)
+                queue._ib_chunk(address, len(dwords), ib.flags)
+                for address, dwords, (queue, ib) in zip(addresses, padded, placed, strict=True)
             ]
             chunks += _wait_chunks([sync_point(fence) for fence in wait])
             chunks += _signal_chunks([sync_point(fence) for fence in signal])

@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import select
+import signal
 import threading
 import time
 from collections.abc import Callable
@@ -279,6 +280,11 @@ class BackgroundCall(Generic[T]):
     def thread_id(self) -> int:
         """The number that the system has for its thread (/proc/self/task), also once it has ended."""
         return self._thread.native_id or 0
+
+    def interrupt(self, number: int) -> None:
+        """Send its thread a signal, whose handler must have been installed."""
+        if self._thread.ident is not None and not self.done():
+            signal.pthread_kill(self._thread.ident, number)
 
     def _run(self) -> None:
         try:

@@ -68,6 +68,10 @@ class Gate(ABC):
         """Whether the kernel says that the fence is unsignalled right now."""
         return self._sync_file.status() == 0
 
+    def wait(self, timeout_ns: int) -> bool:
+        """Wait until the fence has signalled; False on timeout."""
+        return self._sync_file.wait(timeout_ns)
+
     @property
     def remaining_ns(self) -> int:
         """For how long the gate will stay shut at most, in nanoseconds."""

@@ -38,6 +38,15 @@ class AmdgpuBoHandle:
         return cls(device, bo[0], size)
 
     @classmethod
+    def of_user_memory(cls, device: AmdgpuDeviceHandle, memory: mmap.mmap) -> AmdgpuBoHandle:
+        """GEM_USERPTR: a buffer object of anonymous memory of this process, which has to outlive it."""
+        view = ffi.from_buffer(memory)
+        bo = ffi.new("amdgpu_bo_handle *")
+        ret = lib.amdgpu_create_bo_from_user_mem(device.handle, view, len(memory), bo)
+        check(ret, "DRM_IOCTL_AMDGPU_GEM_USERPTR", size=len(memory))
+        return cls(device, bo[0], len(memory))
+
+    @classmethod
     def import_dma_buf(cls, device: AmdgpuDeviceHandle, fd: int) -> AmdgpuBoHandle:
         """PRIME_FD_TO_HANDLE; a buffer that this device already has comes back as the same GEM handle."""
         result = ffi.new("struct amdgpu_bo_import_result *")

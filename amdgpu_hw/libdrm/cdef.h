@@ -90,6 +90,7 @@ int amdgpu_query_firmware_version(amdgpu_device_handle device, unsigned fw_type,
 				  uint32_t *version, uint32_t *feature);
 
 int amdgpu_bo_alloc(amdgpu_device_handle device, struct amdgpu_bo_alloc_request *request, amdgpu_bo_handle *bo);
+int amdgpu_create_bo_from_user_mem(amdgpu_device_handle device, void *cpu, uint64_t size, amdgpu_bo_handle *bo);
 int amdgpu_bo_free(amdgpu_bo_handle bo);
 int amdgpu_bo_export(amdgpu_bo_handle bo, enum amdgpu_bo_handle_type type, uint32_t *shared_handle);
 int amdgpu_bo_import(amdgpu_device_handle device, enum amdgpu_bo_handle_type type, uint32_t shared_handle,
@@ -129,4 +130,4 @@ int glue_device_initialize_isolated(int fd, uint32_t *major, uint32_t *minor, am
 int glue_bo_va_op_raw2(amdgpu_device_handle device, amdgpu_bo_handle bo, uint64_t offset, uint64_t size,
 		       uint64_t address, uint64_t flags, uint32_t operation, uint32_t syncobj_out, uint64_t point_out,
 		       uint64_t input_handles, uint32_t num_input_handles, uint64_t *elapsed_ns);
-int glue_timed_ioctl(int fd, unsigned long request, void *arg, uint64_t *elapsed_ns);
+int glue_timed_ioctl(int fd, unsigned long request, void *arg, bool restart, uint64_t *elapsed_ns);

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <time.h>
 
@@ -71,10 +72,11 @@ static int glue_bo_va_op_raw2(amdgpu_device_handle device, amdgpu_bo_handle bo, 
 	return ret;
 }
 
-static int glue_timed_ioctl(int fd, unsigned long request, void *arg, uint64_t *elapsed_ns)
+static int glue_timed_ioctl(int fd, unsigned long request, void *arg, bool restart, uint64_t *elapsed_ns)
 {
 	uint64_t start = now_ns();
-	int ret = drmIoctl(fd, request, arg);
+	/* drmIoctl() starts again what a signal has ended. */
+	int ret = restart ? drmIoctl(fd, request, arg) : ioctl(fd, request, arg);
 
 	*elapsed_ns = now_ns() - start;
 	return ret ? -errno : 0; /* now_ns() cannot fail, so errno is still the ioctl's */

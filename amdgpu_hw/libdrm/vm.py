@@ -16,9 +16,12 @@ __all__ = ("AmdgpuVaRange", "VaOperation", "bo_va_op", "raw_va_op")
 
 
 class AmdgpuVaRange:
-    """Virtual addresses that libdrm's VA manager gave out; nothing else in this process gets them until `free`."""
+    """Virtual addresses that libdrm's VA manager gave out; nothing else in this process gets them until `free`.
 
-    def __init__(self, device: AmdgpuDeviceHandle, size: int, alignment: int) -> None:
+    ``low`` wants them below the hole in the middle of the address space.
+    """
+
+    def __init__(self, device: AmdgpuDeviceHandle, size: int, alignment: int, *, low: bool = False) -> None:
         address = ffi.new("uint64_t *")
         handle = ffi.new("amdgpu_va_handle *")
         ret = lib.amdgpu_va_range_alloc(
@@ -29,7 +32,8 @@ class AmdgpuVaRange:
             0,
             address,
             handle,
-            lib.AMDGPU_VA_RANGE_HIGH,  # as Mesa does; libdrm uses the low range where there is no high one
+            # High as Mesa does; libdrm uses the low range where there is no high one.
+            0 if low else lib.AMDGPU_VA_RANGE_HIGH,
         )
         check(ret, "amdgpu_va_range_alloc", size=size, alignment=alignment)
         self._handle = handle[0]
@@ -101,14 +105,18 @@ def bo_va_op(device: AmdgpuDeviceHandle, bo: AmdgpuBoHandle | None, va: VaOperat
     return int(elapsed[0])
 
 
-def raw_va_op(device: AmdgpuDeviceHandle, **fields: int) -> int:
-    """GEM_VA with the struct's fields as they are, however wrong; returns the nanoseconds that the ioctl took."""
+def raw_va_op(device: AmdgpuDeviceHandle, *, once: int = 0, **fields: int) -> int:
+    """GEM_VA with the struct's fields as they are, however wrong; returns the nanoseconds that the ioctl took.
+
+    With ``once`` it is not started again after a signal, which then ends it with EINTR.
+    """
     elapsed = ffi.new("uint64_t *")
-    check(_timed_gem_va(device, elapsed, **fields), IOCTL_AMDGPU_GEM_VA.name, **fields)
+    check(_timed_gem_va(device, elapsed, once=once, **fields), IOCTL_AMDGPU_GEM_VA.name, **fields)
     return int(elapsed[0])
 
 
-def _timed_gem_va(device: AmdgpuDeviceHandle, elapsed: Any, **fields: int) -> int:
+def _timed_gem_va(device: AmdgpuDeviceHandle, elapsed: Any, once: int = 0, **fields: int) -> int:
     argument = bytearray(GEM_VA.pack(**fields))
-    ret: int = lib.glue_timed_ioctl(device.fd, IOCTL_AMDGPU_GEM_VA.request, ffi.from_buffer(argument), elapsed)
+    request = IOCTL_AMDGPU_GEM_VA.request
+    ret: int = lib.glue_timed_ioctl(device.fd, request, ffi.from_buffer(argument), not once, elapsed)
     return ret

@@ -8,7 +8,7 @@ The copy engine, because from SDMA 4.0 on it is the one engine that reads PRT as
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from amdgpu_hw.evidence.health import vm_fault
 from amdgpu_hw.gpu import Gpu
@@ -81,9 +81,12 @@ class GpuView:
                 time.sleep(_FAULT_POLL_S)
         raise Inconclusive(f"the kernel tells about no VM fault: {nothing} is not mapped, and was read again and again")
 
-    def copy_ib(self, va: int, size: int) -> list[int]:
-        """The IB that copies ``size`` bytes at ``va`` to where `landed` finds them, for a job of the caller's."""
-        return self._sdma.copy(va, self._range.va, size)
+    def copy_ib(self, va: int, size: int, at: int = 0) -> list[int]:
+        """The IB that copies ``size`` bytes at ``va`` to where `landed` finds them, ``at`` bytes from its beginning.
+
+        For a job of the caller's.
+        """
+        return self._sdma.copy(va, self._range.va + at, size)
 
     def landed(self, size: int) -> bytes:
         """What the last copy brought."""
@@ -99,9 +102,20 @@ class GpuView:
         self._run(self.copy_ib(va, size), buffers)
         return self.landed(size)
 
+    def sample(self, addresses: Sequence[int], buffers: Sequence[Buffer] = ()) -> list[int]:
+        """The dword that the GPU reads at each address, all in one submission."""
+        self.forget()
+        copies = [self._sdma.copy(va, self._range.va + 4 * at, 4) for at, va in enumerate(addresses)]
+        self._run([dword for packet in copies for dword in packet], buffers)
+        return list(memoryview(self.landed(4 * len(addresses))).cast("I"))
+
     def write(self, va: int, dwords: Sequence[int], buffers: Sequence[Buffer] = ()) -> None:
         """Have the GPU write there."""
         self._run(self._sdma.write(va, dwords), buffers)
+
+    def write_each(self, dwords: Mapping[int, int]) -> None:
+        """Have the GPU write a dword at each address, all in one submission; to what need not be listed."""
+        self._run([word for va, value in dwords.items() for word in self._sdma.write(va, [value])], ())
 
     def flush(self) -> None:
         """Submit a job that does nothing: page-table work of delayed updates is queued with it, not done by it.

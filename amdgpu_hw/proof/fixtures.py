@@ -20,14 +20,15 @@ from amdgpu_hw.errors import DrmError, FeatureMissing
 from amdgpu_hw.evidence.health import vm_fault
 from amdgpu_hw.evidence.trace import TraceInstance
 from amdgpu_hw.gate import shut_gates
+from amdgpu_hw.gate.running import PollingJob
 from amdgpu_hw.gate.user_queue import UserQueueGate
 from amdgpu_hw.gpu import Gpu
 from amdgpu_hw.memory import Buffer
 from amdgpu_hw.proof.aftermath import COMPLETE_NS
-from amdgpu_hw.proof.held import HeldFence, HeldJob, require_pending
+from amdgpu_hw.proof.held import HeldFence, HeldJob, HeldWork, require_pending
 from amdgpu_hw.proof.must import Must
 from amdgpu_hw.proof.neighbour import HeldForeignJob, Neighbour
-from amdgpu_hw.proof.record import Broken, NotTestable, Record
+from amdgpu_hw.proof.record import Broken, Inconclusive, NotTestable, Record
 from amdgpu_hw.proof.run import RECORD, RUN, Run, behaviour_of
 from amdgpu_hw.proof.traced import submit_watched
 from amdgpu_hw.proof.units import duration
@@ -36,6 +37,7 @@ from amdgpu_hw.user_queue import UserQueue
 
 __all__ = (
     "Amount",
+    "RunningJob",
     "ShutFence",
     "ShutGate",
     "ShutGateElsewhere",
@@ -46,6 +48,7 @@ __all__ = (
     "must",
     "neighbour",
     "record",
+    "running_job",
     "shut_fence",
     "shut_gate",
     "shut_gate_elsewhere",
@@ -75,6 +78,19 @@ class ShutGate(Protocol):
         buffers: Sequence[Buffer] = (),
     ) -> AbstractContextManager[HeldJob]:
         """A job on ``queue`` (a NOP, or ``ib``) that stays in flight inside the ``with`` block."""
+
+
+class RunningJob(Protocol):
+    """What the fixture `running_job` is."""
+
+    def __call__(
+        self, queue: Queue, *, leader: Queue | None = None, member: Queue | None = None
+    ) -> AbstractContextManager[HeldWork]:
+        """A job on ``queue`` that has started and goes on inside the ``with`` block.
+
+        With ``leader`` it is a member of the gang of another queue's job, which is done; with ``member`` it leads a
+        gang of which that queue's job is done.
+        """
 
 
 class ShutGateElsewhere(Protocol):
@@ -172,6 +188,38 @@ def shut_gate(gpu: Gpu, record: Record, _run: Run) -> Callable[..., AbstractCont
                     raise Broken(f"{submission} has not completed {duration(COMPLETE_NS)} after its gate opened")
 
     return shut
+
+
+@pytest.fixture
+def running_job(gpu: Gpu, record: Record) -> RunningJob:
+    """Has a job run on the GPU; see `RunningJob`. For tests that may make the GPU hang."""
+
+    @contextmanager
+    def run(queue: Queue, *, leader: Queue | None = None, member: Queue | None = None) -> Iterator[HeldWork]:
+        polling = PollingJob(gpu, queue)
+        _idle_first(gpu)
+        if leader is not None:
+            nop = leader.packets.nop()
+            submission = leader.submit(nop, gang=[(queue, polling.dwords)], buffers=polling.buffers)
+            words = f"a job on {queue}, member of the gang of {submission}"
+        else:
+            gang = [(member, member.packets.nop())] if member is not None else []
+            submission = queue.submit(polling.dwords, gang=gang, buffers=polling.buffers)
+            words = f"{submission}, leader of a gang," if member is not None else f"{submission}, which is running,"
+        with polling.watch(submission) as gate:
+            record.held_by(gate.name)
+            if leader is not None and not submission.wait(gate.remaining_ns // 2):
+                raise Inconclusive(f"{submission}, a NOP that leads a gang, was not done while its member was running")
+            work = HeldWork(gate, words)
+            require_pending(work)
+            try:
+                yield work
+            finally:
+                gate.open()
+                if not gate.wait(COMPLETE_NS):
+                    raise Broken(f"{words} has not completed {duration(COMPLETE_NS)} after it was let go")
+
+    return run
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from amdgpu_hw.proof.traced import JobWatch
 from amdgpu_hw.submit import Submission
 from amdgpu_hw.sync import Syncobj
 
-__all__ = ("Held", "HeldFence", "HeldJob")
+__all__ = ("Held", "HeldFence", "HeldJob", "HeldWork")
 
 
 class Held(Protocol):
@@ -70,6 +70,28 @@ class HeldFence:
 
     def is_pending(self) -> bool:
         """Whether it is unsignalled."""
+        return self.gate.is_shut
+
+    def open(self) -> None:
+        """Open the gate."""
+        self.gate.open()
+
+
+class HeldWork:
+    """Work in flight of which only its gate tells whether it is done: a job on the GPU, a member of a gang."""
+
+    def __init__(self, gate: Gate, words: str) -> None:
+        self.watch: JobWatch | None = None
+        self.gate = gate
+        self._words = words
+
+    @property
+    def words(self) -> str:
+        """Its name in messages."""
+        return self._words
+
+    def is_pending(self) -> bool:
+        """Whether it is unfinished."""
         return self.gate.is_shut
 
     def open(self) -> None:

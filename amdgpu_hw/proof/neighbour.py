@@ -12,7 +12,7 @@ from amdgpu_hw.gate import Gate
 from amdgpu_hw.gpu import Gpu
 from amdgpu_hw.helper_process import HelperProcess
 from amdgpu_hw.memory import Buffer
-from amdgpu_hw.proof.neighbour_process import CLOSE, DONE, LOCK, OPEN, SUBMIT
+from amdgpu_hw.proof.neighbour_process import CLOSE, DONE, FAULT, LOCK, MOVE, OPEN, SHARE, SUBMIT, TELL_FAULT
 from amdgpu_hw.proof.record import Inconclusive
 from amdgpu_hw.proof.traced import JobWatch
 from amdgpu_hw.sync import SyncFile
@@ -113,6 +113,41 @@ class Neighbour:
             if not gate.is_shut:
                 raise Inconclusive(f"before a buffer could be locked, {gate.why_open}")
             raise HarnessError(f"the second process on the GPU does not keep a buffer locked: {answer}")
+
+    def move(self, buffer: Buffer) -> None:
+        """Have it move a buffer to system memory, which is done on return."""
+        descriptor = buffer.export()
+        try:
+            answer, _ = self._process.ask(MOVE, [descriptor])
+        finally:
+            os.close(descriptor)
+        if answer != DONE:
+            raise HarnessError(f"the second process on the GPU does not move a buffer: {answer}")
+
+    def share(self, gpu: Gpu, size: int) -> Buffer:
+        """A buffer of ``size`` bytes that it allocates and ``gpu``, one of ours, imports."""
+        answer, fds = self._process.ask(f"{SHARE} {size}")
+        if not fds:
+            raise HarnessError(f"the second process on the GPU does not share a buffer: {answer}")
+        try:
+            return gpu.import_buffer(fds[0])
+        finally:
+            os.close(fds[0])
+
+    def fault(self) -> tuple[int, int]:
+        """Have its GPU read where nothing is mapped: the page that it read, and the one that it was told of."""
+        answer, _ = self._process.ask(FAULT)
+        if not answer.startswith(DONE):
+            raise HarnessError(f"the second process on the GPU does not make it fault: {answer}")
+        read, told = answer.split()[1:]
+        return int(read, 16), int(told, 16)
+
+    def last_fault(self) -> int:
+        """The page of the last VM fault that it is told of, 0 if there was none."""
+        answer, _ = self._process.ask(TELL_FAULT)
+        if not answer.startswith(DONE):
+            raise HarnessError(f"the second process on the GPU is not told of faults: {answer}")
+        return int(answer.split()[1], 16)
 
     def close(self) -> None:
         """Close the GPU there; its job must not be gated any more. What cannot be closed ends with the process."""

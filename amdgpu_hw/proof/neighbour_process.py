@@ -4,8 +4,10 @@
 It takes `OPEN` and `CLOSE`, which give it an address space on the GPU and take it away, and `SUBMIT` with a sync file:
 it submits a job that waits for that, and answers with the job's fence in a sync file. `LOCK` comes with a sync file and
 a dma-buf: it moves that buffer to system memory, in a submission that sleeps in the kernel with the buffer locked until
-the sync file's fence signals. Everything else that it answers is `DONE`, or a sentence that says why not. It ends when
-the socket closes.
+the sync file's fence signals. `MOVE` with a dma-buf does the same and does not sleep. `SHARE` with a size answers with
+the dma-buf of a buffer of its own. `FAULT` makes the GPU read where nothing is mapped, and answers with the page and
+with that of the last fault, `TELL_FAULT` with the latter alone. Everything else that it answers is `DONE`, or a
+sentence that says why not. It ends when the socket closes.
 """
 
 from __future__ import annotations
@@ -13,27 +15,29 @@ from __future__ import annotations
 import os
 import socket
 import sys
-import time
 from collections.abc import Sequence
-from pathlib import Path
 
 from amdgpu_hw.discovery import select_gpu
 from amdgpu_hw.errors import AmdgpuHwError, HarnessError
 from amdgpu_hw.gpu import Gpu
 from amdgpu_hw.helper_process import READY, run_helper
+from amdgpu_hw.memory import PAGE_SIZE, Buffer
+from amdgpu_hw.proof.absence import Absence, page_of
+from amdgpu_hw.proof.access import GpuView
+from amdgpu_hw.proof.asleep import comes_to_sleep
 from amdgpu_hw.proof.units import ms
 from amdgpu_hw.submit import Submission
 from amdgpu_hw.sync import BackgroundCall, SyncFile
 from amdgpu_hw.uapi import amdgpu_drm as uapi
 
-__all__ = ("CLOSE", "DONE", "LOCK", "OPEN", "SUBMIT")
+__all__ = ("CLOSE", "DONE", "FAULT", "LOCK", "MOVE", "OPEN", "SHARE", "SUBMIT", "TELL_FAULT")
 
-OPEN, SUBMIT, LOCK, CLOSE = "open", "submit", "lock", "close"
+OPEN, SUBMIT, LOCK, MOVE, SHARE, CLOSE = "open", "submit", "lock", "move", "share", "close"
+FAULT, TELL_FAULT = "fault", "tell fault"
 DONE = "done"
 
 _JOBS_PER_ENTITY = 32
 """With so many unfinished the next submission sleeps (amdgpu_ctx_wait_prev_fence), with everything locked."""
-_ASLEEP_S = 0.02
 _LONGEST_S = 2.0
 
 
@@ -66,6 +70,22 @@ class _Server:
             self.close()
         elif message == LOCK:
             self._lock(self._gpu, SyncFile(fds[0]), fds[1])
+        elif message == MOVE:
+            _move(self._gpu, fds[0])
+        elif message == FAULT:
+            read = _fault(self._gpu)
+            channel.send(f"{DONE} {read:x} {_told_fault(self._gpu):x}".encode())
+            return
+        elif message == TELL_FAULT:
+            channel.send(f"{DONE} {_told_fault(self._gpu):x}".encode())
+            return
+        elif message.startswith(SHARE):
+            descriptor = self._gpu.alloc(int(message.split()[1])).export()
+            try:
+                socket.send_fds(channel, [DONE.encode()], [descriptor])
+            finally:
+                os.close(descriptor)
+            return
         else:
             with _submit(self._gpu, fds[0]) as fence:
                 socket.send_fds(channel, [DONE.encode()], [fence.fileno()])
@@ -74,21 +94,12 @@ class _Server:
 
     def _lock(self, gpu: Gpu, gate: SyncFile, dma_buf: int) -> None:
         """Fill a queue with jobs that wait for ``gate``, and have one more submission sleep with the buffer locked."""
-        try:
-            buffer, queue = gpu.import_buffer(dma_buf), gpu.compute
-        finally:
-            os.close(dma_buf)
-        gpu.ioctl(
-            uapi.IOCTL_AMDGPU_GEM_OP,
-            handle=buffer.handle,
-            op=uapi.AMDGPU_GEM_OP_SET_PLACEMENT,
-            value=uapi.AMDGPU_GEM_DOMAIN_GTT,
-        )
+        buffer, queue = _to_be_moved(gpu, dma_buf), gpu.compute
         with gate, gpu.import_sync_file(gate) as wait:
             for _ in range(_JOBS_PER_ENTITY):
                 queue.submit(queue.packets.nop(), wait=[wait], may_block=True)
         self._locking = BackgroundCall(lambda: queue.submit(queue.packets.nop(), buffers=[buffer], may_block=True))
-        if not _sleeps(self._locking):
+        if not comes_to_sleep(self._locking):
             raise HarnessError(f"a submission behind {_JOBS_PER_ENTITY} unfinished jobs of its queue does not sleep")
 
     def close(self) -> None:
@@ -100,29 +111,48 @@ class _Server:
             self._gpu.close()
 
 
+def _to_be_moved(gpu: Gpu, dma_buf: int) -> Buffer:
+    """Import a buffer; the next submission that lists it moves it to system memory."""
+    try:
+        buffer = gpu.import_buffer(dma_buf)
+    finally:
+        os.close(dma_buf)
+    gpu.ioctl(
+        uapi.IOCTL_AMDGPU_GEM_OP,
+        handle=buffer.handle,
+        op=uapi.AMDGPU_GEM_OP_SET_PLACEMENT,
+        value=uapi.AMDGPU_GEM_DOMAIN_GTT,
+    )
+    return buffer
+
+
+def _move(gpu: Gpu, dma_buf: int) -> None:
+    """Move a buffer to system memory."""
+    with _to_be_moved(gpu, dma_buf) as buffer:
+        queue = gpu.compute
+        if not queue.submit(queue.packets.nop(), buffers=[buffer]).wait():
+            raise HarnessError("a submission that moves a buffer is not done after 5 s")
+
+
+def _fault(gpu: Gpu) -> int:
+    """Have the GPU read where nothing is mapped, and wait until that is told; the page it read."""
+    view = GpuView(gpu)
+    with gpu.reserve(PAGE_SIZE) as nowhere:
+        Absence(gpu, view).is_absent(nowhere.va)
+        return page_of(nowhere.va)
+
+
+def _told_fault(gpu: Gpu) -> int:
+    fault = gpu.last_vm_fault()
+    return page_of(fault["addr"]) if fault is not None else 0
+
+
 def _submit(gpu: Gpu, fence: int) -> SyncFile:
     """Submit a job that waits for a sync file's fence, and return its own."""
     with SyncFile(fence) as gate, gpu.import_sync_file(gate) as wait:
         job = gpu.compute.submit(gpu.compute.packets.nop(), wait=[wait])
     with job.out_syncobj as syncobj:
         return syncobj.export_sync_file()
-
-
-def _sleeps(call: BackgroundCall[Submission]) -> bool:
-    """Whether a call comes to sleep in the kernel, for as long as nothing but a long sleep is."""
-    stat = Path(f"/proc/self/task/{call.thread_id}/stat")
-    end = time.monotonic() + _LONGEST_S
-    asleep_since = None
-    while time.monotonic() < end and not call.done():
-        state = stat.read_text(encoding="utf-8").rpartition(")")[2].split()[0]
-        if state not in ("S", "D"):
-            asleep_since = None
-        elif asleep_since is None:
-            asleep_since = time.monotonic()
-        elif time.monotonic() - asleep_since > _ASLEEP_S:
-            return True
-        time.sleep(_ASLEEP_S / 10)
-    return False
 
 
 def _work(channel: socket.socket, arguments: Sequence[str]) -> None:

@@ -106,6 +106,55 @@ def job_reads_beside_what_goes(
     must.be(fault is None, seen="no VM fault", otherwise=f"{job.words} raised a {fault}", kind="note")
 
 
+@take_a_page
+@pytest.mark.parametrize("at", [HUGE // 2, HUGE - PAGE_SIZE], ids=["the middle", "the end"])
+@pytest.mark.parametrize("prt", [False, True], ids=["VRAM", "PRT"])
+@behaviour(
+    "O20",
+    "a job in flight keeps what is left on either side of a page that is explicitly taken out of a huge mapping",
+    control=("B07", "B36c"),
+    needs=EXPLICIT,
+    rule=RULE,
+    finding=F7,
+    faults=True,
+)
+def test_job_keeps_both_sides_of_a_huge_mapping(
+    gpu: Gpu, shut_gate: ShutGate, must: Must, gpu_view: GpuView, always_valid: Buffer, prt: bool, at: int, by_prt: bool
+) -> None:
+    """B36 and B37 take the first page, which leaves one side only."""
+    if gpu.identity.gc_version < (9, 0, 0):
+        raise NotTestable("no page-table entry is huge before GFX9: there is nothing to split", missing="huge_entries")
+    pattern = bytes(TILE) if prt else bytes(range(256)) * (TILE // 256)
+    whole = gpu.reserve(HUGE, alignment=HUGE)
+    if prt:
+        whole.map_prt()
+    else:
+        buffer = gpu.alloc(HUGE, "vram", always_valid=True, alignment=HUGE)
+        for offset in (TILE, HUGE - 2 * TILE):
+            buffer.write(offset, pattern)
+        whole.map(buffer)
+    page = whole.part(at, PAGE_SIZE)
+    gpu_view.forget()
+    half = TILE // 2
+    ib = [*gpu_view.copy_ib(whole.va + TILE, half), *gpu_view.copy_ib(whole.va + HUGE - 2 * TILE, half, half)]
+    with shut_gate(gpu_view.queue, ib) as job:
+        if prt:
+            update = page.replace(always_valid, explicit_sync=True) if by_prt else page.clear(explicit_sync=True)
+        else:
+            update = page.replace_prt(explicit_sync=True) if by_prt else page.clear(explicit_sync=True)
+        must.signal(update, within=ms(500), while_pending=job)
+    must.did(f"opened the gate: {job.words} copies the second tile and the last but one")
+    landed = gpu_view.landed(TILE)
+    for side, got in (("below", landed[:half]), ("above", landed[half:])):
+        must.be(
+            got == pattern[:half],
+            seen=f"{side} it the job read the right data",
+            otherwise=f"{job.words} read wrong data {side} {page}, which alone was taken away",
+        )
+    fault = vm_fault(gpu)
+    must.be(fault is None, seen="no VM fault", otherwise=f"{job.words} raised a {fault}", kind="note")
+
+
 @behaviour(
     "B37c",
     "a job in flight may read a large PRT mapping when a tile of it is explicitly replaced by PRT",

@@ -18,7 +18,7 @@ from amdgpu_hw.packets import Engine
 from amdgpu_hw.proof.behaviour import behaviour
 from amdgpu_hw.proof.fixtures import ShutGate
 from amdgpu_hw.proof.must import Must
-from amdgpu_hw.proof.record import NotTestable
+from amdgpu_hw.proof.queues import graphics_ring
 from amdgpu_hw.proof.units import ms
 from amdgpu_hw.submit import Queue
 
@@ -26,13 +26,6 @@ TILE = 64 * KiB
 EXPLICIT = ("explicit_sync", "update_fence")
 UPDATES = 32  # within the half second of a gpu-wait gate, on a machine with other work as well
 ANY_JOB = "Any unfinished job of the address space counts, on whatever ring and of whatever context it is."
-
-
-def graphics_ring(gpu: Gpu) -> Queue:
-    """The first graphics ring."""
-    if not gpu.capabilities.rings[Engine.GFX].rings:
-        raise NotTestable(f"{gpu.identity.name} has no graphics ring", missing="graphics_ring")
-    return gpu.gfx
 
 
 def last_compute_ring(gpu: Gpu) -> Queue:

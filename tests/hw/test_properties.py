@@ -7,6 +7,8 @@ The programs are the same every time; `--amdgpu-stress` draws many more.
 from __future__ import annotations
 
 from amdgpu_hw.gpu import Gpu
+from amdgpu_hw.proof.absence import Absence
+from amdgpu_hw.proof.access import GpuView
 from amdgpu_hw.proof.behaviour import behaviour
 from amdgpu_hw.proof.fixtures import Amount
 from amdgpu_hw.proof.must import Must
@@ -45,3 +47,21 @@ def test_programs_end_alike_with_explicit_sync_and_without(gpu: Gpu, must: Must,
         search = hold_against_each_other(one, other, drawing(amount(30, 3000)), amount(USUAL, STRESS))
     must.did(f"{search.programs} drawn programs of {search.actions} steps, each with explicit sync and without")
     must.note("the kernel tells the same mappings of both, and the GPU reads the same data")
+
+
+@behaviour(
+    "P03",
+    "any program of GEM_VA, closes and submissions leaves nothing where it has taken everything away",
+    control="P01",
+    needs=("prt", "update_fence"),
+    rule="Each operation does to each page what it says, and nothing to any other (KERNEL.md 3.4).",
+    finding="F1: what is delayed comes after what was mapped later (patch 1), if something in the program is delayed.",
+    faults=True,
+)
+def test_programs_leave_nothing_behind(gpu: Gpu, must: Must, gpu_view: GpuView, amount: Amount) -> None:
+    """P01 where the GPU may fault: it reads what went last and what is beside what is mapped, and has to."""
+    explicit = bool(gpu.capabilities.explicit_sync)
+    with Window(gpu, Absence(gpu, gpu_view)) as window:
+        search = hold_against_oracle(window, drawing(amount(5, 3000)), amount(USUAL, STRESS), explicit=explicit)
+    must.did(f"{search.programs} drawn programs of {search.actions} steps{' with explicit sync' if explicit else ''}")
+    must.note("after each the GPU faulted at the ends of what had gone, and beside what was mapped")

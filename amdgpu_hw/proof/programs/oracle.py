@@ -43,6 +43,12 @@ class Oracle:
     def __init__(self, sizes: dict[str, int]) -> None:
         self.sizes = sizes
         self.pages: dict[int, MappedPage] = {}
+        self.went: dict[int, None] = {}
+        """Pages that something was mapped at and nothing is now, those that went last behind the others."""
+        self.unwritten: set[int] = set()
+        """Pages of what is left of cut mappings, which the next submission writes anew."""
+        self.unsure: set[int] = set()
+        """Pages that may keep entries although nothing is mapped there, by all kernels (KERNEL.md E6)."""
 
     def map(self, first: int, count: int, owner: str, index: int) -> int:
         """MAP: refused over anything, or beyond the buffer's end."""
@@ -50,6 +56,7 @@ class Oracle:
             return errno.EINVAL
         for page in range(count):
             self.pages[first + page] = MappedPage(owner, index + page, first)
+            self.went.pop(first + page, None)
         return 0
 
     def unmap(self, first: int, owner: str) -> int:
@@ -57,7 +64,7 @@ class Oracle:
         cell = self.pages.get(first)
         if cell is None or cell.owner != owner or cell.first != first:
             return errno.ENOENT
-        self.pages = {page: one for page, one in self.pages.items() if one.first != first}
+        self._drop({page for page, one in self.pages.items() if one.first == first})
         return 0
 
     def clear(self, first: int, count: int) -> int:
@@ -65,6 +72,11 @@ class Oracle:
         if not count:
             return errno.EINVAL
         end = first + count
+        gone = {page for page in self.pages if first <= page < end}
+        cut = {self.pages[page].first for page in gone}
+        self.unwritten -= gone
+        self.unwritten |= {page for page, cell in self.pages.items() if cell.first in cut and page not in gone}
+        self.went |= dict.fromkeys(sorted(gone))
         self.pages = {
             page: replace(cell, first=end) if page >= end > cell.first else cell
             for page, cell in self.pages.items()
@@ -80,7 +92,23 @@ class Oracle:
 
     def close(self, owner: str) -> None:
         """GEM_CLOSE: all mappings of the buffer go."""
-        self.pages = {page: cell for page, cell in self.pages.items() if cell.owner != owner}
+        self._drop({page for page, cell in self.pages.items() if cell.owner == owner})
+
+    def submitted(self) -> None:
+        """A submission has written whatever is mapped."""
+        self.unwritten.clear()
+        self.unsure -= self.pages.keys()
+
+    def absent(self) -> list[int]:
+        """Pages at which nothing can be, once everything is done; those that went last come first."""
+        return [page for page in reversed(self.went) if page not in self.unsure]
+
+    def _drop(self, gone: set[int]) -> None:
+        """Whole mappings go; what no submission has written is dropped without page-table work."""
+        self.unsure |= gone & self.unwritten
+        self.unwritten -= gone
+        self.went |= dict.fromkeys(sorted(gone))
+        self.pages = {page: cell for page, cell in self.pages.items() if page not in gone}
 
     def span(self, pick: int) -> tuple[int, int]:
         """First page of one of the mappings and how many it has; any number picks one."""

@@ -19,6 +19,7 @@ from amdgpu_hw.evidence.mapping_info import stored_mappings
 from amdgpu_hw.gpu import Gpu
 from amdgpu_hw.memory import PAGE_SIZE, Buffer, MiB
 from amdgpu_hw.packets import Sdma
+from amdgpu_hw.proof.absence import Absence
 from amdgpu_hw.proof.fixtures import drain
 from amdgpu_hw.proof.programs.actions import KINDS, PAGES, SUBMIT, Action, Close, Step
 from amdgpu_hw.proof.programs.oracle import PRT, Extent, MappedPage, Oracle
@@ -30,6 +31,8 @@ __all__ = ("Window",)
 
 _COMPLETE_NS = ms(5000)
 _NOTHING_READ = 0xBADC0DED
+_ABSENT = 3
+"""How many pages of each sort are looked at: every read is a fault."""
 _ZEROS = bytes(PAGE_SIZE)
 # The kernel tells addresses without the sign bits of their canonical form (KERNEL.md 3.1).
 _VA_SPAN = 1 << 48
@@ -41,13 +44,15 @@ _TAG_PAGES = (1 << _TAG_SHIFT) - 1
 class Window:
     """Reserved addresses with a buffer of each kind, and the oracle that goes with them; a context manager.
 
-    What does not end as the oracle says raises `Broken` with the program so far.
+    What does not end as the oracle says raises `Broken` with the program so far. With ``absence``, looking makes the
+    GPU fault at pages that nothing may be mapped at.
     """
 
     _numbers = itertools.count(1)
 
-    def __init__(self, gpu: Gpu) -> None:
+    def __init__(self, gpu: Gpu, absence: Absence | None = None) -> None:
         self._gpu = gpu
+        self._absence = absence
         self._range = gpu.reserve(PAGES * PAGE_SIZE, 2 * MiB)
         self._landing = gpu.alloc(PAGES * PAGE_SIZE, always_valid=True)
         self._landing_range = gpu.reserve(PAGES * PAGE_SIZE)
@@ -125,6 +130,21 @@ class Window:
                         f"{self.words(self.due(cell))}"
                     )
             drain(self._gpu)
+        if self._absence is not None:
+            self._look_for_what_went(self._absence)
+
+    def _look_for_what_went(self, absence: Absence) -> None:
+        """Nothing may be at what went last, nor right beside what is mapped."""
+        mapped = self.oracle.pages
+        beside = {near for page in mapped for near in (page - 1, page + 1) if 0 <= near < PAGES and near not in mapped}
+        beside -= self.oracle.unsure
+        went = self.oracle.absent()
+        # The ends of what went: a wrong edge shows there.
+        ends = [page for page in went if page - 1 not in went or page + 1 not in went]
+        for page in dict.fromkeys((*ends[:_ABSENT], *sorted(beside)[:_ABSENT], *sorted(beside)[-1:])):
+            if not absence.is_absent(self._range.va + page * PAGE_SIZE):
+                self.broken(f"at W+{page * PAGE_SIZE:#x}, where nothing is mapped any more, a read raised no VM fault")
+        self._fault = vm_fault(self._gpu)
 
     def mappings(self, name: str) -> list[Extent] | None:
         """The mappings of a buffer in this window, as the kernel tells; None if this kernel does not (before 6.18)."""
@@ -222,6 +242,7 @@ class Window:
 
     def _submit(self, words: Sequence[int] = ()) -> Submission:
         """Submit packets, or a NOP; it queues what is delayed."""
+        self.oracle.submitted()
         return self._gpu.sdma.submit(words or self._sdma.nop(), buffers=self._listed())
 
     def _listed(self) -> list[Buffer]:

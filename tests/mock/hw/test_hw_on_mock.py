@@ -42,13 +42,15 @@ OPTIONS = (
     "needs page tables that the CPU writes",
     "needs debug_vm",
     "needs a user queue: this kernel offers no user queues",
+    "needs 10 GiB of free VRAM",
 )
-"""What a driver has to be loaded with."""
+"""What a driver has to be loaded with, and a GPU to have."""
 NO_FLAG = (*OPTIONS, "needs explicit sync; GEM_VA with AMDGPU_VM_EXPLICIT_SYNC: EINVAL")
 NO_UPDATE_FENCES = (*NO_FLAG, "needs update fence; GEM_VA leaves", "needs input fence; GEM_VA ignores")
 BEFORE_GFX9 = (
     "SDMA 3.1.0 faults on PRT ranges: only SDMA 4.0 and later may touch them",
     "no page-table entry is huge before GFX9",
+    "before GFX9 all unmapped pages are PRT",
 )
 NO_GRAPHICS = tuple(f"AMD Instinct {name} has no graphics ring" for name in ("MI100", "MI210", "MI300X", "MI350X"))
 

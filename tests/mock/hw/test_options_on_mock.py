@@ -14,7 +14,7 @@ import pytest
 DEBUG_VM = "debug_mask=1"
 CPU_PAGE_TABLES = "vm_update_mode=3"
 USER_QUEUES = "user_queue=1"
-BROKEN_ON_THE_POSTED_SERIES = {"B33", "B34", "B40", "B41", "B42a", "P01"}
+BROKEN_ON_THE_POSTED_SERIES = {"B33", "B34", "B40", "B41", "B42a", "O25", "P01"}
 """Of what can be tested where the CPU writes page tables."""
 
 

@@ -70,6 +70,8 @@ __all__ = (
     "choose_out_fence",
     "flags_are_legal",
     "leave_to_later_update",
+    "operate_sleeping",
+    "update_remnants",
     "wants_explicit_sync",
 )
 
@@ -196,13 +198,14 @@ def amdgpu_gem_va_ioctl(dev: DrmDevice, data: bytearray, filp: DrmFile, caller: 
         or (bo is not None and bo.resv.locked)
         or adev.mman.ib_pool.exhausted
     ):
-        return _operate_sleeping(ctx, filp, caller, bo, args)
+        return operate_sleeping(ctx, filp, caller, bo, args)
     return _operate_locked(ctx, filp, bo, args)
 
 
-def _operate_sleeping(
+def operate_sleeping(
     ctx: AmdgpuVmUpdateCtx, filp: DrmFile, caller: Caller, bo: AmdgpuBo | None, args: GemVa
 ) -> Blocking[int]:
+    """Do an operation that may have to sleep: for its input fences, its locks, memory for its jobs."""
     if bo is not None:
         bo.get()
     try:
@@ -326,7 +329,7 @@ def amdgpu_gem_va_update_vm(ctx: AmdgpuVmUpdateCtx, bo_va: AmdgpuBoVa | None, op
             if operation in _MAPS and bo_va is not None:
                 amdgpu_vm.amdgpu_vm_bo_update(ctx, bo_va, clear=False)
             if variant.rewrites_remnants_first and ctx.split:
-                _update_remnants(ctx)
+                update_remnants(ctx)
             amdgpu_vm.amdgpu_vm_update_pdes(vm)
         except KernelError as error:
             failed = True
@@ -344,7 +347,7 @@ def _note_cleared(ctx: AmdgpuVmUpdateCtx, fence: DmaFence | None) -> DmaFence | 
     return fence
 
 
-def _update_remnants(ctx: AmdgpuVmUpdateCtx) -> None:
+def update_remnants(ctx: AmdgpuVmUpdateCtx) -> None:
     """Write what is left of cut mappings before the directories point to the tables of the split (F7 mended)."""
     for bo_va in ctx.split:
         bo = bo_va.bo

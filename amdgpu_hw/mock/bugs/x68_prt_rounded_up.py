@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: MIT
+"""Entries of a PRT mapping of more than 2 MiB are written up to the next multiple of 2 MiB."""
+
+from __future__ import annotations
+
+from amdgpu_hw.gpu_model.page_table import Entry, EntryKind
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.types import AmdgpuVm
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm_pt import PtesUpdate, amdgpu_vm_ptes_update
+from amdgpu_hw.mock.planting import Bug, Original, replaces
+
+BUG = Bug(caught_by=("O18",))
+
+
+@replaces(amdgpu_vm_ptes_update)
+def ptes_update(original: Original, vm: AmdgpuVm, first: int, last: int, entry: Entry) -> PtesUpdate:
+    if entry.kind is EntryKind.PRT and last - first >= 512:
+        last |= 511
+    write: PtesUpdate = original(vm, first, last, entry)
+    return write

@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: MIT
+"""Queues that not every GPU has."""
+
+from __future__ import annotations
+
+from amdgpu_hw.gpu import Gpu
+from amdgpu_hw.packets import Engine
+from amdgpu_hw.proof.record import NotTestable
+from amdgpu_hw.submit import Queue
+
+__all__ = ("graphics_ring",)
+
+
+def graphics_ring(gpu: Gpu) -> Queue:
+    """The first graphics ring; not testable where there is none."""
+    if not gpu.capabilities.rings[Engine.GFX].rings:
+        raise NotTestable(f"{gpu.identity.name} has no graphics ring", missing="graphics_ring")
+    return gpu.gfx
