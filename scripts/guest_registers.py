@@ -53,6 +53,13 @@ MODELLED: dict[str, tuple[str, ...]] = {
         "SDMA[0-3]_CNTL",
         "CP_*_IC_OP_CNTL",
         "SDMA[0-3]_FREEZE",
+        "SDMA[0-3]_QUEUE0_*",
+        "SDMA[0-3]_QUEUE_RESET_REQ",
+        "CP_*_DC_OP_CNTL",
+        "CP_MES_*",
+        "GFX_IMU_CORE_CTRL",
+        "GFX_IMU_GFX_RESET_CTRL",
+        "CC_GC_SA_UNIT_DISABLE",
         "CP_*_CNTL",
         "CP_INT_*",
         "CP_ME*_PIPE*_INT_*",
@@ -86,14 +93,16 @@ MODELLED: dict[str, tuple[str, ...]] = {
         "*PARTITION_*",
         "RCC_STRAP0_RCC_DEV0_EPF0_STRAP0",
         "RCC_DEV0_EPF0_STRAP0",
-        "REMAP_HDP_*",
+        "*REMAP_HDP_*",
+        "BIF_BX_PF0_RSMU_*",
+        "S2A_DOORBELL_ENTRY_[0-9]_CTRL",
     ),
     "HDP": ("HDP_*FLUSH*", "HDP_READ_CACHE_INVALIDATE"),
     "OSSSYS": ("IH_RB_*", "IH_DOORBELL_RPTR*", "IH_VMID_*_LUT*", "IH_CNTL*", "IH_STATUS"),
     "SDMA": ("SDMA*_GFX_*", "SDMA*_PAGE_*", "SDMA*_F32_CNTL", "SDMA*_STATUS*_REG", "SDMA*_CNTL", "SDMA*_FREEZE"),
     "SMUIO": ("GOLDEN_TSC_COUNT_LOWER", "GOLDEN_TSC_COUNT_UPPER"),
     "MP0": ("MP0_SMN_C2PMSG_33", "MP0_SMN_C2PMSG_81"),
-    "MP1": ("MP1_SMN_C2PMSG_66", "MP1_SMN_C2PMSG_82", "MP1_SMN_C2PMSG_90", "MP1_SMN_IH_SW_INT*"),
+    "MP1": (*(f"MP1_SMN_C2PMSG_{n}" for n in (53, 54, 66, 75, 82, 90)), "MP1_SMN_IH_SW_INT*"),
     "THM": ("THM_THERMAL_INT_*",),
 }
 """By the kernel's name of the block; SDMA stands for all SDMAn."""
@@ -147,6 +156,22 @@ CHIPS: dict[str, tuple[str, dict[str, str]]] = {
             "THM": "thm/thm_11_0_2",
         },
     ),
+    # No header has its bases. Navi21's serve: the driver takes them from the discovery data, which is ours.
+    "navi31": (
+        "sienna_cichlid_ip_offset.h",
+        {
+            "GC": "gc/gc_11_0_0",
+            "MMHUB": "mmhub/mmhub_3_0_0",
+            "NBIO": "nbio/nbio_4_3_0",
+            "HDP": "hdp/hdp_6_0_0",
+            "OSSSYS": "oss/osssys_6_0_0",
+            "ATHUB": "athub/athub_3_0_0",
+            "SMUIO": "smuio/smuio_13_0_6",
+            "MP0": "mp/mp_13_0_0",
+            "MP1": "mp/mp_13_0_0",
+            "THM": "thm/thm_13_0_2",
+        },
+    ),
 }
 """GPU -> header with the bases of its blocks, header of each block."""
 
@@ -167,6 +192,7 @@ OTHERS: dict[str, dict[str, dict[str, int]]] = {
     },
     "mi300x": {"BIF": EVERYWHERE, "SMUIO_OTHERS": {"IP_DISCOVERY_VERSION": 0x16A00}, "HOLE": HOLE},
     "navi21": {"BIF": EVERYWHERE, "SMUIO_OTHERS": {"IP_DISCOVERY_VERSION": 0x16A00}, "HOLE": HOLE},
+    "navi31": {"BIF": EVERYWHERE, "SMUIO_OTHERS": {"IP_DISCOVERY_VERSION": 0x16A00}, "HOLE": HOLE},
 }
 """Registers that no header has: numbers in amdgpu_device.c, amdgpu_discovery.c, umc_v6_0.c, nbio_v6_1.c."""
 
@@ -187,6 +213,7 @@ NAMED: dict[str, dict[str, dict[str, int]]] = {
     },
     "mi300x": SOC15_ONLY,
     "navi21": {},
+    "navi31": {},
 }
 EARLY = {
     # igp_read_bios_from_vram asks for BIOS_SCRATCH_7 before the driver knows where these registers begin.

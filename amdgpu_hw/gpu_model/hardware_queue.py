@@ -94,6 +94,8 @@ class HardwareQueue:
         self.size = size
         self.ports = ports
         self.ring = Ring(gpu, engine, 0, name)
+        self.scheduler = False
+        """Its ring has frames for MES, not PM4."""
         self.processor: KernelQueueProcessor | None = None
         """What executes the queue now; None between two doorbells."""
         self._on_rptr = on_rptr

@@ -25,6 +25,9 @@ _BLOCKS_UP_TO_SDMA = 0x1F
 _BLOCKS_UP_TO_SMU = 0x3F
 """The SMU behind them: amdgpu_discovery_set_ip_blocks adds it when firmware is loaded directly and dpm is 1."""
 
+_BLOCKS_UP_TO_SMU_AND_MES = 0x13F
+"""Behind the SMU are VCN and JPEG, then MES."""
+
 _WITHOUT_PSP = {
     "fw_load_type": "0",  # by the driver itself: there is no PSP
     "dc": "0",  # no display
@@ -42,6 +45,7 @@ GUEST_GPUS: Mapping[str, Mapping[str, str]] = {
     # Without an SMU block powerplay.pp_handle is NULL, and the driver of GFX10 follows it
     # (amdgpu_gfx_profile_ring_begin_use in Linux 7.3, sienna_cichlid_is_mode1_reset_supported in 6.12).
     "navi21": {**_WITHOUT_PSP, "dpm": "1", "ip_block_mask": f"{_BLOCKS_UP_TO_SMU:#x}"},
+    "navi31": {**_WITHOUT_PSP, "dpm": "1", "ip_block_mask": f"{_BLOCKS_UP_TO_SMU_AND_MES:#x}"},
 }
 """GPUs that a guest machine can have, and the module parameters without which the driver asks for parts of them that
 are not modelled."""

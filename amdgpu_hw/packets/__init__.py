@@ -20,6 +20,7 @@ from .codec import Codec, pad_with
 from .engine import Engine
 from .kernel_tables import KERNEL_PM4_PACKETS, KERNEL_SDMA_PACKETS
 from .layout import Packet, PacketError, TruncatedPacket, Version
+from .mes import Mes, MesQueueType
 from .pm4 import Pm4, pm4_for
 from .pm4_tables import NOP_SINGLE
 from .sdma import Sdma, sdma_for
@@ -30,6 +31,8 @@ __all__ = (
     "RETRY_FOREVER",
     "Codec",
     "Engine",
+    "Mes",
+    "MesQueueType",
     "Packet",
     "PacketError",
     "Pm4",

@@ -46,6 +46,7 @@ def amdgpu_hw(directory: Path, *arguments: str) -> subprocess.CompletedProcess[s
         ("vega10", "", 80),
         ("mi300x", "", 80),
         ("navi21", "test_map or test_prt or test_splits or test_other_queues or test_update_fence", 20),
+        ("navi31", "test_map or test_prt or test_splits or test_other_queues or test_update_fence", 20),
     ],
 )
 def test_the_newest_stock_kernel_answers_every_row_as_expected(tmp_path: Path, gpu: str, rows: str, least: int) -> None:

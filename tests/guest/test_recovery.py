@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A hang ends in the driver's own timeout, and what it resets then works: Navi21, whose full reset the SMU does."""
+"""A hang ends in the driver's own timeout, and what it resets then works: GPUs whose full reset the SMU does."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ pytestmark = [
 ]
 
 
-@pytest.fixture(scope="module")
-def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GuestMachine]:
-    """A Navi21 under the newest kernel, whose jobs may take five seconds."""
+@pytest.fixture(scope="module", params=["navi21", "navi31"])
+def machine(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[GuestMachine]:
+    """A GPU under the newest kernel, whose jobs may take five seconds."""
     console = tmp_path_factory.mktemp("recovery") / "console.log"
-    options = GuestOptions(gpus=("navi21",), parameters={"lockup_timeout": "5000"}, console=console)
+    options = GuestOptions(gpus=(request.param,), parameters={"lockup_timeout": "5000"}, console=console)
     with GuestMachine(options) as booted:
         assert booted.bound == 1
         yield booted

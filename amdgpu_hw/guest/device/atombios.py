@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..identity import vbios_part_number
-from .smu_tables import BOARD_PARAMETERS, build_powerplay_table
+from .smu_tables import build_powerplay_table
 
 if TYPE_CHECKING:
     from amdgpu_hw.gpu_model.gpus import ModelIdentity
@@ -65,6 +65,8 @@ class AtomBios:
     """Revision of gfx_info, where the driver takes topology and clocks from it."""
     powerplay: tuple[int, int] | None = None
     """Revision of powerplayinfo, where the driver has a block SMU and hands its firmware that table."""
+    board: tuple[tuple[int, int], int] | None = None
+    """Revision and size of smc_dpm_info, which the driver puts into the firmware's table."""
 
 
 def build_rom(identity: ModelIdentity, bios: AtomBios, scratch: int) -> bytes:
@@ -128,7 +130,8 @@ def _tables(identity: ModelIdentity, bios: AtomBios, scratch: int) -> list[tuple
         tables.append((GFX_INFO, bios.gfx_info, _gfx_info(clocks.counter)))
     if bios.powerplay is not None:
         tables.append((POWERPLAYINFO, bios.powerplay, build_powerplay_table(identity)))
-        tables.append((SMC_DPM_INFO, (4, 9), bytes(BOARD_PARAMETERS)))
+    if bios.board is not None:
+        tables.append((SMC_DPM_INFO, bios.board[0], bytes(bios.board[1])))
     return tables
 
 

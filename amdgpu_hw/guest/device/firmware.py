@@ -23,6 +23,8 @@ COMMON_HEADER = struct.Struct("<IIHHHHIIII")
 """common_firmware_header: sizes of file and header, header version, IP version, version, payload: size, place, CRC."""
 PAYLOAD = bytes(64)
 PAYLOAD_ALIGNMENT = 256
+MES_CODE, MES_VERSION_AT = 128, 96
+"""Bytes of it, and where in them the driver looks for the version (amdgpu_mes_init_microcode)."""
 
 
 def _file(header: tuple[int, int], ip: tuple[int, int], version: int, more: bytes, payload: bytes = PAYLOAD) -> bytes:
@@ -36,6 +38,40 @@ def _gfx(identity: ModelIdentity, name: str) -> bytes:
     """gfx_firmware_header_v1_0: feature version, jump table."""
     version, feature = identity.firmware.get(name, (1, 1))
     return _file((1, 0), identity.gc.block, version, struct.pack("<III", feature, 0, 0))
+
+
+def _rs64(identity: ModelIdentity, name: str) -> bytes:
+    """gfx_firmware_header_v2_0: feature version, code and data of a RS64 processor: size and place, start address."""
+    version, feature = identity.firmware.get(name, (1, 1))
+    at = PAYLOAD_ALIGNMENT
+    more = struct.pack("<7I", feature, len(PAYLOAD), at, len(PAYLOAD), at + len(PAYLOAD), 0, 0)
+    return _file((2, 0), identity.gc.block, version, more, PAYLOAD * 2)
+
+
+def _imu(identity: ModelIdentity, _name: str) -> bytes:
+    """imu_firmware_header_v1_0: its instructions and its data, one behind the other."""
+    version, _ = identity.firmware.get("imu", (1, 0))
+    at = PAYLOAD_ALIGNMENT
+    more = struct.pack("<4I", len(PAYLOAD), at, len(PAYLOAD), at + len(PAYLOAD))
+    return _file((1, 0), identity.gc.block, version, more, PAYLOAD * 2)
+
+
+def _mes(identity: ModelIdentity, _name: str) -> bytes:
+    """mes_firmware_header_v1_0: version, size and place of code and of data, start addresses."""
+    version, _ = identity.firmware["mes"]
+    code = bytearray(MES_CODE)
+    struct.pack_into("<I", code, MES_VERSION_AT, version)
+    at = PAYLOAD_ALIGNMENT
+    more = struct.pack("<10I", version, len(code), at, version, len(PAYLOAD), at + len(code), 0, 0, 0, 0)
+    return _file((1, 0), identity.gc.block, version, more, bytes(code) + PAYLOAD)
+
+
+def _sdma_threads(identity: ModelIdentity, _name: str) -> bytes:
+    """sdma_firmware_header_v2_0: the code of both threads and their jump tables."""
+    version, feature = identity.firmware.get("sdma", (1, 1))
+    at, size = PAYLOAD_ALIGNMENT, len(PAYLOAD)
+    more = struct.pack("<8I", feature, size, size, 0, at + size, size, size, 0)
+    return _file((2, 0), identity.sdma.block, version, more, PAYLOAD * 2)
 
 
 def _rlc(identity: ModelIdentity, _name: str) -> bytes:
@@ -98,6 +134,14 @@ FIRMWARE: dict[str, dict[str, Callable[[ModelIdentity, str], bytes]]] = {
         "sienna_cichlid_rlc": _rlc,
         "sienna_cichlid_sdma": _sdma,
         "sienna_cichlid_smc": _smc,
+    },
+    "navi31": {
+        **{f"gc_11_0_0_{name}": _rs64 for name in ("pfp", "me", "mec")},
+        "gc_11_0_0_rlc": _rlc,
+        "gc_11_0_0_imu": _imu,
+        **{f"gc_11_0_0_{name}": _mes for name in ("mes_2", "mes", "mes1")},
+        "sdma_6_0_0": _sdma_threads,
+        "smu_13_0_0": _smc,
     },
     "mi300x": {"gc_9_4_3_mec": _gfx, "gc_9_4_3_sjt_mec": _gfx, "gc_9_4_3_rlc": _rlc, "sdma_4_4_2": _sdma},
 }

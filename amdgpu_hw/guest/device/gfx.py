@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Graphics and compute: GC's registers, its interrupts, and the graphics ring (gfx_v9_*.c, gfx_v10_0.c).
+"""Graphics and compute: GC's registers, its interrupts, and the graphics ring (gfx_v9_*.c to gfx_v11_0.c).
 
 The queues that are none of that ring's are in `hqd`, what the KIQ does with them in `kiq`. There are no shaders.
 """
@@ -17,6 +17,7 @@ from amdgpu_hw.packets import Engine, Packet
 from .hqd import DOORBELL_EN, DOORBELL_MASK, DOORBELL_SHIFT, RB_SIZE_MASK, HqdBanks, RingPlace
 from .interrupts import CP_BAD_OPCODE, CP_EOP, CP_GENERIC2, CP_PRIV_REG, IhClient, Interrupt
 from .kiq import Kiq
+from .mes import Mes
 from .packet_engine import PacketEngine
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from .log import MachineLog
     from .registers import RegisterFile
 
-__all__ = ("GFX_9_0", "GFX_9_4_3", "GFX_10_3", "Gfx", "GfxNames")
+__all__ = ("GFX_9_0", "GFX_9_4_3", "GFX_10_3", "GFX_11_0", "Gfx", "GfxNames")
 
 M32 = 0xFFFF_FFFF
 
@@ -37,6 +38,8 @@ ME_HALT = 0x1500_0000
 """CP_ME_CNTL: CE, PFP and ME."""
 MEC_HALT = 0x5000_0000
 """CP_MEC_CNTL: ME1 and ME2."""
+MEC_RS64_HALT = 1 << 30
+"""CP_MEC_RS64_CNTL."""
 GUI_ACTIVE_AND_CP_BUSY = 0xA000_0000
 GENERIC2 = 1 << 29
 RLC_CMD = 1
@@ -50,7 +53,13 @@ STOP_INTERRUPTS = {
 }
 """Where its enable bit is, and its source. A hang is told by nobody."""
 
-IC_INVALIDATE, IC_COMPLETE = 1, 2
+CACHE_INVALIDATE, CACHE_INVALIDATED, CACHE_PRIME, CACHE_PRIMED = 1, 2, 1 << 4, 1 << 5
+CACHES = (
+    "CP_PFP_IC_OP_CNTL", "CP_ME_IC_OP_CNTL", "CP_CE_IC_OP_CNTL", "CP_CPC_IC_OP_CNTL", "CP_GFX_RS64_DC_OP_CNTL",
+    "CP_MEC_DC_OP_CNTL",
+)  # fmt: skip
+"""Of instructions, and of data of RS64 processors."""
+IMU_RESET, IMU_GFX_RUNS = 1, 0x1F
 
 CID_CPF, CID_CPC, CID_CPG = 4, 5, 6
 """gfxhub_client_ids: who fetches IBs, the compute rings' processor, the graphics ring's."""
@@ -70,6 +79,12 @@ class GfxNames:
     """Graphics rings are hardware queues, too, that the KIQ maps; a reset of a VMID takes them off (GFX10)."""
     work_group_processors: bool = False
     """What is off is told for pairs of CUs."""
+    backends_at_once: bool = False
+    """Backends that are off are told for the whole GPU, from bit 4 on (gfx_v11_0_get_rb_active_bitmap)."""
+    scheduler: bool = False
+    """It has MES, and an IMU that starts it (GFX11)."""
+    fault_client: IhClient = IhClient.UTCL2
+    """Who raises interrupts of its hub's faults."""
 
 
 GFX_9_0 = GfxNames()
@@ -77,6 +92,14 @@ GFX_9_4_3 = GfxNames(graphics=False, node=1, values={"CP_HYP_XCP_CTL": 1})
 """MI300X: one accelerator complex (XCC), which is the whole partition."""
 GFX_10_3 = GfxNames(graphics_queues=True, work_group_processors=True)
 """Navi21."""
+GFX_11_0 = GfxNames(
+    graphics_queues=True,
+    work_group_processors=True,
+    backends_at_once=True,
+    scheduler=True,
+    fault_client=IhClient.GFX,
+)
+"""Navi31."""
 
 
 class Gfx(PacketEngine):
@@ -103,8 +126,11 @@ class Gfx(PacketEngine):
         self._log = log
         self.ring: HardwareQueue | None = None
         self._clock = 0
-        self.hqds = HqdBanks(gpu, registers, hub, self, log)
-        self.kiq = Kiq(self.hqds, invalidate_pasid, names.graphics_queues, log)
+        self.hqds = HqdBanks(gpu, registers, hub, self, names.scheduler, log)
+        self.kiq = Kiq(self.hqds, invalidate_pasid, names.graphics_queues, names.scheduler, log)
+        self.mes: Mes | None = None
+        if names.scheduler:
+            self.mes = Mes(identity.firmware["mes"][0], registers, self.hqds, self.kiq, log)
         self._connect()
 
     # -- from outside -------------------------------------------------------------------------------------------------
@@ -165,8 +191,11 @@ class Gfx(PacketEngine):
         raise AssertionError(f"PM4 has no VM_INVALIDATION packet ({engines}, {request:#x})")
 
     def manage_queues(self, queue: HardwareQueue, packet: Packet) -> None:
-        """Do what the KIQ is told."""
-        self.kiq.execute(queue, packet)
+        """Do what the KIQ or MES is told."""
+        if queue.scheduler and self.mes is not None:
+            self.mes.execute(queue, packet)
+        else:
+            self.kiq.execute(queue, packet)
 
     # -- registers ----------------------------------------------------------------------------------------------------
 
@@ -189,9 +218,15 @@ class Gfx(PacketEngine):
         registers.on_read(at("GRBM_STATUS"), self._read_grbm_status)
         registers.on_read(at("RLC_SAFE_MODE"), lambda: registers.get(at("RLC_SAFE_MODE")) & ~RLC_CMD)
         registers.on_write(at("RLC_CAPTURE_GPU_CLOCK_COUNT"), self._capture_clock)
-        for name in ("CP_PFP_IC_OP_CNTL", "CP_ME_IC_OP_CNTL", "CP_CE_IC_OP_CNTL", "CP_CPC_IC_OP_CNTL"):
+        for name in CACHES:
             if registers.table.has("GC", name):
-                registers.on_read(at(name), partial(self._read_instruction_cache, at(name)))
+                registers.on_read(at(name), partial(self._read_cache, at(name)))
+        if registers.table.has("GC", "CP_MEC_RS64_CNTL"):
+            registers.default(at("CP_MEC_RS64_CNTL"), MEC_RS64_HALT)
+            registers.on_write(at("CP_MEC_RS64_CNTL"), self._write_mec_rs64_cntl)
+        if registers.table.has("GC", "GFX_IMU_GFX_RESET_CTRL"):
+            registers.default(at("GFX_IMU_CORE_CTRL"), IMU_RESET)
+            registers.on_read(at("GFX_IMU_GFX_RESET_CTRL"), self._read_imu)
         for name, shift in (("GOLDEN_TSC_COUNT_LOWER", 0), ("GOLDEN_TSC_COUNT_UPPER", 32)):
             if registers.table.has("SMUIO", name):
                 offset = registers.table.offset("SMUIO", name)
@@ -205,10 +240,19 @@ class Gfx(PacketEngine):
                 for number, value in enumerate(register.values):
                     registers.default(register.offset + number, value)
 
-    def _read_instruction_cache(self, offset: int) -> int:
-        """An invalidation of a processor's instruction cache is over at once (gfx_v10_0_cp_gfx_load_pfp_microcode)."""
+    def _read_cache(self, offset: int) -> int:
+        """A processor's cache is invalidated and primed at once (gfx_v11_0_cp_gfx_load_pfp_microcode_rs64).
+
+        Up to GFX10 the driver asks for an invalidation; then it writes where the firmware is, which is one as well.
+        """
         value = self._registers.get(offset)
-        return value | IC_COMPLETE if value & IC_INVALIDATE else value
+        if value & CACHE_INVALIDATE or self._names.scheduler:
+            value |= CACHE_INVALIDATED
+        return value | CACHE_PRIMED if value & CACHE_PRIME else value
+
+    def _read_imu(self) -> int:
+        """The IMU takes graphics out of reset as soon as it runs itself (imu_v11_0_wait_for_reset_status)."""
+        return 0 if self._registers.get(self._at("GFX_IMU_CORE_CTRL")) & IMU_RESET else IMU_GFX_RUNS
 
     def _read_clock(self, shift: int) -> int:
         return self._gpu.counter() >> shift & M32
@@ -233,7 +277,8 @@ class Gfx(PacketEngine):
         engine, array = self._selected_array()
         topology = self._identity.topology
         try:
-            active = topology.cu_bitmap[engine][array]
+            # The third and fourth column are of the fifth engine on (gfx_v11_0_get_cu_info).
+            active = topology.cu_bitmap[engine % 4][array + 2 * (engine // 4)]
         except IndexError:
             active = 0
         count = topology.cus_per_array
@@ -246,6 +291,8 @@ class Gfx(PacketEngine):
         """BACKEND_DISABLE, from bit 16 on, of an array (gfx_v9_0_get_rb_active_bitmap)."""
         engine, array = self._selected_array()
         topology = self._identity.topology
+        if self._names.backends_at_once:
+            return (~topology.rb_mask & (1 << topology.num_rb) - 1) << 4
         arrays = topology.shader_engines * topology.arrays_per_engine
         each = max(1, topology.rb_mask.bit_length() // arrays) if topology.rb_mask else 0
         active = topology.rb_mask >> (engine * topology.arrays_per_engine + array) * each
@@ -322,6 +369,11 @@ class Gfx(PacketEngine):
         for me, bit in ((1, 30), (2, 28)):
             if value >> bit & 1:
                 self.hqds.halt(me)
+
+    def _write_mec_rs64_cntl(self, value: int) -> None:
+        """Halting the MEC takes its queues off the hardware (gfx_v11_0_cp_compute_enable)."""
+        if value & MEC_RS64_HALT:
+            self.hqds.halt(1)
 
     def _ring_id(self, queue: HardwareQueue) -> int:
         hqd = self.hqds.of(queue)

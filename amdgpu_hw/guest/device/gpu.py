@@ -11,26 +11,28 @@ from typing import TYPE_CHECKING
 from amdgpu_hw.gpu_model.faults import Client, StopCause
 from amdgpu_hw.gpu_model.gpu import GpuCore
 from amdgpu_hw.gpu_model.hardware_queue import QueueWork
+from amdgpu_hw.gpu_model.kernel_mes import KernelMesProcessor
 from amdgpu_hw.gpu_model.kernel_pm4 import KernelPm4Processor
 from amdgpu_hw.gpu_model.kernel_sdma import KernelSdmaProcessor
 from amdgpu_hw.gpu_model.loop import Timers, WorkQueue
 from amdgpu_hw.packets import Engine
 
 from .atombios import AtomBios, build_rom
-from .gfx import GFX_9_0, GFX_9_4_3, GFX_10_3, Gfx, GfxNames
-from .gfxhub import GFXHUB_1_0, GFXHUB_2_1
+from .gfx import GFX_9_0, GFX_9_4_3, GFX_10_3, GFX_11_0, Gfx, GfxNames
+from .gfxhub import GFXHUB_1_0, GFXHUB_2_1, GFXHUB_3_0
 from .hdp import Hdp
 from .hub import Hub, HubNames
 from .ih import Ih
 from .interrupts import UTCL2_FAULT, IhClient, Interrupt
 from .ip_discovery import DISCOVERY_OFFSET, Discovery, IpBlockEntry, build_discovery
 from .memory import PhysicalMemory
-from .mmhub import MMHUB_1_0, MMHUB_2_0
+from .mmhub import MMHUB_1_0, MMHUB_2_0, MMHUB_3_0
 from .mp import Mp
-from .nbio import NBIO_2_3, NBIO_6_1, NBIO_7_9, Nbio, NbioNames
+from .nbio import NBIO_2_3, NBIO_4_3, NBIO_6_1, NBIO_7_9, Nbio, NbioNames
 from .registers import RegisterFile, load_table
-from .sdma import SDMA_4_0, SDMA_4_4_2, SDMA_5_2, CopyEngine, SdmaNames
-from .smu import SMU_11_0_7, Smu, SmuNames
+from .sdma import SDMA_4_0, SDMA_4_4_2, SDMA_5_2, SDMA_6_0, CopyEngine, SdmaNames
+from .smu import SMU_11_0_7, SMU_13_0_0, Smu, SmuNames
+from .smu_tables import BOARD_PARAMETERS, BOARD_PARAMETERS_13
 
 if TYPE_CHECKING:
     from amdgpu_hw.gpu_model.command_processor import CommandProcessor
@@ -104,7 +106,7 @@ GENERATIONS: dict[str, Generation] = {
         NBIO_2_3,
         SDMA_5_2,
         True,
-        AtomBios(vram_info=3, gfx_info=(2, 4), powerplay=(15, 0)),
+        AtomBios(vram_info=3, gfx_info=(2, 4), powerplay=(15, 0), board=((4, 9), BOARD_PARAMETERS)),
         GFX_10_3,
         4,
         Discovery(
@@ -126,6 +128,34 @@ GENERATIONS: dict[str, Generation] = {
         ),
         SMU_11_0_7,
     ),
+    "navi31": Generation(
+        GFXHUB_3_0,
+        MMHUB_3_0,
+        NBIO_4_3,
+        SDMA_6_0,
+        True,
+        AtomBios(vram_info=3, gfx_info=(2, 4), board=((4, 10), BOARD_PARAMETERS_13)),
+        GFX_11_0,
+        2,
+        Discovery(
+            (
+                IpBlockEntry("GC", (11, 0, 0), "GC"),
+                *(IpBlockEntry(name, (6, 0, 0), "GC") for name in ("SDMA", "SDMA1")),
+                IpBlockEntry("MMHUB", (3, 0, 0), "MMHUB"),
+                IpBlockEntry("ATHUB", (3, 0, 0), "ATHUB"),
+                IpBlockEntry("NBIO", (4, 3, 0), "NBIO"),
+                IpBlockEntry("HDP", (6, 0, 0), "HDP"),
+                IpBlockEntry("OSSSYS", (6, 0, 0), "OSSSYS"),
+                IpBlockEntry("SMUIO", (13, 0, 6), "SMUIO"),
+                IpBlockEntry("MP0", (13, 0, 0), "MP0"),
+                IpBlockEntry("MP1", (13, 0, 0), "MP1"),
+                IpBlockEntry("THM", (13, 0, 2), "THM"),
+                IpBlockEntry("VCN", (4, 0, 0), ""),
+            ),
+            (1, 2),
+        ),
+        SMU_13_0_0,
+    ),
 }
 """GPUs that can be put into a guest, by the name of their TOML file."""
 
@@ -136,6 +166,8 @@ class _Core(GpuCore):
     def command_processor(self, ring: Ring, work: IbWork) -> CommandProcessor:
         """Return what executes a doorbell's worth of a queue."""
         assert isinstance(work, QueueWork), "the guest's rings are those of hardware queues"
+        if work.queue is not None and work.queue.scheduler:
+            return KernelMesProcessor(ring, work)
         if ring.engine is Engine.SDMA:
             return KernelSdmaProcessor(ring, work)
         return KernelPm4Processor(ring, work)
@@ -157,6 +189,7 @@ class GuestGpu:
         self.core.on_stop = self._stopped
         self.core.on_note = log
         self._gfx_node = generation.gfx.node
+        self._fault_client = generation.gfx.fault_client
         registers = self.registers = RegisterFile(load_table(identity.name), log)
         self.nbio = Nbio(generation.nbio, registers, self.memory, log)
         self.hdp = Hdp(registers)
@@ -282,7 +315,7 @@ class GuestGpu:
         page = fault.va >> 12 & (1 << 36) - 1
         self.ih.raise_interrupt(
             Interrupt(
-                IhClient.VMC if other else IhClient.UTCL2,
+                IhClient.VMC if other else self._fault_client,
                 UTCL2_FAULT,
                 vmid=fault.vmid,
                 vmid_src=int(other),

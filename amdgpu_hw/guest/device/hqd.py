@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -33,12 +33,16 @@ __all__ = (
     "DOORBELL_MASK",
     "DOORBELL_SHIFT",
     "RB_SIZE_MASK",
+    "SCHEDULER_ME",
     "Hqd",
     "HqdBanks",
     "RingPlace",
 )
 
 M32 = 0xFFFF_FFFF
+
+SCHEDULER_ME = 3
+"""Where the queues of MES are (soc21_grbm_select in mes_v11_0.c): its ring on pipe 0, the KIQ on pipe 1."""
 
 # GRBM_GFX_CNTL: pipe, me, VMID, queue.
 PIPE_MASK, ME_SHIFT, QUEUE_SHIFT = 3, 2, 8
@@ -77,6 +81,8 @@ class Hqd:
         """Where a graphics queue's description is."""
         self.doorbell = -1
         """A graphics queue's."""
+        self.started: tuple[Engine, str, RingPlace] | None = None
+        """How the queue was started last."""
 
     @property
     def name(self) -> str:
@@ -92,12 +98,15 @@ class Hqd:
 class HqdBanks:
     """All hardware queues of GC."""
 
-    def __init__(self, gpu: GpuCore, registers: RegisterFile, hub: Hub, ports: QueuePorts, log: MachineLog) -> None:
-        """Connect the registers; queues reach the rest of the GPU through ``ports``."""
+    def __init__(
+        self, gpu: GpuCore, registers: RegisterFile, hub: Hub, ports: QueuePorts, scheduler: bool, log: MachineLog
+    ) -> None:
+        """Connect the registers; queues reach the rest of the GPU through ``ports``. ``scheduler``: there is MES."""
         self._gpu = gpu
         self._registers = registers
         self._hub = hub
         self._ports = ports
+        self._scheduler = scheduler
         self._log = log
         self._hqds: dict[int, Hqd] = {}
         self._select = self._at("GRBM_GFX_CNTL")
@@ -174,6 +183,7 @@ class HqdBanks:
         """Start an HQD's queue, in place of one that may be active."""
         self.deactivate(hqd)
         hqd.values[self._active] = 1
+        hqd.started = engine, name, place
         # The firmware looks whether something was put into the ring before it was mapped.
         at = self._hub.translator(0).walk(place.wptr_at) if place.wptr_at else None
         wptr = pointer = place.rptr
@@ -181,6 +191,7 @@ class HqdBanks:
             wptr = int.from_bytes(self._gpu.memory.read(at.address, 8), "little")
             pointer = wptr - (wptr - pointer) % min(place.dwords, MOST_DWORDS)
         hqd.active = self.start(engine, name, place, pointer, self.doorbell(hqd))
+        hqd.active.scheduler = self._scheduler and hqd.me == SCHEDULER_ME and not hqd.pipe
         hqd.active.ring_doorbell(wptr)
 
     def start(self, engine: Engine, name: str, place: RingPlace, pointer: int, doorbell: int) -> HardwareQueue:
@@ -194,6 +205,19 @@ class HqdBanks:
         queue = HardwareQueue(self._gpu, engine, name, place.base, dwords, self._ports, report, pointer)
         self._log(f"{name}: {dwords} dwords at {place.base:#x}, doorbell {doorbell:#x}")
         return queue
+
+    def restart(self, hqd: Hqd) -> None:
+        """Have a queue drop what it is at and go on where the driver will write next."""
+        if hqd.started is None:
+            return
+        engine, name, place = hqd.started
+        at = self._hub.translator(0).walk(place.wptr_at) if place.wptr_at else None
+        if at is not None and at.kind is EntryKind.VALID:
+            wptr = int.from_bytes(self._gpu.memory.read(at.address, 8), "little")
+        else:
+            wptr = hqd.active.wptr if hqd.active is not None else place.rptr
+        self.begin(hqd, engine, name, replace(place, rptr=wptr))
+        hqd.started = engine, name, place
 
     def deactivate(self, hqd: Hqd) -> None:
         """Take a queue off the hardware; harmless when it is not active."""

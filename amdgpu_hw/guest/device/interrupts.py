@@ -6,7 +6,17 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import NamedTuple
 
-__all__ = ("CP_BAD_OPCODE", "CP_EOP", "CP_GENERIC2", "CP_PRIV_REG", "SDMA_TRAP", "UTCL2_FAULT", "IhClient", "Interrupt")
+__all__ = (
+    "CP_BAD_OPCODE",
+    "CP_EOP",
+    "CP_GENERIC2",
+    "CP_PRIV_REG",
+    "SDMA_TRAP",
+    "SDMA_TRAP_GFX11",
+    "UTCL2_FAULT",
+    "IhClient",
+    "Interrupt",
+)
 
 
 class IhClient(IntEnum):
@@ -14,6 +24,8 @@ class IhClient(IntEnum):
 
     SDMA0 = 0x08
     SDMA1 = 0x09
+    GFX = 0x0A
+    """GFX11: faults of graphics' hub, and the copy engines (SOC21_IH_CLIENTID_GFX)."""
     VMC = 0x12
     GRBM_CP = 0x14
     UTCL2 = 0x1B
@@ -25,6 +37,7 @@ CP_EOP = 181
 CP_BAD_OPCODE = 183
 CP_PRIV_REG = 184
 SDMA_TRAP = 224
+SDMA_TRAP_GFX11 = 49
 UTCL2_FAULT = 0
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from .memory import PhysicalMemory
     from .registers import RegisterFile
 
-__all__ = ("NBIO_2_3", "NBIO_6_1", "NBIO_7_9", "Nbio", "NbioNames")
+__all__ = ("NBIO_2_3", "NBIO_4_3", "NBIO_6_1", "NBIO_7_9", "Nbio", "NbioNames")
 
 M32 = 0xFFFF_FFFF
 ASIC_INIT_COMPLETE = 0x200
@@ -32,7 +32,9 @@ class NbioNames:
     flush_request: str
     flush_done: str
     prefix: str = ""
-    """Of PCIE_INDEX2, PCIE_DATA2 and BIOS_SCRATCH_n."""
+    """Of BIOS_SCRATCH_n."""
+    window: tuple[str, str] = ("PCIE_INDEX2", "PCIE_DATA2")
+    """Address and data of SMN registers (get_pcie_index_offset)."""
     values: dict[str, int] = field(default_factory=dict)
     """What else is not 0 after power-up."""
     smn: dict[int, str] = field(default_factory=dict)
@@ -58,6 +60,7 @@ NBIO_7_9 = NbioNames(
     flush_request="BIF_BX_PF0_GPU_HDP_FLUSH_REQ",
     flush_done="BIF_BX_PF0_GPU_HDP_FLUSH_DONE",
     prefix="BIF_BX0_",
+    window=("BIF_BX0_PCIE_INDEX2", "BIF_BX0_PCIE_DATA2"),
     # One memory partition (NPS1), which is also all that is possible; one compute partition (SPX), which is 0.
     values={
         "BIF_BX_PF0_PARTITION_MEM_STATUS": 1 << 4,
@@ -75,6 +78,15 @@ NBIO_2_3 = NbioNames(
     values={"RCC_DEV0_EPF0_STRAP0": 1 << 24},
 )
 """Navi21 (nbio_v2_3.c)."""
+
+NBIO_4_3 = NbioNames(
+    memsize="RCC_DEV0_EPF0_RCC_CONFIG_MEMSIZE",
+    flush_request="BIF_BX_PF0_GPU_HDP_FLUSH_REQ",
+    flush_done="BIF_BX_PF0_GPU_HDP_FLUSH_DONE",
+    prefix="BIF_BX0_",
+    window=("BIF_BX_PF0_RSMU_INDEX", "BIF_BX_PF0_RSMU_DATA"),
+)
+"""Navi31 (nbio_v4_3.c)."""
 
 
 class Nbio:
@@ -96,8 +108,7 @@ class Nbio:
         # A flush of the HDP is over at once: what the driver asks for is done when it looks.
         request = at("NBIO", names.flush_request)
         registers.on_read(at("NBIO", names.flush_done), lambda: registers.get(request))
-        self._index = at("NBIO", f"{names.prefix}PCIE_INDEX2")
-        self._data = at("NBIO", f"{names.prefix}PCIE_DATA2")
+        self._index, self._data = (at("NBIO", name) for name in names.window)
         registers.on_read(self._data, self._read_smn)
         registers.on_write(self._data, self._write_smn)
         registers.on_read(MM_DATA, self._read_mm)

@@ -14,7 +14,7 @@ from amdgpu_hw.gpu_model.hardware_queue import HardwareQueue
 from amdgpu_hw.gpu_model.vm_access import VmAccess
 from amdgpu_hw.packets import Engine, Packet
 
-from .interrupts import SDMA_TRAP, Interrupt
+from .interrupts import SDMA_TRAP, SDMA_TRAP_GFX11, IhClient, Interrupt
 from .packet_engine import PacketEngine
 
 if TYPE_CHECKING:
@@ -25,9 +25,11 @@ if TYPE_CHECKING:
     from .log import MachineLog
     from .registers import RegisterFile
 
-__all__ = ("SDMA_4_0", "SDMA_4_4_2", "SDMA_5_2", "CopyEngine", "SdmaNames")
+__all__ = ("SDMA_4_0", "SDMA_4_4_2", "SDMA_5_2", "SDMA_6_0", "CopyEngine", "SdmaNames")
 
 M32 = 0xFFFF_FFFF
+DRIVERS_OWN = ("GFX", "QUEUE0")
+"""The queues that the driver's ring sdmaN is."""
 RB_ENABLE = 1 << 0
 RB_SIZE_SHIFT, RB_SIZE_MASK = 1, 63
 MOST_DWORDS = 1 << 26
@@ -55,6 +57,10 @@ class SdmaNames:
     """Interrupt client of each engine."""
     cids: tuple[int, ...]
     """Number of each engine in the fault status (mmhub_client_ids)."""
+    trap: int = SDMA_TRAP
+    """Source of its interrupts."""
+    engine_shift: int = 32
+    """Bit of `ring_id` from which on is the engine's number; 32 where each engine is a client of its own."""
 
 
 SDMA_4_0 = SdmaNames(block="SDMA{}", prefix="SDMA{}_", rings={"GFX": 0, "PAGE": 3}, clients=(0x08, 0x09), cids=(13, 14))
@@ -76,6 +82,17 @@ SDMA_5_2 = SdmaNames(
     cids=(13, 14, 16, 17),
 )
 """Navi21 (sdma_v5_2_process_trap_irq)."""
+
+SDMA_6_0 = SdmaNames(
+    block="GC",
+    prefix="SDMA{}_",
+    rings={"QUEUE0": 0},
+    clients=(IhClient.GFX,) * 2,
+    cids=(13, 14),
+    trap=SDMA_TRAP_GFX11,
+    engine_shift=4,
+)
+"""Navi31 (sdma_v6_0_process_trap_irq)."""
 
 
 class _Queue:
@@ -106,6 +123,8 @@ class CopyEngine(PacketEngine):
         self.index = index
         self.cid = names.cids[index]
         self._client = names.clients[index]
+        self._trap_source = names.trap
+        self._engine_ring_id = index << names.engine_shift & 0xFF
         self._block = names.block.format(index)
         self._prefix = names.prefix.format(index)
         self._gpu = gpu
@@ -120,6 +139,8 @@ class CopyEngine(PacketEngine):
         registers.on_read(self._at("STATUS_REG"), self._read_status)
         if registers.table.has(self._block, f"{self._prefix}FREEZE"):
             registers.on_read(self._at("FREEZE"), self._read_freeze)
+        if registers.table.has(self._block, f"{self._prefix}QUEUE_RESET_REQ"):
+            registers.on_write(self._at("QUEUE_RESET_REQ"), self._reset_queues)
         for queue in self._queues.values():
             at = partial(self._queue_at, queue)
             registers.on_write(at("RB_CNTL"), partial(self._write_cntl, queue))
@@ -160,7 +181,8 @@ class CopyEngine(PacketEngine):
     def trap(self, queue: HardwareQueue, context: int) -> None:
         """Raise the engine's interrupt."""
         ring_id = next((one.ring_id for one in self._queues.values() if one.active is queue), 0)
-        self._raise(Interrupt(self._client, SDMA_TRAP, ring_id, data=(context, 0, 0, 0)))
+        ring_id |= self._engine_ring_id
+        self._raise(Interrupt(self._client, self._trap_source, ring_id, data=(context, 0, 0, 0)))
 
     def invalidate(self, engines: tuple[int, int], request: int) -> None:
         """Invalidate translations with an engine of each hub."""
@@ -213,6 +235,15 @@ class CopyEngine(PacketEngine):
         elif queue.active is None:
             self._start(queue, value)
 
+    def _reset_queues(self, value: int) -> None:
+        """Take the queues that bits name off, at once (mes_v11_0_reset_queue_mmio)."""
+        for queue in self._queues.values():
+            if value >> queue.ring_id & 1:
+                self._stop(queue)
+                cntl = self._queue_at(queue, "RB_CNTL")
+                self._registers.set(cntl, self._registers.get(cntl) & ~RB_ENABLE)
+        self._registers.set(self._at("QUEUE_RESET_REQ"), 0)
+
     def _start(self, queue: _Queue, cntl: int) -> None:
         base = (self._get(queue, "RB_BASE") | self._get(queue, "RB_BASE_HI") << 32) << 8
         size = min(1 << (cntl >> RB_SIZE_SHIFT & RB_SIZE_MASK), MOST_DWORDS)
@@ -224,7 +255,7 @@ class CopyEngine(PacketEngine):
                 system = VmAccess(active.ring, self._hub.translator(0), 0)
                 system.write(address, struct.pack("<Q", rptr * 4), Client.SDMA)
 
-        name = f"sdma{self.index}" if queue.name == "GFX" else f"{queue.name.lower()}{self.index}"
+        name = f"sdma{self.index}" if queue.name in DRIVERS_OWN else f"{queue.name.lower()}{self.index}"
         active = queue.active = HardwareQueue(self._gpu, Engine.SDMA, name, base, size, self, report, pointer)
         if self._registers.get(self._f32) & HALT:
             active.ring.hold()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The system management unit: the power management firmware of MP1 behind its mailbox (smu_v11_0.c).
+"""The system management unit: the power management firmware of MP1 behind its mailbox (smu_v11_0.c, smu_v13_0.c).
 
 The driver writes an argument, then the number of a message, and waits for a response (smu_cmn.c). The GPU that this
 firmware manages is always idle, has the clocks of its TOML file and never gets warm. A message that the firmware does
@@ -16,7 +16,21 @@ from typing import TYPE_CHECKING
 from amdgpu_hw.gpu_model.translation import EntryKind
 
 from .firmware import PAYLOAD
-from .smu_tables import DRIVER_SMU_CONFIG, FEATURES, GFXCLK, METRICS, OVERDRIVE, PPTABLE, UCLK, Layout, levels
+from .smu_tables import (
+    DRIVER_SMU_CONFIG,
+    FEATURES,
+    GFXCLK,
+    OVERDRIVE,
+    OVERDRIVE_13,
+    PPTABLE,
+    PPTABLE_13,
+    UCLK,
+    Layout,
+    build_combined_table,
+    build_metrics,
+    build_metrics_13,
+    levels,
+)
 
 if TYPE_CHECKING:
     from amdgpu_hw.gpu_model.gpu import GpuCore
@@ -29,7 +43,7 @@ if TYPE_CHECKING:
     from .nbio import Nbio
     from .registers import RegisterFile
 
-__all__ = ("SMU_11_0_7", "Response", "Smu", "SmuNames")
+__all__ = ("SMU_11_0_7", "SMU_13_0_0", "Response", "Smu", "SmuNames")
 
 M32 = 0xFFFF_FFFF
 
@@ -60,16 +74,26 @@ class Response(IntEnum):
 
 
 class Table(IntEnum):
-    """TABLE_* that the driver of Navi21 transfers."""
+    """TABLE_* that the driver transfers."""
 
     PPTABLE = 0
+    COMBINED = 1
+    """TABLE_COMBO_PPTABLE of SMU 13."""
     SMU_METRICS = 5
     DRIVER_SMU_CONFIG = 6
     OVERDRIVE = 8
 
 
-TAKEN: Mapping[int, Layout] = {Table.PPTABLE: PPTABLE, Table.DRIVER_SMU_CONFIG: DRIVER_SMU_CONFIG}
-"""Tables that the driver hands over."""
+FIRST_MESSAGES = """
+    TestMessage GetSmuVersion GetDriverIfVersion SetAllowedFeaturesMaskLow SetAllowedFeaturesMaskHigh
+    EnableAllSmuFeatures DisableAllSmuFeatures EnableSmuFeaturesLow EnableSmuFeaturesHigh
+    DisableSmuFeaturesLow DisableSmuFeaturesHigh GetRunningSmuFeaturesLow GetRunningSmuFeaturesHigh
+    SetDriverDramAddrHigh SetDriverDramAddrLow SetToolsDramAddrHigh SetToolsDramAddrLow
+    TransferTableSmu2Dram TransferTableDram2Smu UseDefaultPPTable EnterBaco ExitBaco ArmD3 BacoAudioD3PME
+    SetSoftMinByFreq SetSoftMaxByFreq SetHardMinByFreq SetHardMaxByFreq GetMinDpmFreq GetMaxDpmFreq
+    GetDpmFreqByIndex OverridePcieParameters DramLogSetDramAddrHigh
+"""
+"""From 1 on, as SMU 11.0.7 and 13.0.0 both number them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,24 +104,33 @@ class SmuNames:
     """Version of the tables (SMU11_DRIVER_IF_VERSION)."""
     messages: Mapping[int, str]
     """Number -> name, as far as the driver knows them."""
+    pptable: Layout
+    overdrive: Layout
+    metrics: Callable[[ModelIdentity, int, int], bytes]
+    """Of a GPU whose clocks are so many MHz: the shaders', the memory's."""
+    taken: Mapping[int, Layout]
+    """Tables that the driver hands over."""
+    combined: Callable[[ModelIdentity], bytes] | None = None
+    """The board's table, where the firmware has it and not the BIOS."""
+    debug_reset: int | None = None
+    """Message of the second mailbox, which nobody answers, that means a mode-1 reset."""
 
 
 SMU_11_0_7 = SmuNames(
     interface=0x40,
+    pptable=PPTABLE,
+    overdrive=OVERDRIVE,
+    metrics=build_metrics,
+    taken={Table.PPTABLE: PPTABLE, Table.DRIVER_SMU_CONFIG: DRIVER_SMU_CONFIG},
     messages=dict(
         enumerate(
-            """
-            TestMessage GetSmuVersion GetDriverIfVersion SetAllowedFeaturesMaskLow SetAllowedFeaturesMaskHigh
-            EnableAllSmuFeatures DisableAllSmuFeatures EnableSmuFeaturesLow EnableSmuFeaturesHigh
-            DisableSmuFeaturesLow DisableSmuFeaturesHigh GetRunningSmuFeaturesLow GetRunningSmuFeaturesHigh
-            SetDriverDramAddrHigh SetDriverDramAddrLow SetToolsDramAddrHigh SetToolsDramAddrLow
-            TransferTableSmu2Dram TransferTableDram2Smu UseDefaultPPTable EnterBaco ExitBaco ArmD3 BacoAudioD3PME
-            SetSoftMinByFreq SetSoftMaxByFreq SetHardMinByFreq SetHardMaxByFreq GetMinDpmFreq GetMaxDpmFreq
-            GetDpmFreqByIndex OverridePcieParameters DramLogSetDramAddrHigh SetWorkloadMask SetUclkFastSwitch
+            f"""
+            {FIRST_MESSAGES}
+            SetWorkloadMask SetUclkFastSwitch
             GetVoltageByDpm SetVideoFps GetDcModeMaxDpmFreq DramLogSetDramAddrLow AllowGfxOff DisallowGfxOff
             PowerUpVcn PowerDownVcn PowerUpJpeg PowerDownJpeg PrepareMp1ForUnload DramLogSetDramSize Mode1Reset
             SetSystemVirtualDramAddrHigh SetPptLimit GetPptLimit ReenableAcDcInterrupt NotifyPowerSource RunDcBtc
-            """.split(),  # noqa: SIM905
+            """.split(),
             start=1,
         )
     )
@@ -112,6 +145,35 @@ SMU_11_0_7 = SmuNames(
 )  # fmt: skip
 """Navi21 (smu_v11_0_7_ppsmc.h)."""
 
+SMU_13_0_0 = SmuNames(
+    interface=0x3D,
+    pptable=PPTABLE_13,
+    overdrive=OVERDRIVE_13,
+    metrics=build_metrics_13,
+    taken={Table.PPTABLE: PPTABLE_13},
+    combined=build_combined_table,
+    debug_reset=2,
+    messages=dict(
+        enumerate(
+            f"""
+            {FIRST_MESSAGES}
+            DramLogSetDramAddrLow DramLogSetDramSize
+            SetWorkloadMask GetVoltageByDpm SetVideoFps GetDcModeMaxDpmFreq AllowGfxOff DisallowGfxOff PowerUpVcn
+            PowerDownVcn PowerUpJpeg PowerDownJpeg PrepareMp1ForUnload Mode1Reset SetSystemVirtualDramAddrHigh
+            SetSystemVirtualDramAddrLow SetPptLimit GetPptLimit ReenableAcDcInterrupt NotifyPowerSource RunDcBtc
+            GetDebugData SetTemperatureInputSelect SetFwDstatesMask SetThrottlerMask SetExternalClientDfCstateAllow
+            SetMGpuFanBoostLimitRpm DumpSTBtoDram STBtoDramLogSetDramAddrHigh STBtoDramLogSetDramAddrLow
+            STBtoDramLogSetDramSize SetGpoAllow AllowGfxDcs DisallowGfxDcs EnableAudioStutterWA PowerUpUmsch
+            PowerDownUmsch SetDcsArch TriggerVFFLR SetNumBadMemoryPagesRetired
+            SetBadMemoryPagesRetiredFlagsPerChannel SetPriorityDeltaGain AllowIHHostInterrupt
+            """.split(),
+            start=1,
+        )
+    )
+    | {0x4E: "DALNotPresent", 0x4F: "Mode2Reset", 0x51: "EnableUCLKShadow"},
+)
+"""Navi31 (smu_v13_0_0_ppsmc.h)."""
+
 ACCEPTED = frozenset(
     {
         # Where the tools' log would go, calibration, hints: an idle GPU that is never off does nothing with them.
@@ -124,6 +186,8 @@ ACCEPTED = frozenset(
         "AllowGfxOff",
         "DisallowGfxOff",
         "Enable2ndUSB20Port",
+        # There is no display, whose clocks would have to be kept.
+        "DALNotPresent",
     }
 )
 """Messages that need no more than to be taken."""
@@ -159,13 +223,16 @@ class Smu:
         self._argument = at("MP1", "MP1_SMN_C2PMSG_82")
         self._response = at("MP1", "MP1_SMN_C2PMSG_90")
         registers.on_write(message, self._receive)
+        if names.debug_reset is not None:
+            registers.on_write(at("MP1", "MP1_SMN_C2PMSG_75"), self._receive_debug)
         self._nbio = nbio
         nbio.smn_default(FIRMWARE_FLAGS, INTERRUPTS_ENABLED)
         for address in (TRACE_BUFFER, PUBLIC_CONTROL, *range(SRAM, SRAM + len(PAYLOAD), 4)):
             nbio.smn_default(address, 0)
         nbio.smn_on_write(PUBLIC_CONTROL, self._control)
-        voltage = (6200 - 4 * identity.sensors.vddgfx) // 25
-        registers.default(at("SMUIO", "SMUSVI0_TEL_PLANE0"), voltage << VID_SHIFT)
+        if registers.table.has("SMUIO", "SMUSVI0_TEL_PLANE0"):
+            voltage = (6200 - 4 * identity.sensors.vddgfx) // 25
+            registers.default(at("SMUIO", "SMUSVI0_TEL_PLANE0"), voltage << VID_SHIFT)
         self._handlers: dict[str, Callable[[int], Response]] = {
             "TestMessage": lambda argument: self._answer(argument + 1),
             "GetSmuVersion": lambda _: self._answer(identity.firmware["smc"][0]),
@@ -240,6 +307,13 @@ class Smu:
                 self._log.once(("smu", number, argument), f"SMU {name} of {argument:#x}: {response.name}")
         self._registers.set(self._response, response)
 
+    def _receive_debug(self, number: int) -> None:
+        """Take a message of the second mailbox (smu_msg_v1_send_debug_msg)."""
+        if number == self._names.debug_reset:
+            self._begin_mode1_reset(0)
+        else:
+            self._log.once(("smu debug", number), f"not modelled: SMU debug message {number:#x}")
+
     def _answer(self, value: int) -> Response:
         self._registers.set(self._argument, value)
         return Response.OK
@@ -294,26 +368,13 @@ class Smu:
         return Response.OK
 
     def _content(self, table: int) -> bytes | None:
-        sensors, pci = self._identity.sensors, self._identity.pci
         if table == Table.SMU_METRICS:
-            engine, memory = self.clock(GFXCLK), self.clock(UCLK)
-            return METRICS.pack(
-                CurrClock=[engine, 0, memory],
-                AverageGfxclkFrequencyPreDs=engine,
-                AverageGfxclkFrequencyPostDs=engine,
-                AverageUclkFrequencyPreDs=memory,
-                AverageUclkFrequencyPostDs=memory,
-                AverageGfxActivity=sensors.load,
-                AverageSocketPower=sensors.power,
-                TemperatureEdge=sensors.temperature,
-                TemperatureHotspot=sensors.temperature,
-                TemperatureMem=sensors.temperature,
-                PcieRate=pci.gen - 1,
-                PcieWidth=pci.lanes,
-            )
+            return self._names.metrics(self._identity, self.clock(GFXCLK), self.clock(UCLK))
+        if table == Table.COMBINED and self._names.combined is not None:
+            return self._names.combined(self._identity)
         if table == Table.OVERDRIVE:
             engine_levels, memory_levels = self._levels.get(GFXCLK, (0,)), self._levels.get(UCLK, (0,))
-            return OVERDRIVE.pack(
+            return self._names.overdrive.pack(
                 GfxclkFmin=engine_levels[0],
                 GfxclkFmax=engine_levels[-1],
                 UclkFmin=memory_levels[0],
@@ -323,17 +384,18 @@ class Smu:
 
     def _take_table(self, argument: int) -> Response:
         table = argument & 0xFFFF
-        layout = TAKEN.get(table)
+        layout = self._names.taken.get(table)
         at = self._memory_at(layout.size) if layout is not None else None
         if layout is None or at is None:
             return Response.FAILED
         if table == Table.PPTABLE:
-            data = self._memory.read(at, PPTABLE.size)
-            low, high = PPTABLE.read(data, "FeaturesToRun")
+            pptable = self._names.pptable
+            data = self._memory.read(at, pptable.size)
+            low, high = pptable.read(data, "FeaturesToRun")
             self._wanted = (low | high << 32) & FEATURES
             tables = {GFXCLK: "FreqTableGfx", UCLK: "FreqTableUclk"}
             self._levels = {
-                clock: found for clock, name in tables.items() if (found := levels(PPTABLE.read(data, name)))
+                clock: found for clock, name in tables.items() if (found := levels(pptable.read(data, name)))
             }
         return Response.OK
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The tables that a driver and the firmware of SMU 11.0.7 (Navi21) hand each other, as far as anything reads them.
+"""The tables that a driver and the firmware of SMU 11.0.7 (Navi21) and 13.0.0 (Navi31) hand each other, as far as read.
 
 A layout is the size of a C structure and where some of its members are; all other bytes are 0. The structures are those
 of smu11_driver_if_sienna_cichlid.h (interface version 0x40) and smu_v11_0_7_pptable.h. What is in the tables comes from
@@ -18,14 +18,19 @@ if TYPE_CHECKING:
 
 __all__ = (
     "BOARD_PARAMETERS",
+    "BOARD_PARAMETERS_13",
     "DRIVER_SMU_CONFIG",
     "FEATURES",
     "GFXCLK",
-    "METRICS",
     "OVERDRIVE",
+    "OVERDRIVE_13",
     "PPTABLE",
+    "PPTABLE_13",
     "UCLK",
     "Layout",
+    "build_combined_table",
+    "build_metrics",
+    "build_metrics_13",
     "build_powerplay_table",
     "levels",
 )
@@ -156,3 +161,121 @@ def build_powerplay_table(identity: ModelIdentity) -> bytes:
         PcieLaneCount=(LANE_CODES[pci.lanes],) * 2,
     )
     return driver[ATOM_HEADER:] + firmware
+
+
+def build_metrics(identity: ModelIdentity, engine: int, memory: int) -> bytes:
+    """Return the metrics of SMU 11.0.7; ``engine`` and ``memory`` are clocks in MHz."""
+    sensors, pci = identity.sensors, identity.pci
+    return METRICS.pack(
+        CurrClock=[engine, 0, memory],
+        AverageGfxclkFrequencyPreDs=engine,
+        AverageGfxclkFrequencyPostDs=engine,
+        AverageUclkFrequencyPreDs=memory,
+        AverageUclkFrequencyPostDs=memory,
+        AverageGfxActivity=sensors.load,
+        AverageSocketPower=sensors.power,
+        TemperatureEdge=sensors.temperature,
+        TemperatureHotspot=sensors.temperature,
+        TemperatureMem=sensors.temperature,
+        PcieRate=pci.gen - 1,
+        PcieWidth=pci.lanes,
+    )
+
+
+# -- SMU 13.0.0: smu13_driver_if_v13_0_0.h (interface version 0x3d), smu_v13_0_0_pptable.h ----------------------------
+
+PPTABLE_13 = Layout(
+    3972,
+    {
+        "Version": (0, "I"),
+        "FeaturesToRun": (4, "2I"),
+        "TemperatureLimit": (50, "13H"),
+        "FreqTableGfx": (684, "16H"),
+        "FreqTableUclk": (764, "4H"),
+        "PcieGenSpeed": (1232, "3B"),
+        "PcieLaneCount": (1235, "3B"),
+    },
+)
+"""PPTable_t; its last part is the board's, from the BIOS (smu_v13_0_0_append_powerplay_table)."""
+BOARD_PARAMETERS_13 = 488
+"""sizeof(BoardTable_t)."""
+PPTABLE_VERSION_13 = 0x2B
+
+METRICS_13 = Layout(
+    392,
+    {
+        "CurrClock": (0, "13I"),
+        "AverageGfxclkFrequencyTarget": (52, "H"),
+        "AverageGfxclkFrequencyPreDs": (54, "H"),
+        "AverageGfxclkFrequencyPostDs": (56, "H"),
+        "AverageMemclkFrequencyPreDs": (62, "H"),
+        "AverageMemclkFrequencyPostDs": (64, "H"),
+        "AvgVoltage": (84, "5H"),
+        "AverageGfxActivity": (104, "H"),
+        "AverageSocketPower": (116, "H"),
+        "AvgTemperature": (120, "13H"),
+        "PcieRate": (148, "B"),
+        "PcieWidth": (149, "B"),
+    },
+)
+"""SmuMetricsExternal_t."""
+
+OVERDRIVE_13 = Layout(
+    140,
+    {"GfxclkFmin": (20, "H"), "GfxclkFmax": (22, "H"), "UclkFmin": (24, "H"), "UclkFmax": (26, "H")},
+)
+"""OverDriveTableExternal_t."""
+
+POWERPLAY_13 = Layout(
+    832,
+    {
+        "table_revision": (4, "B"),
+        "table_size": (6, "H"),
+        "format_id": (16, "H"),
+        "thermal_controller_type": (22, "B"),
+        "software_shutdown_temp": (29, "H"),
+    },
+)
+"""smu_13_0_0_powerplay_table up to smc_pptable. What is 0 says: neither BACO nor overdrive."""
+TEMPERATURES_13 = (0, 1, 4)
+"""TEMP_EDGE, TEMP_HOTSPOT, TEMP_MEM."""
+
+
+def build_combined_table(identity: ModelIdentity) -> bytes:
+    """Return what the firmware of SMU 13.0.0 itself has of the board (smu_v13_0_0_get_pptable_from_pmfw)."""
+    clocks, pci = identity.clocks, identity.pci
+    driver = POWERPLAY_13.pack(
+        table_size=POWERPLAY_13.size + PPTABLE_13.size,
+        thermal_controller_type=THERMAL_CONTROLLER,
+        software_shutdown_temp=SHUTDOWN_TEMPERATURE,
+    )
+    limits = [TEMPERATURE_LIMIT if number in TEMPERATURES_13 else 0 for number in range(5)]
+    firmware = PPTABLE_13.pack(
+        Version=PPTABLE_VERSION_13,
+        FeaturesToRun=(FEATURES & 0xFFFF_FFFF, FEATURES >> 32),
+        TemperatureLimit=limits,
+        FreqTableGfx=[khz // 1000 for khz in clocks.engine],
+        FreqTableUclk=[khz // 1000 for khz in clocks.memory],
+        PcieGenSpeed=(pci.gen - 1,) * 3,
+        PcieLaneCount=(LANE_CODES[pci.lanes],) * 3,
+    )
+    return driver + firmware
+
+
+def build_metrics_13(identity: ModelIdentity, engine: int, memory: int) -> bytes:
+    """Return the metrics of SMU 13.0.0; ``engine`` and ``memory`` are clocks in MHz."""
+    sensors, pci = identity.sensors, identity.pci
+    return METRICS_13.pack(
+        CurrClock=[engine, 0, memory],
+        AverageGfxclkFrequencyTarget=engine,
+        AverageGfxclkFrequencyPreDs=engine,
+        AverageGfxclkFrequencyPostDs=engine,
+        AverageMemclkFrequencyPreDs=memory,
+        AverageMemclkFrequencyPostDs=memory,
+        AvgVoltage=[sensors.vddgfx],
+        AverageGfxActivity=sensors.load,
+        AverageSocketPower=sensors.power,
+        AvgTemperature=[sensors.temperature if number in TEMPERATURES_13 else 0 for number in range(5)],
+        PcieRate=pci.gen,
+        PcieWidth=pci.lanes,
+    )

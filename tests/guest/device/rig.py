@@ -167,7 +167,7 @@ class Rig:
     def start_sdma(self, index: int = 0) -> None:
         """Describe and start an engine's queue (sdma_v4_0_gfx_resume)."""
         names = self.generation.sdma
-        block, prefix = names.block.format(index), names.prefix.format(index) + "GFX_"
+        block, prefix = names.block.format(index), f"{names.prefix.format(index)}{next(iter(names.rings))}_"
         size = RING_DWORDS.bit_length() - 1
         base = FB_BASE + SDMA_AT >> 8
         self.write(block, f"{prefix}RB_CNTL", size << 1)

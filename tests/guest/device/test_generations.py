@@ -45,7 +45,9 @@ def test_every_engine_executes_and_interrupts(gpu: str) -> None:
             rig.start_sdma(index)
             rig.submit("sdma", [5, *lo_hi(mc(DATA_AT)), index + 1, 6, 0])
             assert rig.u32(DATA_AT) == index + 1
-            assert rig.entries()[-1][0] & 0xFFFF == clients[index] | 224 << 8
+            told = rig.entries()[-1][0]
+            assert told & 0xFFFF == clients[index] | (49 if gpu == "navi31" else 224) << 8
+            assert told >> 16 & 0xFF == (index << 4 if gpu == "navi31" else 0), "sdma_v6_0_process_trap_irq"
         rig.start_kiq()
         rig.submit("kiq", [WRITE, MEMORY, *lo_hi(mc(DATA_AT)), 0x77])
         assert rig.u32(DATA_AT) == 0x77

@@ -79,7 +79,7 @@ def test_registers_are_where_the_data_say(gpu: str) -> None:
     """Base and offset of the kernel's header give the number in our table: GRBM_STATUS is 4 behind GC's first base."""
     bases = {(hw_id, instance): numbers for hw_id, instance, _, numbers in blocks(binary(gpu))}
     registers = load_table(gpu)
-    offset = {"mi300x": 0x0004, "navi21": 0x0DA4}[gpu]
+    offset = {"mi300x": 0x0004, "navi21": 0x0DA4, "navi31": 0x0DA4}[gpu]
     assert registers.offset("GC", "GRBM_STATUS") == bases[GC_HWID, 0][0] + offset
 
 
