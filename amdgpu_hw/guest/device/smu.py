@@ -188,6 +188,8 @@ ACCEPTED = frozenset(
         "Enable2ndUSB20Port",
         # There is no display, whose clocks would have to be kept.
         "DALNotPresent",
+        # The data fabric is never asleep.
+        "SetExternalClientDfCstateAllow",
     }
 )
 """Messages that need no more than to be taken."""

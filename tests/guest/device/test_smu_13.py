@@ -88,6 +88,12 @@ def test_tables_and_messages_of_navi21_are_not_there(navi31: Rig) -> None:
     assert "SetGpoAllow" in navi31.said()
 
 
+@pytest.mark.parametrize("message", [0x3B, 0x4E])
+def test_what_a_driver_cannot_go_on_without_is_taken(navi31: Rig, message: int) -> None:
+    """SetExternalClientDfCstateAllow before a reset, DALNotPresent at set-up (smu_v13_0_notify_display_change)."""
+    assert send(navi31, message)[0] == OK
+
+
 def test_mode_1_reset_comes_through_the_second_mailbox(navi31: Rig) -> None:
     """smu_v13_0_0_mode1_reset: nobody answers; later VRAM is lost."""
     navi31.put(DATA_AT, [0x1234])
