@@ -82,8 +82,9 @@ def abuse(
     command = [sys.executable, "-m", "amdgpu_hw", "validate", "--mock", f"--results={results}", *tests]
     with output.open("wb") as out:
         program = subprocess.Popen(
-            # As from a shell: held back until the program can handle it (scripts/validate does so).
-            ["env", "--block-signal=INT", *command] if kind == "interrupt" else command,
+            # As from a shell: held back until the program can handle it (scripts/validate does so), and not ignored, as
+            # it is in what a script has put into the background.
+            ["env", "--default-signal=INT", "--block-signal=INT", *command] if kind == "interrupt" else command,
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
             stdout=out,

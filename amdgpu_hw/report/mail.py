@@ -90,13 +90,13 @@ def _result(results: Results) -> Iterator[str]:
     yield from _wrapped(f"Result: {verdict_words(results)} {tests}: {counts}.")
     if results.interrupted:
         yield from _wrapped(f"The run ended early: {results.interrupted}")
-    for text in run_trouble(results):
-        yield from _wrapped(text)
     by_section = sections(results.cases)
     column = max(map(len, by_section)) + 4
     for name, cases in by_section.items():
         counts = counts_text(outcome_counts(cases))
         yield from _wrapped(counts, first=f"  {name:<{column - 2}}", further=" " * column)
+    for text in run_trouble(results):
+        yield from _wrapped(text)
     yield ""
 
 
