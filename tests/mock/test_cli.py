@@ -133,7 +133,12 @@ def test_a_resumed_run_makes_no_new_result_file(
 ) -> None:
     """It has its own, also where a script always names the directory."""
     commands: list[list[str]] = []
-    monkeypatch.setattr(validate, "run_on_mock", lambda command, *_, **__: bool(commands.append(command)))
+
+    def note(command: list[str], *_: object, **__: object) -> int:
+        commands.append(command)
+        return 0
+
+    monkeypatch.setattr(validate, "run_on_mock", note)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "results").mkdir()
     assert cli.main(["validate", "--mock", *where, "--resume=results/r.json"]) == 0
