@@ -94,7 +94,7 @@ def _say(name: str, sentence: str, status: ExitStatus) -> int:
     for stream in (sys.stdout, sys.stderr):
         try:
             if stream is sys.stderr:
-                print(f"{name}: {sentence}", file=stream)
+                print(terminal.printable(f"{name}: {sentence}"), file=stream)
             stream.flush()
         except (OSError, ValueError):
             _drop(stream)

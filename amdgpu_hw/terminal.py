@@ -7,7 +7,7 @@ import codecs
 import os
 import sys
 
-__all__ = ("make_fit", "plain")
+__all__ = ("make_fit", "plain", "printable")
 
 _PLAIN = str.maketrans(
     {
@@ -31,6 +31,14 @@ _ERRORS = "amdgpu_hw.plain"
 def plain(text: str) -> str:
     """The same in ASCII: lines and units spelled otherwise, anything else as a question mark."""
     return text.translate(_PLAIN).encode("ascii", "replace").decode("ascii")
+
+
+def printable(text: str) -> str:
+    """The same without characters that command a terminal or change the order of others, in lines as before.
+
+    What we print quotes files and names of processes that others have made.
+    """
+    return "".join(each if each in "\t\n\xa0" or each.isprintable() else "?" for each in text)
 
 
 def _spell(error: UnicodeError) -> tuple[str, int]:

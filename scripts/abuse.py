@@ -33,6 +33,9 @@ ROOT = Path(__file__).parents[1]
 ENDS_S = 30.0
 """Within which everything of a run has to be gone."""
 
+_TRACEBACK = 4000
+"""Characters of a traceback that are told: moments and processes are never met twice."""
+
 _ENDED = ("holds", "broken", "not testable", "inconclusive")
 
 
@@ -79,8 +82,9 @@ def abuse(
     command = [sys.executable, "-m", "amdgpu_hw", "validate", "--mock", f"--results={results}", *tests]
     with output.open("wb") as out:
         program = subprocess.Popen(
-            # As from a shell: held back until the program can handle it (scripts/validate does so).
-            ["env", "--block-signal=INT", *command] if kind == "interrupt" else command,
+            # As from a shell: held back until the program can handle it (scripts/validate does so), and not ignored, as
+            # it is in what a script has put into the background.
+            ["env", "--default-signal=INT", "--block-signal=INT", *command] if kind == "interrupt" else command,
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
             stdout=out,
@@ -111,8 +115,9 @@ def abuse(
     after = _ended_cases(results)
     run.cases = len(after)
     run.faults += [f"case {test} is lost" for test in before if test not in after]
-    if "Traceback (most recent call last)" in output.read_text(errors="replace"):
-        run.faults.append("it printed a traceback")
+    _, traceback, told = output.read_text(errors="replace").partition("Traceback (most recent call last)")
+    if traceback:
+        run.faults.append(f"it printed a traceback:{told[:_TRACEBACK]}")
     allowed = {ExitStatus.PROVEN, ExitStatus.INCOMPLETE, *([-signal.SIGKILL] if kind == "kill" else [])}
     if run.status is not None and run.status not in allowed:
         run.faults.append(f"its exit status is {run.status}")

@@ -139,9 +139,11 @@ def _names_tests(rest: Sequence[str]) -> bool:
 def _kept(suite: SuiteOptions, subject: str) -> SuiteOptions:
     """The same with a new result file, named after what is validated, where none was asked for or a directory.
 
-    A run that is gone on with has its file.
+    A run that is gone on with has its file, also where a directory is named.
     """
-    wanted = suite.results or (() if suite.resume is not None else (Path("results"),))
+    if suite.resume is not None:
+        return replace(suite, results=tuple(path for path in suite.results if not path.is_dir()))
+    wanted = suite.results or (Path("results"),)
     files = tuple(_claimed(path, subject) if path.is_dir() or not suite.results else path for path in wanted)
     return replace(suite, results=files)
 

@@ -204,7 +204,7 @@ def _timeline_lane(axes: Axes, stretches: Sequence[Frames], kind: OverlapAnalysi
         axes.hlines(depth, asked, np.maximum(effective, asked), color=style.colour, linewidth=2)
         axes.plot(asked, depth, linestyle="none", marker="^", markersize=4, color=INK)
         shown, stutters, count = shown + len(took), stutters + int(np.count_nonzero(over)), count + 1
-        begin = int(1e6 * max(start[-1] + took[-1], float(effective.max(initial=0.0)))) + kind.budget_ns // 2
+        begin = int(1e6 * max(start[-1] + took[-1], float(max(effective.tolist(), default=0.0)))) + kind.budget_ns // 2
     axes.axhline(budget_ms, color=BUDGET, linewidth=1, linestyle=":")
     several = f", of {count} stretches" if count > 1 else ""
     axes.set_title(f"{arm} sync: {stutters} of {shown} frames shown are over the budget (coloured){several}", color=INK)

@@ -34,6 +34,8 @@ Subject = Update | Submission | Call
 
 # Left of a gate's time when a wait under it must end, so that the gate is still shut when it is asked.
 _MARGIN_NS = ms(50)
+# With less time than this before its gate opens, what is not done yet may only be slow: a busy machine is.
+_ENOUGH_NS = ms(100)
 # After the gate has opened, what waited for it is done in well under a millisecond; runtime PM may add to that.
 _AFTER_OPENING_NS = ms(2000)
 
@@ -174,11 +176,13 @@ class Must:
         """A call must return, or be refused, within so many nanoseconds although ``while_pending`` is pending."""
         held = while_pending
         started = time.monotonic_ns()
-        returned = call.wait(min(within, self._time_left(held)))
+        given = min(within, self._time_left(held))
+        returned = call.wait(given)
         ended = time.monotonic_ns()
         took = ended - started
         require_pending(held)
         if not returned:
+            _require_enough(given, within, held)
             self._note_times(held, "the ioctl", started, done=False)
             raise Broken(f"{what} blocked in the ioctl for {duration(took)}, with {held.words} pending.")
         times = self._times(held, "the ioctl", started, ended, done=True)
@@ -197,7 +201,8 @@ class Must:
     def _time_while(self, watched: _Watched, within: int, held: Held) -> int:
         """How long it took until the subject was done, in nanoseconds."""
         started = time.monotonic_ns()
-        signalled = watched.wait(min(within, max(held.gate.remaining_ns - _MARGIN_NS, 0)))
+        given = min(within, max(held.gate.remaining_ns - _MARGIN_NS, 0))
+        signalled = watched.wait(given)
         took = time.monotonic_ns() - started
         if not held.is_pending():
             if _waited_in_ioctl(watched, held):
@@ -207,6 +212,7 @@ class Must:
                 )
             raise Inconclusive(f"{held.words} is not pending any more: {held.gate.why_open}")
         if not signalled:
+            _require_enough(given, within, held)
             raise Broken(self._why_unsignalled(watched, held, took))
         return took
 
@@ -317,6 +323,14 @@ class Must:
         if got != expected:
             raise Broken(f"{what} {_value(got)}, expected {_value(expected)}.")
         self._record.saw(kind, f"{what} {_value(got)}")
+
+
+def _require_enough(given: int, within: int, held: Held) -> None:
+    """Raise `Inconclusive` if what is not done was ``given`` too little of the time ``within`` which it must be."""
+    if given < min(within, _ENOUGH_NS):
+        raise Inconclusive(
+            f"{held.gate.name} gate: only {duration(given)} of its time were left, too little to call anything late"
+        )
 
 
 def _waited_in_ioctl(watched: _Watched, held: Held) -> bool:

@@ -3,16 +3,21 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Self
 
 from amdgpu_hw.gate import open_all, shut_gates
 
 __all__ = ("TestWatchdog",)
+
+_HERE = Path(__file__).parents[2]
+"""Where the package lies, and in a checkout the tests."""
 
 
 class TestWatchdog:
@@ -67,4 +72,6 @@ class TestWatchdog:
         while frame is not None and frame is not self._block:
             frames.append((frame, frame.f_lineno))
             frame = frame.f_back
-        return "".join(traceback.StackSummary.extract(iter(reversed(frames))).format()).rstrip()
+        text = "".join(traceback.StackSummary.extract(iter(reversed(frames))).format()).rstrip()
+        # People send this to a list: where on their disk the checkout lies is nobody's business.
+        return text.replace(f'File "{_HERE}{os.sep}', 'File "')

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from amdgpu_hw.verdict.fingerprint_words import fingerprint_facts
 from amdgpu_hw.verdict.model import Case
 from amdgpu_hw.verdict.results import Results
 from amdgpu_hw.verdict.words import series_words, version_words
@@ -48,5 +49,6 @@ def machine_facts(results: Results) -> Iterator[tuple[str, str]]:
     yield "gate", results.gate or "none"
     yield "software", ", ".join(f"{name} {version}" for name, version in results.versions.items() if version)
     yield "started", results.started.isoformat(" ", "seconds")
+    yield from fingerprint_facts(results)
     if results.expectations is not None:
         yield "expectations", ", ".join(results.expectations) or "none for this kernel and GPU: all must hold"

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from amdgpu_hw.errors import HarnessError
+from amdgpu_hw.terminal import printable
 from amdgpu_hw.verdict.results import Results
 
 __all__ = ("FORMATS", "ReportOptions", "make_report")
@@ -79,4 +80,4 @@ def make_report(name: str, results: Results, options: ReportOptions) -> str:
     """Results in one of `FORMATS`. Raises `HarnessError`: there is no such form, or an option is no good for it."""
     if name not in FORMATS:
         raise HarnessError(f"there is no report '{name}'; there are: {', '.join(FORMATS)}")
-    return FORMATS[name](results, options)
+    return printable(FORMATS[name](results, options))

@@ -18,6 +18,7 @@ from amdgpu_hw.verdict.model import Case, Outcome, Verdict
 from amdgpu_hw.verdict.results import Results
 from amdgpu_hw.verdict.summary import left_out, outcome_counts, sections
 from amdgpu_hw.verdict.table import count_of, counts_text
+from amdgpu_hw.verdict.trouble import case_trouble, run_trouble
 from amdgpu_hw.verdict.words import verdict_words
 
 __all__ = ("html_report",)
@@ -43,6 +44,7 @@ class _Shown:
     findings: str
     picture: Timeline | None
     again: str
+    trouble: tuple[str, ...]
 
 
 def html_report(results: Results) -> str:
@@ -59,6 +61,7 @@ def html_report(results: Results) -> str:
             tests=f"{count_of(len(results.cases), 'test')} of {count_of(rows, 'behaviour')}",
             counts=counts_text(outcome_counts(results.cases)),
             facts=list(machine_facts(results)),
+            trouble=list(run_trouble(results)),
             findings=findings(results.cases),
             left_out=left_out(results),
             sections=[
@@ -83,6 +86,7 @@ def _shown(case: Case, results: Results) -> _Shown:
         ", ".join(findings_of(case)),
         timeline(case),
         results.again("--test", case.test_id),
+        tuple(case_trouble(case)),
     )
 
 

@@ -15,6 +15,7 @@ from amdgpu_hw.report.findings import findings_of
 from amdgpu_hw.verdict.model import Case, Outcome
 from amdgpu_hw.verdict.results import Results
 from amdgpu_hw.verdict.summary import sections
+from amdgpu_hw.verdict.trouble import case_trouble, run_trouble
 
 __all__ = ("junit_report",)
 
@@ -33,7 +34,7 @@ def junit_report(results: Results) -> str:
             suite.add_property("warning", _clean(warning(results)))
         suite.add_testcases([_case(case, name, results) for case in cases])
         xml.add_testsuite(suite)
-    if results.interrupted or results.expectation_faults:
+    if results.interrupted or results.expectation_faults or any(run_trouble(results)):
         xml.add_testsuite(_run_itself(results))
     text: bytes = xml.tostring()
     return text.decode("utf-8") + "\n"
@@ -47,7 +48,7 @@ def _case(case: Case, section: str, results: Results) -> TestCase:
     element.append(properties)
     for result in _result(case, results):
         element.result = result
-    element.system_out = _clean("\n".join((*case.done, *(each.text for each in case.evidence))))
+    element.system_out = _clean("\n".join((*case.done, *(each.text for each in case.evidence), *case_trouble(case))))
     return element
 
 
@@ -83,6 +84,11 @@ def _run_itself(results: Results) -> TestSuite:
     for text in (*faults, *results.expectation_faults):
         element = TestCase(_clean(text), f"{_SUITE}.the run itself")
         element.result = Error(_clean(text), "did not finish")
+        suite.add_testcase(element)
+    # What happened to the GPU between rows that hold is no failure of theirs, and no success.
+    for text in run_trouble(results):
+        element = TestCase(_clean(text), f"{_SUITE}.the run itself")
+        element.result = Skipped(_clean(text), "reset or hang")
         suite.add_testcase(element)
     return suite
 

@@ -20,6 +20,7 @@ from amdgpu_hw.report.findings import findings_of
 from amdgpu_hw.verdict.model import Case, Outcome
 from amdgpu_hw.verdict.results import Results
 from amdgpu_hw.verdict.table import ordered
+from amdgpu_hw.verdict.trouble import case_trouble
 from amdgpu_hw.verdict.words import kernel_words
 
 __all__ = ("kcidb_report",)
@@ -110,12 +111,13 @@ def _test(case: Case, results: Results, origin: str, build: str) -> dict[str, An
             "unexpected": case.unexpected,
             "findings": list(findings_of(case)),
             "gates": case.gates,
+            "incidents": [dict(each) for each in case.incidents],
         },
     }
 
 
 def _log(case: Case) -> str:
-    return "\n".join(filter(None, (*case.done, case.seen, case.reason, case.explanation)))
+    return "\n".join(filter(None, (*case.done, case.seen, case.reason, case.explanation, *case_trouble(case))))
 
 
 def _moment(when: datetime) -> str:

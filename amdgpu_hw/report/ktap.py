@@ -12,6 +12,7 @@ from amdgpu_hw.report.facts import case_label, machine_facts, warning
 from amdgpu_hw.verdict.model import Case, Outcome
 from amdgpu_hw.verdict.results import Results
 from amdgpu_hw.verdict.summary import sections
+from amdgpu_hw.verdict.trouble import case_trouble, run_trouble
 from amdgpu_hw.verdict.words import verdict_words
 
 __all__ = ("ktap_report",)
@@ -50,6 +51,8 @@ def _suite(results: Results) -> Iterator[str]:
         yield from _result(good, number, name, "SKIP nothing of it could be tested" if skipped and good else "")
     yield from _diagnostics(verdict_words(results))
     yield from _diagnostics(f"The run ended early: {results.interrupted}" if results.interrupted else "")
+    for text in run_trouble(results):
+        yield from _diagnostics(text)
 
 
 def _section(name: str, cases: Sequence[Case]) -> Iterator[str]:
@@ -58,7 +61,7 @@ def _section(name: str, cases: Sequence[Case]) -> Iterator[str]:
     yield f"1..{len(cases)}"
     for number, case in enumerate(cases, 1):
         yield from _diagnostics(f"{case.row}: {case.behaviour}")
-        for text in (*case.done, case.seen, case.reason, case.explanation, case.unexpected):
+        for text in (*case.done, case.seen, case.reason, case.explanation, case.unexpected, *case_trouble(case)):
             yield from _diagnostics(text)
         yield from _result(case.passes, number, case_label(case), _directive(case))
 

@@ -18,6 +18,7 @@ from amdgpu_hw.verdict.model import Case, Outcome, Verdict
 from amdgpu_hw.verdict.results import Results
 from amdgpu_hw.verdict.summary import left_out, outcome_counts, sections
 from amdgpu_hw.verdict.table import count_of, counts_text, ordered
+from amdgpu_hw.verdict.trouble import case_trouble, run_trouble
 from amdgpu_hw.verdict.words import verdict_words
 
 __all__ = ("mail_report",)
@@ -94,6 +95,8 @@ def _result(results: Results) -> Iterator[str]:
     for name, cases in by_section.items():
         counts = counts_text(outcome_counts(cases))
         yield from _wrapped(counts, first=f"  {name:<{column - 2}}", further=" " * column)
+    for text in run_trouble(results):
+        yield from _wrapped(text)
     yield ""
 
 
@@ -120,6 +123,8 @@ def _failure(case: Case, results: Results) -> Iterator[str]:
             yield from _wrapped(line, "    ", "    ")
     if case.expected:
         yield from _wrapped(f"expected: {case.expected}", "    ", "    ")
+    for text in case_trouble(case):
+        yield from _wrapped(text, "    ", "      ")
     yield from _command(results.again("--test", case.test_id))
     yield ""
 

@@ -13,6 +13,7 @@ from amdgpu_hw.verdict.model import Case, Outcome
 from amdgpu_hw.verdict.results import Results
 from amdgpu_hw.verdict.summary import left_out, outcome_counts, sections
 from amdgpu_hw.verdict.table import counts_text, ordered
+from amdgpu_hw.verdict.trouble import case_trouble, run_trouble
 from amdgpu_hw.verdict.words import verdict_words
 
 __all__ = ("markdown_report",)
@@ -33,6 +34,8 @@ def _lines(results: Results) -> Iterator[str]:
     yield f"{counts_text(outcome_counts(results.cases))}."
     if results.interrupted:
         yield from ("", f"**The run ended early: {_text(results.interrupted)}**")
+    for text in run_trouble(results):
+        yield from ("", f"**{_text(text)}**")
     yield from ("", "| | |", "|---|---|")
     yield from (f"| {_text(name)} | {_text(words)} |" for name, words in machine_facts(results))
     yield from ("", "| section | tests |", "|---|---|")
@@ -61,6 +64,7 @@ def _failure(case: Case, results: Results) -> Iterator[str]:
     yield ""
     for text in (case.reason, case.unexpected, case.explanation):
         yield from (f"{_text(line)}  " for line in text.splitlines() if line)
+    yield from (f"{_text(line)}  " for line in case_trouble(case))
     yield from ("", f"{_code(results.again('--test', case.test_id))}", "", "</details>", "")
 
 

@@ -9,7 +9,9 @@ from pathlib import Path
 
 from amdgpu_hw.decode import DecodeError, decode
 from amdgpu_hw.errors import HarnessError
+from amdgpu_hw.verdict.fingerprint_words import Fingerprint
 from amdgpu_hw.verdict.results import Results, read_results
+from amdgpu_hw.verdict.trouble import troubles
 
 __all__ = ("read_for_report",)
 
@@ -43,6 +45,10 @@ def read_for_report(path: Path) -> Results:
         if results.gpu:
             decode(_Gpu, results.gpu, "gpu")
         decode(Mapping[str, _Probe], results.probes, "probes")
+        decode(Fingerprint, results.fingerprint, "fingerprint")
+        troubles(results.incidents, "incidents")
+        for number, case in enumerate(results.cases):
+            troubles(case.incidents, f"cases[{number}].incidents")
     except DecodeError as error:
         raise HarnessError(f"{path} is damaged: {error}") from None
     if not results.cases:

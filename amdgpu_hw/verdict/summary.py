@@ -27,6 +27,7 @@ from amdgpu_hw.verdict.table import (
     ordered,
     render,
 )
+from amdgpu_hw.verdict.trouble import run_trouble
 from amdgpu_hw.verdict.words import gpu_words, kernel_words, series_words, verdict_words
 
 __all__ = ("LeftOut", "left_out", "outcome_counts", "sections", "summary_text")
@@ -196,5 +197,7 @@ def _verdict(results: Results) -> Iterable[RenderableType]:
         yield Text(results.on_the_series, style="bold yellow")
     for fault in results.expectation_faults:
         yield Text(fault, style="bold red")
+    for text in run_trouble(results):
+        yield Text(text, style="bold yellow")
     if results.interrupted:
         yield Text(f"The run ended early: {results.interrupted}", style="bold yellow")

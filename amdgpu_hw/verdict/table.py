@@ -7,14 +7,18 @@ import io
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.padding import Padding
 from rich.panel import Panel
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
+from amdgpu_hw.terminal import printable
+from amdgpu_hw.verdict.fingerprint_words import fingerprint_facts
 from amdgpu_hw.verdict.model import Case, Outcome, Verdict, row_order
 from amdgpu_hw.verdict.results import Results
+from amdgpu_hw.verdict.trouble import case_trouble, run_trouble
 from amdgpu_hw.verdict.words import verdict_words, version_words
 
 __all__ = (
@@ -78,8 +82,19 @@ def render(content: RenderableType, width: int, colour: bool) -> str:
         emoji=False,
         soft_wrap=False,
     )
-    console.print(content)
+    console.print(_Printable(content))
     return "".join(f"{line.rstrip()}\n" for line in out.getvalue().splitlines())
+
+
+class _Printable:
+    """Rich content whose own characters are all printable: rich keeps escape sequences as they are."""
+
+    def __init__(self, content: RenderableType) -> None:
+        self._content = content
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for segment in console.render(self._content, options):
+            yield segment if segment.control else Segment(printable(segment.text), segment.style)
 
 
 def _table(cases: Iterable[Case]) -> Table:
@@ -137,6 +152,7 @@ def failures(cases: Iterable[Case], results: Results) -> list[RenderableType]:
         parts += [title, *(Text(text) for text in (case.reason, case.unexpected) if text)]
         if case.explanation:
             parts.append(Text(case.explanation))
+        parts += map(Text, case_trouble(case))
         if case.done:
             parts.append(Text(f"done: {'; '.join(case.done)}", style="dim"))
         parts.append(Text(f"again: {results.again('--test', case.test_id)}", style="dim"))
@@ -170,6 +186,8 @@ def _facts(results: Results) -> Table:
     if results.expectations is not None:
         facts.add_row("expectations", ", ".join(results.expectations) or "none for this kernel and GPU: all must hold")
     facts.add_row("software", ", ".join(f"{name} {version}" for name, version in results.versions.items()))
+    for name, words in fingerprint_facts(results):
+        facts.add_row(name, words)
     return facts
 
 
@@ -208,6 +226,7 @@ def _banner(results: Results) -> Group:
         command = results.again(option, "-k", " or ".join(left_out))
         lines.append(Text(f"{count_of(len(left_out), 'row')} left out: {option} ({command})", style="yellow"))
     lines += [Text(fault, style="bold red") for fault in results.expectation_faults]
+    lines += [Text(text, style="bold yellow") for text in run_trouble(results)]
     if results.interrupted:
         lines.append(Text(f"The run ended early: {results.interrupted}", style="bold yellow"))
     banner = Panel(

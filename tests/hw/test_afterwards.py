@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 
@@ -11,19 +10,18 @@ import pytest
 
 from amdgpu_hw.address_space import Update
 from amdgpu_hw.gpu import Gpu
-from amdgpu_hw.libdrm.ioctl import ioctl
 from amdgpu_hw.memory import PAGE_SIZE, Buffer, KiB, MiB
 from amdgpu_hw.packets import Engine
 from amdgpu_hw.proof.absence import Absence
 from amdgpu_hw.proof.access import GpuView
 from amdgpu_hw.proof.behaviour import behaviour
 from amdgpu_hw.proof.fixtures import ShutFence, ShutGate, drain
+from amdgpu_hw.proof.foreign import leave_foreign_fence
 from amdgpu_hw.proof.must import Must
 from amdgpu_hw.proof.neighbour import Neighbour
 from amdgpu_hw.proof.units import ms, size
 from amdgpu_hw.proof.usage import gtt_usage
 from amdgpu_hw.sync import BackgroundCall
-from amdgpu_hw.uapi import dma_buf
 
 TILE = 64 * KiB
 MUCH = 32 * MiB
@@ -167,13 +165,7 @@ def test_update_fence_of_replace_covers_the_map(
     elif old != "nothing":
         tile.map(always_valid)
     with shut_fence() as fence:
-        descriptor = ordinary.export()
-        try:
-            with fence.syncobj.export_sync_file() as file:
-                ioctl(descriptor, dma_buf.IOCTL_IMPORT_SYNC_FILE, flags=dma_buf.DMA_BUF_SYNC_WRITE, fd=file.fileno())
-        finally:
-            os.close(descriptor)
-        must.did("left the fence of another driver on the BO")
+        leave_foreign_fence(ordinary, fence, must)
         update = tile.replace(ordinary)
         must.not_signal(update, at_most=ms(50), while_pending=fence)
     must.signal(update, after=fence)

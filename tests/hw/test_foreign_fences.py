@@ -3,17 +3,12 @@
 
 from __future__ import annotations
 
-import os
-
 from amdgpu_hw.gpu import Gpu
-from amdgpu_hw.libdrm.ioctl import ioctl
 from amdgpu_hw.memory import Buffer, KiB
 from amdgpu_hw.proof.behaviour import behaviour
 from amdgpu_hw.proof.fixtures import ShutFence
-from amdgpu_hw.proof.held import HeldFence
+from amdgpu_hw.proof.foreign import leave_foreign_fence
 from amdgpu_hw.proof.must import Must
-from amdgpu_hw.proof.record import NotTestable
-from amdgpu_hw.uapi import dma_buf
 
 TILE = 64 * KiB
 
@@ -31,23 +26,7 @@ def test_map_waits_for_the_fence_of_another_driver(
     """As when a compositor's GPU still copies into it."""
     tile = gpu.reserve(TILE)
     with shut_fence() as fence:
-        if not fence.gate.is_foreign:
-            raise NotTestable(
-                f"needs a fence of another driver: that of a {fence.gate.name} gate is amdgpu's own",
-                missing="foreign_gate",
-            )
-        leave_on(ordinary, fence)
-        must.did("left the fence of another driver on the BO")
+        leave_foreign_fence(ordinary, fence, must)
         update = tile.map(ordinary)
         must.not_signal(update, while_pending=fence)
     must.signal(update, after=fence)
-
-
-def leave_on(buffer: Buffer, fence: HeldFence) -> None:
-    """Put a fence on a buffer as a driver does that writes to it."""
-    descriptor = buffer.export()
-    try:
-        with fence.syncobj.export_sync_file() as file:
-            ioctl(descriptor, dma_buf.IOCTL_IMPORT_SYNC_FILE, flags=dma_buf.DMA_BUF_SYNC_WRITE, fd=file.fileno())
-    finally:
-        os.close(descriptor)

@@ -253,10 +253,15 @@ def test_an_odd_environment_costs_no_traceback(name: str, tmp_path: Path) -> Non
     assert lines[0].startswith("amdgpu-hw: no amdgpu GPU was found"), lines
 
 
+STREAMS = ("<&-", ">&-", "2>&-", "<&- >&- 2>&-", ">/dev/full", "2>/dev/full", ">/dev/full 2>&1")
+
+
 @pytest.mark.parametrize(
-    "streams", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-", ">/dev/full", "2>/dev/full", ">/dev/full 2>&1"]
+    ("words", "streams"),
+    # What prints a table of many kilobytes reads all bugs first: one of each kind of stream for it.
+    [(words, streams) for words in ("--help", "list") for streams in STREAMS]
+    + [("bugs", streams) for streams in (">&-", ">/dev/full")],
 )
-@pytest.mark.parametrize("words", ["bugs", "--help", "list"])
 def test_streams_that_are_closed_or_full_are_no_crash(words: str, streams: str) -> None:
     """What cannot be printed is said where something can still be said."""
     command = f"{sys.executable} -m amdgpu_hw {words} {streams}"

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
+from amdgpu_hw.exit_status import ExitStatus
+
 ROOT = Path(__file__).parents[2]
 GITLAB = ROOT / "ci" / "gitlab.yml"
 GITHUB = ROOT / ".github" / "workflows" / "validate.yml"
@@ -38,7 +40,9 @@ def test_the_examples_of_the_documentation_are_of_that_form_too(tmp_path: Path) 
         test_the_schema_of_the_service_takes_the_file(schema, path)
 
 
-@pytest.mark.parametrize(("kernel", "row", "status"), [("series-v1", "B30", 1), ("series-fixed", "B01", 0)])
+@pytest.mark.parametrize(
+    ("kernel", "row", "status"), [("series-v1", "B30", 1), ("series-fixed", "B01", 0), ("base", "B05", 4)]
+)
 def test_the_job_ends_as_the_run_and_leaves_its_reports(tmp_path: Path, kernel: str, row: str, status: int) -> None:
     """The script of GitLab's job, in a shell, where amdgpu-hw is in the PATH as in the image."""
     job = YAML(typ="safe").load(GITLAB)[".amdgpu-hw"]
@@ -60,3 +64,24 @@ def test_the_container_file_calls_what_there_is() -> None:
     assert calls == [("scripts/setup", "run"), ("scripts/setup", "guest")]
     assert (ROOT / "scripts" / "setup").stat().st_mode & 0o111
     assert 'ENTRYPOINT ["amdgpu-hw"]' in text
+
+
+def test_a_guest_without_the_series_is_a_warning_and_nothing_else_is(tmp_path: Path) -> None:
+    """Exit status 4 of the guest alone; the step of the workflow, with a command that ends as it is told."""
+    guest = YAML(typ="safe").load(GITLAB)[".amdgpu-hw-guest"]
+    assert guest["allow_failure"] == {"exit_codes": ExitStatus.SILENT}
+    steps = YAML(typ="safe").load(GITHUB)["jobs"]["validate"]["steps"]
+    script = next(step["run"] for step in steps if step.get("name") == "Validate")
+    command = tmp_path / ".venv" / "bin" / "amdgpu-hw"
+    command.parent.mkdir(parents=True)
+    command.write_text('#!/bin/sh\nexit "$STATUS"\n')
+    command.chmod(0o755)
+    for machine in ("mock", "guest", "card"):
+        for status in ExitStatus:
+            environment = {**os.environ, "MACHINE": machine, "OPTIONS": "", "STATUS": str(int(status))}
+            # As GitHub runs a step.
+            step = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script]
+            result = subprocess.run(step, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+            warned = machine == "guest" and status is ExitStatus.SILENT
+            assert result.returncode == (0 if warned else status), (machine, status, result)
+            assert ("::warning::" in result.stdout) is warned

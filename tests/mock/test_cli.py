@@ -127,6 +127,43 @@ def test_no_permission_on_the_node_is_one_clear_sentence(
     assert capsys.readouterr().err == f"amdgpu-hw: {advice}\n"
 
 
+@pytest.mark.parametrize("where", [["--results=results"], []])
+def test_a_resumed_run_makes_no_new_result_file(
+    where: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has its own, also where a script always names the directory."""
+    commands: list[list[str]] = []
+
+    def note(command: list[str], *_: object, **__: object) -> int:
+        commands.append(command)
+        return 0
+
+    monkeypatch.setattr(validate, "run_on_mock", note)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "results").mkdir()
+    assert cli.main(["validate", "--mock", *where, "--resume=results/r.json"]) == 0
+    assert list((tmp_path / "results").iterdir()) == []
+    assert [word.partition("=")[0] for word in commands[0] if word.startswith("--res")] == ["--resume"]
+    assert cli.main(["validate", "--mock", *where]) == 0
+    assert len(list((tmp_path / "results").iterdir())) == 1
+
+
+def test_a_gpu_whose_driver_failed_to_probe_is_no_reason_for_a_mock(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Inside a guest as on any machine: a sentence that names it, no verdict, no result file."""
+    why = "0000:03:00.0 (Navi 31, 1002:744c) is bound to no driver although amdgpu is loaded: its probe failed"
+    monkeypatch.setattr("amdgpu_hw.discovery.list_gpus", list)
+    monkeypatch.setattr("amdgpu_hw.discovery.unusable_gpus", lambda: [why])
+    monkeypatch.setattr(validate, "run_on_mock", lambda *_, **__: pytest.fail("a mock machine was started"))
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["validate"]) == ExitStatus.UNUSABLE
+    told = capsys.readouterr()
+    assert why in told.err
+    assert told.out == ""
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_full_disk_costs_the_file_but_not_the_table(tmp_path: Path) -> None:
     """One sentence about it, exit status 2."""
     (tmp_path / "in the way").touch()

@@ -91,3 +91,9 @@ def test_what_an_encoding_lacks_is_spelled_otherwise() -> None:
     """Lines, units, and what nobody foresaw."""
     assert plain("━━┃ 31.2 µs, 3× faster…") == "--| 31.2 us, 3x faster..."
     assert plain("日本") == "??"
+
+
+def test_a_sentence_commands_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    """It may quote a file."""
+    run_program("p", raiser(HarnessError("no '\x1b[31m\u202e\x9b'")))
+    assert capsys.readouterr().err == "p: no '?[31m??'\n"

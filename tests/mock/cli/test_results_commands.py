@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 
 from amdgpu_hw.cli import main
+from amdgpu_hw.program import run_program
 from amdgpu_hw.report.formats import FORMATS
+from amdgpu_hw.terminal import printable
 from amdgpu_hw.verdict.results import ResultFile
-from tests.mock.report.runs import every_kind, run
+from tests.mock.report.runs import every_kind, hurt, run
 
 
 @pytest.fixture
@@ -89,3 +91,36 @@ def test_rows_are_listed_with_what_they_need(capsys: pytest.CaptureFixture[str])
     assert "B48 an explicit unmap waits for a user queue's fence" in said
     assert "--allow-faults: it may make" in said
     assert main(["rows", "-k", "no_such_row"]) == 2
+
+
+def test_show_tells_what_was_tested_and_what_happened_to_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """In the table; the summary keeps to resets and the suspect."""
+    ResultFile(tmp_path / "hurt.json").write(hurt())
+    assert main(["show", str(tmp_path / "hurt.json")]) == 0
+    table = " ".join(capsys.readouterr().out.split())
+    for words in ("sdma 0x00000013", "(811, the desktop)", "kernel.log (812 bytes)", "record 3", "8 more records"):
+        assert words in table, words
+    assert main(["show", str(tmp_path / "hurt.json"), "--summary"]) == 0
+    summary = " ".join(capsys.readouterr().out.split())
+    assert "sdma 0x00000013" not in summary
+    for text in (table, summary):
+        assert "Between two rows, before test_x.py::test_b09: the GPU was reset (between)" in text
+        assert "During B06, which holds: the GPU was reset (spared)" in text
+        assert "The run ended while T16 (test_z.py::test_last) was running" in text
+
+
+@pytest.mark.parametrize("words", [["show"], ["show", "--summary"], ["diff"], ["report", "--format=mail"]])
+def test_nothing_in_a_file_commands_the_terminal(
+    words: list[str], bad: str, good: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Escape sequences that a test's name or a process's name brings along, also in the sentence of an error."""
+    ResultFile(tmp_path / "hurt.json").write(hurt())
+    for path in (bad, str(tmp_path / "hurt.json")):
+        main([*words, path, *([good] if words == ["diff"] else [])])
+        told = capsys.readouterr()
+        assert told.out
+        assert printable(told.out + told.err) == told.out + told.err
+    content = json.loads(Path(good).read_text())
+    Path(good).write_text(json.dumps(content | {"gate": ["\x1b]0;gotcha\x07"]}))
+    assert run_program("amdgpu-hw", lambda: main([*words, good, *([bad] if words == ["diff"] else [])])) == 2
+    assert "\x1b" not in capsys.readouterr().err

@@ -191,9 +191,12 @@ def test_a_row_that_hangs_the_gpu_is_broken(content: dict[str, Any]) -> None:
 
 
 def test_a_hang_of_the_last_unmap_is_the_rows_that_unmapped(content: dict[str, Any]) -> None:
-    """Although its test itself was over, and had seen nothing wrong."""
+    """Although its test itself was over, and had seen nothing wrong.
+
+    A page-table job names no process: only root, who sees that nobody else has the GPU open, knows whose it was.
+    """
     case = case_of(content, "X03")
-    assert case["outcome"] == "broken"
+    assert case["outcome"] == ("broken" if os.geteuid() == 0 else "inconclusive")
     assert "ring timeout of sdma0" in case["reason"]
 
 

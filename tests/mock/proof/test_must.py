@@ -34,6 +34,7 @@ class FakeGate:
         self.is_shut = True
         self.opened_by: str | None = None
         self.opened_at: int | None = None
+        self.shut_at = time.monotonic_ns()
         self.remaining_ns = ms(5000)
 
     def open(self, by: str = "the test") -> None:
@@ -101,6 +102,20 @@ def must(record: Record) -> Must:
 def held() -> FakeHeld:
     """A pending job."""
     return FakeHeld()
+
+
+@pytest.mark.parametrize(("left", "outcome"), [(ms(400), Broken), (ms(149), Inconclusive), (0, Inconclusive)])
+def test_nothing_is_late_that_had_no_time(must: Must, held: FakeHeld, left: int, outcome: type[Exception]) -> None:
+    """A gate that opens by itself after half a second leaves little on a busy machine; 50 ms of that are a margin."""
+    held.gate.remaining_ns = left
+    with pytest.raises(outcome):
+        must.signal(update(lambda: False), while_pending=held)
+    held.gate = FakeGate()
+    held.gate.remaining_ns = left
+    over = threading.Event()
+    with pytest.raises(outcome):
+        must.come_back(BackgroundCall(over.wait), while_pending=held)
+    over.set()
 
 
 def test_a_signal_with_the_gate_shut_is_evidence(must: Must, record: Record, held: FakeHeld) -> None:

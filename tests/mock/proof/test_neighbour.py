@@ -89,5 +89,5 @@ def test_a_job_of_the_neighbour_waits_for_the_gate(program: str) -> None:
 
 def test_a_neighbour_without_a_gpu_says_why() -> None:
     """In the words of the process that could not open it."""
-    with pytest.raises(HarnessError, match="no second process on the GPU: this machine has no amdgpu GPU"):
+    with pytest.raises(HarnessError, match="no second process on the GPU: no amdgpu GPU was found"):
         Neighbour(NeighbourProcess("no-such-gpu"))

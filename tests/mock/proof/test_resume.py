@@ -21,6 +21,7 @@ TESTS = """
 import os, time
 from pathlib import Path
 from amdgpu_hw.proof.behaviour import behaviour
+from amdgpu_hw.proof.record import Broken
 
 def ran(name):
     with Path("ran").open("a") as file:
@@ -47,6 +48,8 @@ def test_fatal(gpu, must):
 def test_after(gpu, must):
     ran("after")
     must.note("ran")
+    if os.environ.get("FAIL_ONCE") and Path("ran").read_text().split().count("after") == 1:
+        raise Broken("it was late")
 """
 
 
@@ -101,13 +104,15 @@ def inner_process(directory: Path) -> int:
     raise AssertionError("nothing runs on a mock machine")
 
 
-def go_on(directory: Path, *options: str, kernel: str = "series-fixed") -> subprocess.CompletedProcess[str]:
+def go_on(
+    directory: Path, *options: str, kernel: str = "series-fixed", **changes: str
+) -> subprocess.CompletedProcess[str]:
     """Resume the run."""
     (directory / "ran").write_text("")
     return subprocess.run(
         command("--amdgpu-resume=r.json", *options, kernel=kernel),
         cwd=directory,
-        env=environment(),
+        env=environment(**changes),
         capture_output=True,
         text=True,
         timeout=150,
@@ -138,6 +143,22 @@ def test_a_killed_run_goes_on_behind_its_suspect(directory: Path) -> None:
     assert found["X03"]["suspect"] is True
     assert found["X03"]["reason"].startswith("suspect: the run ended while this was running")
     assert result.returncode == 1  # a run with a suspect in it has not held
+
+
+def test_a_resumed_run_runs_again_what_fails_and_never_the_suspect(directory: Path) -> None:
+    """With --rerun: what holds then is flaky, what was known before stays."""
+    cut_short(directory, signal.SIGKILL)
+    result = go_on(directory, "--amdgpu-rerun=2", FAIL_ONCE="1")
+    assert (directory / "ran").read_text().split() == ["control", "after", "after"], result.stdout
+    found = cases(directory)
+    assert {row: case["outcome"] for row, case in found.items()} == {
+        "X01": "holds",
+        "X02": "holds",
+        "X03": "did not finish",
+        "X04": "flaky",
+    }
+    assert found["X03"]["suspect"] is True
+    assert "it was late" in found["X04"]["reason"]
 
 
 def test_a_run_that_the_user_ended_has_no_suspect(directory: Path) -> None:

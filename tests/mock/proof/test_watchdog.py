@@ -28,3 +28,4 @@ def test_a_test_that_sticks_is_reported_and_in_the_end_given_up() -> None:
     assert watchdog.report is not None
     assert "did not end within 0.5 s; no gate was shut" in watchdog.report
     assert "in stick\n    assert given_up.wait(10)" in watchdog.report
+    assert 'File "tests/mock/proof/test_watchdog.py"' in watchdog.report  # not where the checkout lies

@@ -4,10 +4,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from amdgpu_hw.verdict.machine import MachineDescription
 from amdgpu_hw.verdict.model import Case, Evidence, Outcome
 from amdgpu_hw.verdict.results import Results
+
+Incident = dict[str, Any]
 
 MOCK = MachineDescription(True, ("navi31",), "series-v1", "6.1 #1", "x86_64")
 GUEST = MachineDescription(False, (), "", "7.3.4 #1 SMP", "x86_64", guest_gpus=("vega10",))
@@ -70,4 +73,44 @@ def run(machine: MachineDescription = MOCK, cases: Sequence[Case] | None = None)
         "sdma_version": (6, 0, 0),
         "driver_version": (3, 65),
     }
+    return results
+
+
+FINGERPRINT = {
+    "patch_id": "explicit sync v1",
+    "kernel": {"version": "Linux version 6.18.0 (gcc 14)", "config": "c0ffee" * 10, "tainted": 64, "taint": "U"},
+    "amdgpu": {"srcversion": "533BB7E5866E52F63B9ACCB", "build_id": None, "parameters": {"vm_debug": "0"}},
+    "gpu": {
+        "vbios": {"part_number": "113-D7020100", "version": "022.001", "date": "2022/10/05"},
+        "firmware": {"gfx_me": "0x00000a2c (32)", "sdma": "0x00000013 (60)"},
+        "bar_size": 256 << 20,
+        "vram_size": 24 << 30,
+        "visible_vram_size": 256 << 20,
+    },
+    "libraries": {"libdrm_amdgpu": {"path": "/usr/lib/libdrm_amdgpu.so.1.0.0", "version": "2.4.114"}, "mesa": None},
+    "clients": [{"pid": 811, "name": f"sway{NASTY}", "compositor": True}],
+    "all_clients_seen": False,
+    "suite": {"version": "0.1", "commit": "1234567890abcdef1234", "sha256": "feedface" * 8},
+}
+"""As `amdgpu_hw.evidence.fingerprint` writes it, with a process that calls itself oddly."""
+
+
+def incident(
+    what: str, whose: str = "it was the work of process 4712 (glxgears), as the kernel's log says"
+) -> Incident:
+    """One as a result file has it."""
+    kept = {"directory": "r.evidence/B06", "files": {"kernel.log": 812}, "missing": {"devcoredump": "it is for root"}}
+    return {"what": what, "culprit": "others", "whose": whose, "gone": False, "evidence": kept}
+
+
+def hurt() -> Results:
+    """A run that was reset between two rows and in two, one of which may be, and that was killed in its last row."""
+    spared, failed, last = holds(), holds("B09"), Case("tests/hw/test_z.py::test_last", "T16", "nothing is left")
+    spared.incidents = [incident("the GPU was reset (spared)")]
+    failed.outcome, failed.reason = Outcome.INCONCLUSIVE, "a reset or hang came between: the GPU was reset (told)"
+    failed.incidents = [incident("the GPU was reset (told)")]
+    failed.log = [f"[    1.{number:06d}] amdgpu 0000:03:00.0: record {number}" for number in range(20)]
+    results = run(REAL, [spared, failed, last])
+    results.incidents = [incident("the GPU was reset (between)") | {"before": "tests/hw/test_x.py::test_b09"}]
+    results.fingerprint, results.kernel_log = FINGERPRINT, "/dev/kmsg"
     return results

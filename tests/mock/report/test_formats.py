@@ -13,7 +13,8 @@ from kcidb_io.schema import LATEST
 
 from amdgpu_hw.errors import HarnessError
 from amdgpu_hw.report.formats import FORMATS, ReportOptions, make_report
-from tests.mock.report.runs import GUEST, MACHINES, MOCK, NASTY, REAL, every_kind, run
+from amdgpu_hw.terminal import printable
+from tests.mock.report.runs import GUEST, MACHINES, MOCK, NASTY, REAL, every_kind, hurt, run
 
 NONE = ReportOptions()
 
@@ -146,3 +147,27 @@ def test_the_guests_kernel_is_real() -> None:
     """Its verdict is one on that kernel."""
     assert "Linux 7.3.4 #1 SMP (x86_64, REAL)" in make_report("markdown", run(GUEST), NONE).replace("\\", "")
     assert "series-v1 (MODELLED)" in make_report("markdown", run(MOCK), NONE)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_report_says_what_was_tested_and_what_happened_to_it(name: str) -> None:
+    """Kernel build, firmware, who else was there; resets in rows that hold, in those that do not, and between two."""
+    text = " ".join(make_report(name, hurt(), NONE).replace("\\", "").split())
+    for words in ("explicit sync v1", "6.18.0 (gcc 14)", "config c0ffeec0ffee", "tainted U (64)", "022.001"):
+        assert words in text, words
+    for words in ("sdma 0x00000013", "libdrm_amdgpu.so.1.0.0 2.4.114", "the desktop", "commit 1234567890ab"):
+        assert words in text, words
+    for words in ("/dev/kmsg", "reset (told)", "kernel.log (812 bytes)", "devcoredump: it is for root", "record 3"):
+        assert words in text, words
+    assert "reset (spared)" in text
+    if name != "kcidb":  # it knows tests only, nothing of the run
+        assert "reset (between)" in text
+        assert "that is the suspect" in text
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_no_report_commands_a_terminal(name: str) -> None:
+    """Names of tests and of other people's processes are in it."""
+    for results in (hurt(), run(cases=every_kind())):
+        text = make_report(name, results, NONE)
+        assert printable(text) == text

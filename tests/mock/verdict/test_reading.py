@@ -67,3 +67,27 @@ def test_a_damaged_file_is_refused_with_the_place(path: Path, damage: dict[str, 
     path.write_text(json.dumps(json.loads(path.read_text()) | damage))
     with pytest.raises(HarnessError, match="is damaged: "):
         read_for_report(path)
+
+
+@pytest.mark.parametrize(
+    ("where", "value"),
+    [
+        ("fingerprint", {"kernel": []}),
+        ("fingerprint", {"gpu": {"firmware": {"me": 1}}}),
+        ("fingerprint", {"clients": [{"name": "sway"}]}),
+        ("fingerprint", {"suite": "x"}),
+        ("incidents", [{"what": "reset"}]),
+        ("incidents", [{"what": "reset", "whose": "", "evidence": {"files": {"kernel.log": "long"}}}]),
+    ],
+)
+def test_a_fingerprint_or_incident_of_another_form_is_damage(path: Path, where: str, value: Any) -> None:
+    """Said with the place, of the run and of a case, before any report is made."""
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps(content | {where: value}))
+    with pytest.raises(HarnessError, match=rf"is damaged: {where}"):
+        read_for_report(path)
+    if where == "incidents":
+        content["cases"][1][where] = value
+        path.write_text(json.dumps(content))
+        with pytest.raises(HarnessError, match=r"is damaged: cases\[1\]\.incidents"):
+            read_for_report(path)

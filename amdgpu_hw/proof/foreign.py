@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: MIT
+"""Work of another driver on a buffer: a fence that amdgpu finds in the buffer's reservation object and did not make."""
+
+from __future__ import annotations
+
+import os
+
+from amdgpu_hw.libdrm.ioctl import ioctl
+from amdgpu_hw.memory import Buffer
+from amdgpu_hw.proof.held import HeldFence
+from amdgpu_hw.proof.must import Must
+from amdgpu_hw.proof.record import NotTestable
+from amdgpu_hw.uapi import dma_buf
+
+__all__ = ("leave_foreign_fence",)
+
+
+def leave_foreign_fence(buffer: Buffer, fence: HeldFence, must: Must) -> None:
+    """Put a held fence on a buffer as a driver does that writes to it (DMA_BUF_IOCTL_IMPORT_SYNC_FILE).
+
+    Raises `NotTestable` where the gate holds it with amdgpu's own work: amdgpu_sync_test_fence knows the owner of such
+    a fence, and does not wait for what it would wait for with another driver's.
+    """
+    if not fence.gate.is_foreign:
+        raise NotTestable(
+            f"needs a fence of another driver: that of a {fence.gate.name} gate is amdgpu's own", missing="foreign_gate"
+        )
+    descriptor = buffer.export()
+    try:
+        with fence.syncobj.export_sync_file() as file:
+            ioctl(descriptor, dma_buf.IOCTL_IMPORT_SYNC_FILE, flags=dma_buf.DMA_BUF_SYNC_WRITE, fd=file.fileno())
+    finally:
+        os.close(descriptor)
+    must.did("left the fence of another driver on the BO")
