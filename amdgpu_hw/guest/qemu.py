@@ -36,6 +36,8 @@ class Hardware:
     """virtiofs tags and the sockets of their daemons."""
     channel: int | None = None
     """A connected socket that becomes the virtio-serial port."""
+    monitor: Path | None = None
+    """Where QEMU's monitor listens (`amdgpu_hw.guest.monitor`)."""
     extra: Sequence[str] = field(default=())
     """Further words, e.g. for gdb."""
 
@@ -67,6 +69,8 @@ def qemu_command(tools: Tools, hardware: Hardware, image: Path, initramfs: Path,
     if hardware.channel is not None:
         words += ["-device", "virtio-serial-pci", "-chardev", f"socket,id=channel,fd={hardware.channel}"]
         words += ["-device", f"virtserialport,chardev=channel,name={PORT}"]
+    if hardware.monitor is not None:
+        words += ["-qmp", f"unix:{_escaped(hardware.monitor)},server=on,wait=off"]
     for number, socket in enumerate(hardware.gpus):
         device = {
             "driver": "vfio-user-pci",

@@ -29,6 +29,7 @@ from amdgpu_hw.guest.initramfs import first_file_system, init_script
 from amdgpu_hw.guest.kernels import GuestKernel, find_kernel
 from amdgpu_hw.guest.modelled_gpu import DEFAULT_GPU, ModelledGpu, driver_parameters, end_gpu, start_gpu
 from amdgpu_hw.guest.modules import ModuleSet, Prepared
+from amdgpu_hw.guest.monitor import end_when_reset, press_reset
 from amdgpu_hw.guest.processes import Child, last_line, wait_for_socket
 from amdgpu_hw.guest.qemu import Hardware, kernel_command_line, qemu_command
 from amdgpu_hw.guest.shares import Share, shared_directories, start_share
@@ -50,10 +51,13 @@ _SILENCE_S = 60.0
 """Without a sign of life from the guest's first process for so long, the guest hangs."""
 _AFTER_SIGNAL_S = 20.0
 _OFF_S = 10.0
+_RESET_S = 30.0
 _CHUNK = 65536
 
 _BUG = "BUG: "
 _PANIC = ("Kernel panic", "Attempted to kill init", "amdgpu-hw: ")
+_REBOOT = "reboot: Restarting system"
+"""What kernel_restart says; a panic that restarts the machine does not come there."""
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _PASSED_ENVIRONMENT = ("HOME", "LANG", "LC_ALL", "LOGNAME", "PATH", "TERM", "TZ", "USER", "VIRTUAL_ENV")
 
@@ -115,6 +119,10 @@ class GuestMachine:
         self._frames: list[tuple[Frame, bytes]] = []
         self._signals = CaughtSignals()
         self._alive = 0.0
+        self._monitor = Path()
+        self._modules: list[tuple[Prepared, str]] = []
+        self._booted_at = 0
+        """Where in the console's log the kernel that runs began."""
 
     # ---- life ----
 
@@ -156,10 +164,11 @@ class GuestMachine:
         given = {} if options.amdgpu is None else {"amdgpu": options.amdgpu.absolute()}
         modules = ModuleSet(kernel.modules, kernel.release, given, options.whole_modules)
         early = [module.path for module in modules.closure(_EARLY)]
-        late = self._modules(modules)
+        self._modules = self._wanted_modules(modules)
         self.accelerator = choose_accelerator(tools, kernel, options.accelerator)
 
         directory = self._directory()
+        self._monitor = directory / "monitor.sock"
         self.console.parent.mkdir(parents=True, exist_ok=True)
         self.console.write_bytes(b"")
         firmware = directory / "firmware"
@@ -192,6 +201,7 @@ class GuestMachine:
             [gpu.socket for gpu in gpus],
             [(share.tag, share.socket(directory)) for share in shares],
             theirs.fileno(),
+            self._monitor,
             options.qemu_arguments,
         )
         arguments = kernel_command_line(firmware, options.kernel_arguments)
@@ -201,9 +211,8 @@ class GuestMachine:
         self._stack.callback(self._qemu.end)
         self._children.append(self._qemu)
         self.times["prepare"] = time.monotonic() - before
-        self._expect(Frame.ALIVE, _BOOT_S, "boot")
-        self.times["boot"] = time.monotonic() - before - self.times["prepare"]
-        self._load(late)
+        self._boot()
+        self.load_driver()
 
     def _directory(self) -> Path:
         try:
@@ -211,7 +220,7 @@ class GuestMachine:
         except OSError as error:
             raise GuestError(f"no directory for the guest machine can be made: {error}") from None
 
-    def _modules(self, modules: ModuleSet) -> list[tuple[Prepared, str]]:
+    def _wanted_modules(self, modules: ModuleSet) -> list[tuple[Prepared, str]]:
         if not self.options.load_driver:
             return []
         parameters = driver_parameters(self.options.gpus, self.options.parameters)
@@ -239,19 +248,11 @@ class GuestMachine:
         self._children.append(child)
         return share
 
-    def _load(self, modules: list[tuple[Prepared, str]]) -> None:
+    def _boot(self) -> None:
+        """Wait for the guest's first process."""
         before = time.monotonic()
-        wanted = [{"name": module.name, "path": str(module.path), "parameters": words} for module, words in modules]
-        self._send(Frame.LOAD, json.dumps(wanted).encode())
-        answer = self._json(self._expect(Frame.READY, _LOAD_S, "load the driver"))
-        self.times["load"] = time.monotonic() - before
-        self.loading = answer.get("took", {})
-        self.bound = int(answer.get("bound", 0))
-        if "refused" in answer:
-            raise GuestError(
-                f"the guest's kernel refused the module {answer['refused']}: {answer['why']}; "
-                f"its console is in {self.console}"
-            )
+        self._expect(Frame.ALIVE, _BOOT_S, "boot")
+        self.times["boot"] = time.monotonic() - before
 
     # ---- use ----
 
@@ -336,6 +337,44 @@ class GuestMachine:
                 data = streams.read()
                 self._send(Frame.IN, data)
 
+    def load_driver(self) -> None:
+        """Load the modules that `start` loads: a driver that was unloaded is there again, as is what it stands on."""
+        before = time.monotonic()
+        wanted = [
+            {"name": module.name, "path": str(module.path), "parameters": words} for module, words in self._modules
+        ]
+        self._send(Frame.LOAD, json.dumps(wanted).encode())
+        answer = self._json(self._expect(Frame.READY, _LOAD_S, "load the driver"))
+        self.times["load"] = time.monotonic() - before
+        self.loading = answer.get("took", {})
+        self.bound = int(answer.get("bound", 0))
+        if "refused" in answer:
+            raise GuestError(
+                f"the guest's kernel refused the module {answer['refused']}: {answer['why']}; "
+                f"its console is in {self.console}"
+            )
+
+    def restart(self) -> None:
+        """Reset the machine as its button does, boot it anew and load the driver again; between two commands.
+
+        What runs in the guest is gone, and what it wrote into its memory; the GPUs are as after power-up.
+        Raises `GuestError` or another `HarnessError`.
+        """
+        if self._channel is None:
+            raise GuestError("this guest machine does not run")
+        self._check()
+        press_reset(self._monitor, _RESET_S)
+        # What the first process had written before, in the middle of a message perhaps.
+        with contextlib.suppress(BlockingIOError):
+            while self._channel.recv(_CHUNK, socket.MSG_DONTWAIT):
+                pass
+        self._reader = FrameReader()
+        self._alive = 0.0
+        self._booted_at = self.console.stat().st_size
+        self._boot()
+        end_when_reset(self._monitor, _RESET_S)
+        self.load_driver()
+
     # ---- the channel ----
 
     def _send(self, frame: Frame, content: bytes) -> None:
@@ -417,6 +456,11 @@ class GuestMachine:
             panic = self._panic()
             if panic:
                 raise GuestError(f"the guest's kernel panicked: {panic}; its console is in {self.console}")
+            if self._rebooted():
+                raise GuestError(
+                    "the guest rebooted, which ends its machine as switching it off does; "
+                    f"its console is in {self.console}"
+                )
             if qemu.wait(0) and qemu.how().endswith("exit status 0"):
                 raise GuestError(
                     f"the guest machine was switched off before the command ended; its console is in {self.console}"
@@ -428,13 +472,22 @@ class GuestMachine:
     def _panic(self) -> str:
         """What the console says of a panic, with the bug that it came from if one was told before."""
         bug = ""
-        with contextlib.suppress(OSError):
-            for line in self.console.read_text(errors="replace").splitlines():
-                if _BUG in line:
-                    bug = f"{line.strip()}; "
-                if any(sign in line for sign in _PANIC):
-                    return bug + line.strip()
+        for line in self._console_lines():
+            if _BUG in line:
+                bug = f"{line.strip()}; "
+            if any(sign in line for sign in _PANIC):
+                return bug + line.strip()
         return ""
+
+    def _rebooted(self) -> bool:
+        return any(_REBOOT in line for line in self._console_lines())
+
+    def _console_lines(self) -> list[str]:
+        """What the console has of the kernel that runs."""
+        try:
+            return self.console.read_bytes()[self._booted_at :].decode(errors="replace").splitlines()
+        except OSError:
+            return []
 
     def _last_words(self) -> str:
         said = last_line(self.console)

@@ -46,9 +46,10 @@ def test_memory_is_shared_with_the_other_processes() -> None:
 
 def test_a_comma_in_a_path_is_no_option() -> None:
     """QEMU takes two for one."""
-    words = command(console=Path("/a,b"), shares=[("root", Path("/c,d"))])
+    words = command(console=Path("/a,b"), shares=[("root", Path("/c,d"))], monitor=Path("/e,f"))
     assert "file,id=console,path=/a,,b,append=on" in words
     assert "socket,id=share0,path=/c,,d" in words
+    assert "unix:/e,,f,server=on,wait=off" in words
 
 
 def test_a_guest_that_broke_out_starts_nothing() -> None:
