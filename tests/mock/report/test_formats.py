@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
@@ -13,6 +14,7 @@ from kcidb_io.schema import LATEST
 
 from amdgpu_hw.errors import HarnessError
 from amdgpu_hw.report.formats import FORMATS, ReportOptions, make_report
+from amdgpu_hw.verdict.machine import GivenModule
 from tests.mock.report.runs import GUEST, MACHINES, MOCK, NASTY, REAL, every_kind, run
 
 NONE = ReportOptions()
@@ -146,3 +148,14 @@ def test_the_guests_kernel_is_real() -> None:
     """Its verdict is one on that kernel."""
     assert "Linux 7.3.4 #1 SMP (x86_64, REAL)" in make_report("markdown", run(GUEST), NONE).replace("\\", "")
     assert "series-v1 (MODELLED)" in make_report("markdown", run(MOCK), NONE)
+
+
+@pytest.mark.parametrize("form", ["mail", "html", "markdown"])
+def test_which_driver_it_was_is_told(form: str) -> None:
+    """A guest's may have been given: what it was built from, its linker's ID, and what the user calls the patches."""
+    module = GivenModule("/x/amdgpu.ko", ("[PATCH 1/3] one (0123)",), ("mended (4567)",))
+    results = run(replace(GUEST, guest_module=module, driver_build_id="89abcdef"))
+    results.fingerprint = {"patch_id": "series v7"}
+    text = " ".join(make_report(form, results, NONE).replace("\\", "").split())
+    for words in ("amdgpu.ko (1 patches: [PATCH 1/3] one (0123); edits: mended (4567))", "89abcdef", "series v7"):
+        assert words in text
