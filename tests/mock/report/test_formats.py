@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
@@ -14,6 +15,7 @@ from kcidb_io.schema import LATEST
 from amdgpu_hw.errors import HarnessError
 from amdgpu_hw.report.formats import FORMATS, ReportOptions, make_report
 from amdgpu_hw.terminal import printable
+from amdgpu_hw.verdict.machine import GivenModule
 from tests.mock.report.runs import GUEST, MACHINES, MOCK, NASTY, REAL, every_kind, hurt, run
 
 NONE = ReportOptions()
@@ -171,3 +173,14 @@ def test_no_report_commands_a_terminal(name: str) -> None:
     for results in (hurt(), run(cases=every_kind())):
         text = make_report(name, results, NONE)
         assert printable(text) == text
+
+
+@pytest.mark.parametrize("form", ["mail", "html", "markdown"])
+def test_which_driver_it_was_is_told(form: str) -> None:
+    """A guest's may have been given: what it was built from, its linker's ID, and what the user calls the patches."""
+    module = GivenModule("/x/amdgpu.ko", ("[PATCH 1/3] one (0123)",), ("mended (4567)",))
+    results = run(replace(GUEST, guest_module=module, driver_build_id="89abcdef"))
+    results.fingerprint = {"patch_id": "series v7"}
+    text = " ".join(make_report(form, results, NONE).replace("\\", "").split())
+    for words in ("amdgpu.ko (1 patches: [PATCH 1/3] one (0123); edits: mended (4567))", "89abcdef", "series v7"):
+        assert words in text
