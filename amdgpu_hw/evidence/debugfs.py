@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""What amdgpu shows of rings and fences in debugfs, for root.
+"""What amdgpu shows of rings and fences in debugfs, for root, and where its files are.
 
-Only files whose reading changes nothing and takes no lock that a hung job may hold: amdgpu_gpu_recover resets the GPU,
-amdgpu_test_ib and amdgpu_evict_* submit work, and amdgpu_vm_info and amdgpu_gem_info reserve buffers.
+`ring_state` reads only files whose reading changes nothing and takes no lock that a hung job may hold:
+amdgpu_gpu_recover resets the GPU, amdgpu_test_ib and amdgpu_evict_* submit work, and amdgpu_vm_info and amdgpu_gem_info
+reserve buffers.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-__all__ = ("DebugfsFile", "ring_state")
+__all__ = ("DebugfsFile", "debugfs_directory", "ring_state")
 
 _ROOT = Path("/sys/kernel/debug/dri")
 _SAFE = ("amdgpu_fence_info", "amdgpu_sa_info", "amdgpu_firmware_info", "amdgpu_ring_*")
@@ -27,12 +28,17 @@ class DebugfsFile(NamedTuple):
     why_not: str
 
 
-def ring_state(pci_address: str, primary_node: str | None, limit: int) -> Iterator[DebugfsFile]:
-    """Up to ``limit`` bytes of each file that can be read, or one that says why there is none."""
+def debugfs_directory(pci_address: str, primary_node: str | None) -> Path | None:
+    """Where a GPU's files are, None if there is no such place. Raises `OSError`: one may not look."""
     # Named after the minor; from Linux 6.13 on after the device, with links.
     names = [pci_address, *([primary_node.rpartition("card")[2]] if primary_node else [])]
+    return next((_ROOT / name for name in names if (_ROOT / name).is_dir()), None)
+
+
+def ring_state(pci_address: str, primary_node: str | None, limit: int) -> Iterator[DebugfsFile]:
+    """Up to ``limit`` bytes of each file that can be read, or one that says why there is none."""
     try:
-        directory = next((_ROOT / name for name in names if (_ROOT / name).is_dir()), None)
+        directory = debugfs_directory(pci_address, primary_node)
         files = sorted(path for name in _SAFE for path in directory.glob(name)) if directory is not None else []
     except OSError as error:
         yield DebugfsFile("debugfs", b"", f"{_ROOT} cannot be read: {error.strerror} (it is for root)")

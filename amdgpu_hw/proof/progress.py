@@ -30,7 +30,8 @@ class Progress:
 
     @property
     def _is_quiet(self) -> bool:
-        return bool(self._config.option.verbose < 0)
+        # The option is of pytest's terminal plugin, which a session may do without.
+        return bool(self._config.getoption("verbose", default=0) < 0)
 
     @property
     def _reporter(self) -> TerminalReporter | None:

@@ -65,7 +65,7 @@ class Slot:
         except (HarnessError, OSError, ValueError) as error:
             self.close()
             return RunResult(run, (), 0, time.monotonic() - started, f"{type(error).__name__}: {error}")
-        trouble = "" if status in (0, 1) else f"{_ended(status, seconds)}: {self._last_line()}"
+        trouble = "" if status in (0, 1) and cases else f"{_ended(status, seconds)}: {self._last_line()}"
         if oopses or trouble:
             self.close()
         return RunResult(run, cases, oopses, time.monotonic() - started, trouble)

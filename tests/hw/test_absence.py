@@ -57,6 +57,7 @@ SHAPES = {
     "three edges": Shape(range(500, 1600), range(500, 1600)),
     "the last pages of one huge entry and the first of the next": Shape(range(1024), range(500, 524)),
     "the tail behind an edge": Shape(range(1100), range(1000, 1100)),
+    "all but the last page of a huge entry": Shape(range(512, 1024), range(512, 1023)),
     "the head before an edge": Shape(range(7, 1024), range(7, 520)),
 }
 PARTS = list(SHAPES)[5:]

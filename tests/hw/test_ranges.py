@@ -90,6 +90,22 @@ def test_long_mapping_of_system_memory_reaches_to_its_end(gpu: Gpu, must: Must, 
     no_fault(gpu, must, before)
 
 
+@behaviour("O16", "a mapping of user memory reaches from its first page to its last", rule=EXACT)
+def test_mapping_of_user_memory_reaches_to_its_end(gpu: Gpu, must: Must, gpu_view: GpuView) -> None:
+    """Of one page, of a few, and of one more than a huge entry has."""
+    before = vm_fault(gpu)
+    for pages in (1, 3, 513):
+        buffer = gpu.alloc_user(pages * PAGE_SIZE)
+        for page in range(pages):
+            buffer.write_u32(page | 0x50000000, page * PAGE_SIZE)
+        whole = gpu.reserve(pages * PAGE_SIZE)
+        whole.map(buffer)
+        must.did(f"MAP of {pages} pages of user memory")
+        read = gpu_view.sample([whole.va + page * PAGE_SIZE for page in range(pages)], [buffer])
+        must.equal([one & 0xFFFFFFF for one in read], list(range(pages)), "the GPU read pages")
+    no_fault(gpu, must, before)
+
+
 @behaviour("O16", "every page of a BO beyond 4 GiB is one of its own, also in what is left of a cut", rule=EXACT)
 def test_offsets_beyond_4_gib(gpu: Gpu, must: Must, gpu_view: GpuView) -> None:
     """Markers are written through mappings of single pages, and read through one of everything."""

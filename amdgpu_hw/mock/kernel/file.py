@@ -122,6 +122,10 @@ class File:
         """`unlocked_ioctl`; ``argp`` is an address in the client."""
         raise KernelError(errno.ENOTTY)
 
+    def read(self, size: int) -> Blocking[bytes]:
+        """`read`: up to ``size`` bytes of text from where the last one ended; none at the end."""
+        raise KernelError(errno.EINVAL)
+
     def mmap(self, caller: Caller, offset: int, length: int, prot: int, flags: int) -> tuple[int, int]:
         """`mmap`: the host's descriptor to map and the offset in it (bytes)."""
         raise KernelError(errno.ENODEV)

@@ -11,6 +11,8 @@
  * Everything here may run in a signal handler, in a child of fork or vfork, and before or after main: no malloc, no
  * lock, and no state about descriptors that could be wrong.
  *
+ * read() of a mock file is the mock kernel's too; of all others it is the host's.
+ *
  * Not covered: statically linked programs and raw system calls (no libc function is called); fopen() of a node, and
  * descriptors that libc closes inside itself (fclose(), posix_spawn() actions) are flushed only with the last one;
  * lstat() of /proc/PID/fd/N sees the socket; munmap() is not seen, so that a mapping keeps neither its file nor
@@ -318,7 +320,33 @@ EXPORT void closefrom(int first)
 	close_range(first < 0 ? 0 : first, ~0u, 0);
 }
 
-/* ---- ioctl, mmap, lseek ---- */
+/* ---- read, ioctl, mmap, lseek ---- */
+
+EXPORT ssize_t read(int fd, void *buffer, size_t size)
+{
+	struct stat st;
+	char text[WIRE_TEXT_SIZE];
+	struct call call = { .op = WIRE_READ, .fd = fd, .args = { size }, .name = text };
+	int pipes[2], error = errno;
+	int64_t result;
+
+	if (!on_machine() || !is_mock_file(fd, &st))
+		return syscall(SYS_read, fd, buffer, size);
+	call.ino = st.st_ino;
+	result = make_call(&call);
+	if (result <= 0)
+		return to_errno(result);
+	/* The host kernel copies: only it survives a pointer that leads nowhere. */
+	if (syscall(SYS_pipe2, pipes, O_CLOEXEC) < 0)
+		return -1;
+	if (syscall(SYS_write, pipes[1], text, result) == result)
+		result = syscall(SYS_read, pipes[0], buffer, size);
+	raw_close(pipes[0]);
+	raw_close(pipes[1]);
+	if (result >= 0)
+		errno = error;
+	return result;
+}
 
 EXPORT int ioctl(int fd, unsigned long request, ...)
 {

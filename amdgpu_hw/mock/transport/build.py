@@ -11,11 +11,12 @@ _HERE = Path(__file__).parent
 
 _WIRE = """
 enum wire_op {
-    WIRE_OPEN, WIRE_IOCTL, WIRE_MMAP, WIRE_FLUSH, WIRE_FSTAT, WIRE_LSEEK, WIRE_NAME, WIRE_FDINFO, WIRE_MKDIR,
-    WIRE_RMDIR, WIRE_SETTLE, ...
+    WIRE_OPEN, WIRE_IOCTL, WIRE_MMAP, WIRE_FLUSH, WIRE_FSTAT, WIRE_LSEEK, WIRE_READ, WIRE_NAME, WIRE_FDINFO,
+    WIRE_MKDIR, WIRE_RMDIR, WIRE_SETTLE, ...
 };
 static char *const WIRE_ENVIRONMENT;
 #define WIRE_HEARD_MODE ...
+#define WIRE_TEXT_SIZE ...
 """
 """What Python needs of wire.h; the compiler fills in the values."""
 

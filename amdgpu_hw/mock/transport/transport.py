@@ -85,6 +85,7 @@ class Transport:
             lib.WIRE_FLUSH: self._flush,
             lib.WIRE_FSTAT: self._fstat,
             lib.WIRE_LSEEK: self._lseek,
+            lib.WIRE_READ: self._read,
             lib.WIRE_NAME: self._name,
             lib.WIRE_FDINFO: self._fdinfo,
             lib.WIRE_MKDIR: self._mkdir,
@@ -354,9 +355,11 @@ class Transport:
 
     # ---- system calls ----
 
-    def _reply(self, channel: Channel, result: int) -> None:
+    def _reply(self, channel: Channel, result: int | bytes) -> None:
         answer = channel.answer
-        if answer is None:
+        if isinstance(result, bytes):
+            lib.transport_reply_text(self.handle, channel.number, result)
+        elif answer is None:
             lib.transport_reply(self.handle, channel.number, result)
         else:
             channel.answer = None
@@ -369,7 +372,7 @@ class Transport:
     def _block(self, channel: Channel, open_file: _OpenFile, blocking: Blocking[Any]) -> None:
         """Run a call that may sleep; the reply is posted when it ends."""
 
-        def done(result: int | None, error: BaseException | None) -> None:
+        def done(result: int | bytes | None, error: BaseException | None) -> None:
             channel.task = None
             if channel.open:
                 if error is None:
@@ -456,6 +459,10 @@ class Transport:
         if offset or whence not in (os.SEEK_SET, os.SEEK_END):
             raise KernelError(errno.EINVAL)
         lib.transport_reply(self.handle, channel.number, end if whence == os.SEEK_END else 0)
+
+    def _read(self, channel: Channel, event: Any) -> None:
+        open_file = self._opened(channel, event)
+        self._block(channel, open_file, open_file.file.read(min(event.args[0], lib.WIRE_TEXT_SIZE - 1)))
 
     def _fstat(self, channel: Channel, event: Any) -> None:
         open_file = self._files.get(event.ino)

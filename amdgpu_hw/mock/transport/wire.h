@@ -78,6 +78,7 @@ enum wire_op {
 	WIRE_FLUSH,    /* a descriptor is about to be closed */
 	WIRE_FSTAT,    /* the reply is in stat */
 	WIRE_LSEEK,    /* args = offset, whence */
+	WIRE_READ,     /* args = size; result = how much of text is what was read */
 	WIRE_NAME,     /* the reply is in text */
 	WIRE_FDINFO,   /* text = what the host's fdinfo reads; the reply carries a descriptor to read ours from */
 	WIRE_MKDIR,    /* text = path of a directory that the mock kernel fills */

@@ -18,6 +18,7 @@ __all__ = (
     "ELSEWHERE",
     "LEADER",
     "LOW",
+    "MAPPED_TWICE",
     "MEANWHILE",
     "MEMBER",
     "MEMORY",
@@ -25,6 +26,7 @@ __all__ = (
     "MOVED_BUFFER",
     "OLDER",
     "QUEUED",
+    "READ_ONLY",
     "RUNNING",
     "STARTED",
     "TO_BE_MAPPED",
@@ -37,6 +39,8 @@ __all__ = (
 
 
 MOVED_BUFFER = "a BO that has moved"
+READ_ONLY = "a BO that is mapped read-only"
+MAPPED_TWICE = "a BO that is mapped elsewhere as well"
 CUT = "cut in the middle"
 
 MEMORY = {
@@ -48,6 +52,9 @@ MEMORY = {
     "an exported BO": Memory.OTHER,
     "an imported BO": Memory.OTHER,
     MOVED_BUFFER: Memory.OTHER,
+    "a BO in VRAM without CPU access": Memory.OTHER,
+    READ_ONLY: Memory.OTHER,
+    MAPPED_TWICE: Memory.OTHER,
 }
 """Sorts of memory that an update takes away."""
 

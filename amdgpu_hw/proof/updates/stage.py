@@ -23,12 +23,14 @@ from amdgpu_hw.proof.updates.cases import (
     CUT,
     ELSEWHERE,
     LOW,
+    MAPPED_TWICE,
     MEMBER,
     MEMORY,
     MOVED,
     MOVED_BUFFER,
     OLDER,
     QUEUED,
+    READ_ONLY,
     RUNNING,
     TO_BE_MAPPED,
     TO_BE_MOVED,
@@ -63,7 +65,12 @@ class Stage:
             buffer = self._buffer(case.memory, things)
             tiles = things.enter_context(gpu.reserve(3 * TILE, low=case.half == LOW))
             elsewhere = things.enter_context(gpu.reserve(TILE))
-            _map(tiles.part(TILE, TILE), buffer)
+            if case.memory == READ_ONLY and buffer is not None:
+                tiles.part(TILE, TILE).map(buffer, writeable=False)
+            else:
+                _map(tiles.part(TILE, TILE), buffer)
+            if case.memory == MAPPED_TWICE:
+                _map(things.enter_context(gpu.reserve(TILE)), buffer)
             for place, memory in zip((2 * TILE, 0), BESIDE[case.beside], strict=False):
                 _map(tiles.part(place, TILE), self._of(memory))
             other = things.enter_context(gpu.alloc(TILE, "vram|gtt", always_valid=case.meanwhile == TO_BE_MOVED))
@@ -110,6 +117,8 @@ class Stage:
             buffer = self._neighbour().share(gpu, TILE)
         elif MEMORY[memory] is Memory.ALWAYS_VALID:
             buffer = gpu.alloc(TILE, "vram" if memory.endswith("VRAM") else "gtt", always_valid=True)
+        elif "VRAM" in memory:
+            buffer = gpu.alloc(TILE, "vram", cpu_access=False)
         else:
             buffer = gpu.alloc(TILE, "vram|gtt" if memory == MOVED_BUFFER else "gtt")
         if memory == "an exported BO":

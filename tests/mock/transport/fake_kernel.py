@@ -51,8 +51,14 @@ class FakeFile(File):
         self.machine = machine
         self.serial = serial
         self.slow_flush = False
+        self.unread = b"answer"
         self.memory = os.memfd_create("fake-memory")
         os.ftruncate(self.memory, 8192)
+
+    def read(self, size: int) -> Blocking[bytes]:
+        yield Sleep((WaitQueue(),), self.machine.kernel.now() + 1_000_000)
+        part, self.unread = self.unread[:size], self.unread[size:]
+        return part
 
     def ioctl(self, caller: Caller, request: int, argp: int) -> int | Blocking[int]:
         size = request >> 16 & 0x3FFF

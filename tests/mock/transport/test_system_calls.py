@@ -222,7 +222,7 @@ threading.Timer(0.2, lambda: ioctl(fd, SIGNAL)).start()
 say(poll.poll(10000) == [(other, select.POLLIN)], select.select([fd], [], [], 0)[0] == [fd])
 say(os.read(fd, 8), poll.poll(0) == [(other, select.POLLIN)])
 """)
-    assert output == ["[]", "True True", "b'' True"]
+    assert output == ["[]", "True True", "b'answer' True"]
 
 
 def test_mmap_maps_the_kernels_memory_and_fork_shares_it(rig: Rig) -> None:
@@ -263,6 +263,22 @@ except OSError as error:
     say(errno.errorcode[error.errno])
 """)
     assert output == ["True 0o640 226 128", "True", "/dev/fake/node0 /dev/fake/node0", "8192 0", "EINVAL"]
+
+
+def test_read_is_the_kernels(rig: Rig) -> None:
+    """read() of a mock file asks the mock kernel for as much as there is room for; other files are the host's."""
+    output = rig.run("""
+import ctypes
+fd = os.open(NODE, os.O_RDWR)
+say(os.read(fd, 3), os.read(fd, 100), os.read(fd, 100))
+libc = ctypes.CDLL(None, use_errno=True)
+libc.read.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t]
+other = os.open(NODE, os.O_RDWR)
+say(libc.read(other, 16, 2), errno.errorcode[ctypes.get_errno()])
+with open("/proc/self/comm", "rb", buffering=0) as file:
+    say(len(file.read(2)))
+""")
+    assert output == ["b'ans' b'wer' b''", "-1 EFAULT", "2"]
 
 
 def test_a_dead_kernel_is_enodev(rig: Rig) -> None:

@@ -9,6 +9,7 @@ from amdgpu_hw.mock.kernel.amdgpu.amdgpu_bo_list import amdgpu_bo_list_ioctl
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_cs import cs as amdgpu_cs
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_cs import wait as cs_wait
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_ctx import amdgpu_ctx_ioctl
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_debugfs import amdgpu_debugfs_init, debugfs_files
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device.device import AmdgpuDevice
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_dma_buf import amdgpu_gem_prime_export, amdgpu_gem_prime_import
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_drv.file import amdgpu_flush
@@ -124,6 +125,7 @@ def probe(kernel: Kernel, identity: ModelIdentity, index: int) -> AmdgpuDevice:
         syspath=adev.syspath,
     )
     adev.ddev.dev_private = adev
+    amdgpu_debugfs_init(adev)
     version = f"{KMS_DRIVER_MAJOR}.{kernel.variant.driver_minor}.0"
     kernel.log.info(f"[drm] Initialized {DRIVER_NAME} {version} for {adev.pci_address} on minor {index}")
     return adev
@@ -138,6 +140,8 @@ def remove(adev: AmdgpuDevice) -> None:
     if adev.ddev.unplugged:
         return
     adev.ddev.unplug()
+    for path in debugfs_files(adev).values():
+        adev.kernel.unregister_node(path)
     adev.info("amdgpu: finishing device.")
     for ring in adev.rings:
         # Nobody can wait for hardware that is gone (amdgpu_fence_driver_hw_fini).

@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: MIT
+"""What is left of a cut PRT mapping is no PRT any more."""
+
+from __future__ import annotations
+
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.mapping import split_mapping
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.types import AmdgpuBoVaMapping
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.update_ctx import AmdgpuVmUpdateCtx
+from amdgpu_hw.mock.planting import Bug, Original, replaces
+from amdgpu_hw.uapi.amdgpu_drm import AMDGPU_VM_PAGE_PRT
+
+BUG = Bug(caught_by=("O19",))
+
+
+@replaces(split_mapping)
+def split(original: Original, ctx: AmdgpuVmUpdateCtx, mapping: AmdgpuBoVaMapping, first: int, last: int) -> None:
+    flags = mapping.flags
+    mapping.flags &= ~AMDGPU_VM_PAGE_PRT
+    original(ctx, mapping, first, last)
+    mapping.flags = flags

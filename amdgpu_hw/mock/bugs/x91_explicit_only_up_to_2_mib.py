@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: MIT
+"""The flag counts only for updates of up to 2 MiB."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_gem.va import GemVa, wants_explicit_sync
+from amdgpu_hw.mock.planting import Bug, Original, replaces
+
+BUG = Bug(caught_by=("O31",))
+
+
+@replaces(wants_explicit_sync)
+def wants(original: Original, variant: Any, args: GemVa) -> bool:
+    return original(variant, args) and args.map_size <= 2 << 20
