@@ -45,8 +45,6 @@ def machine_facts(results: Results) -> Iterator[tuple[str, str]]:
         yield "amdgpu.ko", machine.guest_module.words
     if machine.driver_build_id:
         yield "build ID", machine.driver_build_id
-    if results.fingerprint.get("patch_id"):
-        yield "patches", results.fingerprint["patch_id"]
     for name, description in machine.mock_bugs.items():
         yield "planted bug", f"{name}: {description}"
     for name, value in machine.mock_parameters.items():
