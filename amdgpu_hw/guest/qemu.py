@@ -85,10 +85,11 @@ def qemu_command(tools: Tools, hardware: Hardware, image: Path, initramfs: Path,
 def kernel_command_line(firmware: Path | None, extra: Sequence[str] = ()) -> str:
     """What the kernel is told: where its console and our firmware files are, and to end rather than hang.
 
-    Slab caches are not merged, so that /proc/slabinfo tells what leaks (`amdgpu_hw.evidence.slabinfo`).
+    Slab caches are not merged, so that /proc/slabinfo tells what leaks (`amdgpu_hw.evidence.slabinfo`). No message is
+    left out for coming too often: with it the driver of GFX9 forgets the VM fault (gmc_v9_0_process_interrupt).
     """
     words = ["console=ttyS0", "quiet", "loglevel=5", "panic=-1", "modprobe.blacklist=amdgpu", "rdinit=/init"]
-    words.append("slab_nomerge")
+    words += ["slab_nomerge", "sysctl.kernel.printk_ratelimit=0"]
     if firmware is not None:
         words.append(f"firmware_class.path={firmware}")
     return " ".join([*words, *extra])

@@ -69,3 +69,8 @@ def test_the_kernel_finds_our_firmware_and_ends_when_it_panics() -> None:
 def test_leaks_can_be_told_apart() -> None:
     """Merged slab caches would hide what amdgpu leaks."""
     assert "slab_nomerge" in kernel_command_line(None).split()
+
+
+def test_no_vm_fault_is_forgotten() -> None:
+    """The driver of GFX9 notes none whose message printk_ratelimit leaves out."""
+    assert "sysctl.kernel.printk_ratelimit=0" in kernel_command_line(None).split()
