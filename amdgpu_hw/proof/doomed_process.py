@@ -3,7 +3,7 @@
 
 It maps so many bytes of memory. On ``explicit`` or ``plain``, which comes with a fence, it submits a job that waits for
 the fence and takes the memory out again tile by tile. Then it says so and waits to be killed. It does not outlive its
-parent, nor `_LONGEST_S`, whatever happens.
+parent, nor that word by `_LONGEST_S`, whatever happens.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ def _work(channel: socket.socket, arguments: Sequence[str]) -> None:
         gpu.compute.submit(gpu.compute.packets.nop()).wait()
         channel.send(READY)
         word, fds, _, _ = socket.recv_fds(channel, 16, 1)
+        signal.alarm(_LONGEST_S)
         explicit = word == b"explicit"
         sync: SyncOptions = {"explicit_sync": explicit, "out": None}
         with SyncFile(fds[0]) as file:
@@ -60,5 +61,4 @@ def _work(channel: socket.socket, arguments: Sequence[str]) -> None:
 
 if __name__ == "__main__":
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    signal.alarm(_LONGEST_S)
     sys.exit(run_helper(sys.argv[1:], _work))

@@ -16,13 +16,14 @@ from typing import Protocol, TypeVar
 
 import pytest
 
-from amdgpu_hw.errors import DrmError, FeatureMissing
+from amdgpu_hw.errors import DrmError, FeatureMissing, HarnessError
 from amdgpu_hw.evidence.health import vm_fault
 from amdgpu_hw.evidence.trace import TraceInstance
 from amdgpu_hw.gate import shut_gates
 from amdgpu_hw.gate.running import PollingJob
 from amdgpu_hw.gate.user_queue import UserQueueGate
 from amdgpu_hw.gpu import Gpu
+from amdgpu_hw.helper_process import HelperProcess
 from amdgpu_hw.memory import Buffer
 from amdgpu_hw.proof.aftermath import COMPLETE_NS
 from amdgpu_hw.proof.held import HeldFence, HeldJob, HeldWork, require_pending
@@ -42,6 +43,7 @@ __all__ = (
     "ShutGate",
     "ShutGateElsewhere",
     "ShutUserQueue",
+    "StartProcess",
     "amount",
     "drain",
     "gpu",
@@ -53,6 +55,7 @@ __all__ = (
     "shut_gate",
     "shut_gate_elsewhere",
     "shut_user_queue",
+    "start_process",
     "trace",
 )
 
@@ -112,6 +115,13 @@ class ShutUserQueue(Protocol):
 
     def __call__(self, written: Buffer) -> AbstractContextManager[HeldFence]:
         """A fence of a user queue on a buffer, which stays unsignalled inside the ``with`` block."""
+
+
+class StartProcess(Protocol):
+    """What the fixture `start_process` is."""
+
+    def __call__(self, module: str, *arguments: str) -> HelperProcess:
+        """A process of ours, see `HelperProcess`. Raises `HarnessError` if it cannot work."""
 
 
 @pytest.fixture
@@ -227,6 +237,21 @@ def neighbour(_run: Run) -> Iterator[Neighbour]:
     """Another process with an address space of its own on the GPU; see `Neighbour`."""
     with Neighbour(_run.neighbour) as neighbour:
         yield neighbour
+
+
+@pytest.fixture
+def start_process(_run: Run) -> Iterator[StartProcess]:
+    """Starts processes that end with the test; see `StartProcess`. For fixtures: a test's own time is too short."""
+    with ExitStack() as processes:
+
+        def start(module: str, *arguments: str) -> HelperProcess:
+            process = HelperProcess(module, *arguments, start_s=_run.answer_s)
+            processes.callback(process.close)
+            if process.trouble:
+                raise HarnessError(f"no second process on the GPU: {process.trouble}")
+            return process
+
+        yield start
 
 
 @pytest.fixture

@@ -19,11 +19,6 @@ from amdgpu_hw.sync import SyncFile
 
 __all__ = ("HeldForeignJob", "Neighbour", "NeighbourProcess")
 
-# Python and the package have to be read, on emulated processors as well (a guest machine without KVM).
-_START_S = 60.0
-# Opening a GPU may have to resume it from runtime suspend, and takes its time on emulated processors.
-_REPLY_S = 30.0
-
 
 class HeldForeignJob:
     """A job of the other process that waits for a gate of ours."""
@@ -50,24 +45,26 @@ class HeldForeignJob:
 class NeighbourProcess:
     """The other process: started when first needed, and anew when it has gone. ``selector`` names the GPU.
 
-    Have it started before any gate is shut, see `HelperProcess`.
+    ``answer_s`` bounds how long it may take to start, and to answer. Have it started before any gate is shut, see
+    `HelperProcess`.
     """
 
-    def __init__(self, selector: str) -> None:
+    def __init__(self, selector: str, answer_s: float) -> None:
         self._selector = selector
+        self._answer_s = answer_s
         self._process: HelperProcess | None = None
 
     def ask(self, message: str, descriptors: Sequence[int] = ()) -> tuple[str, list[int]]:
         """Its answer and the descriptor that comes with it; a sentence that says why if there is none."""
         if self._process is None:
-            self._process = HelperProcess("amdgpu_hw.proof.neighbour_process", self._selector, start_s=_START_S)
+            self._process = HelperProcess("amdgpu_hw.proof.neighbour_process", self._selector, start_s=self._answer_s)
         if self._process.trouble:
             return self._process.trouble, []
         try:
             self._process.send(message, descriptors)
         except OSError as error:
             return f"the other process is gone: {error.strerror}", []
-        return self._process.receive(_REPLY_S)
+        return self._process.receive(self._answer_s)
 
     def close(self) -> None:
         """End it, if it runs."""

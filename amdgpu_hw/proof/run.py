@@ -61,6 +61,12 @@ class Run:
         self._prefix = "--" if options.require_proof else PREFIX
         self.stress = options.stress
         self.watch_ns = options.watch
+        self.answer_s = 2 * options.timeout
+        """How long another process of ours may take to start, and to answer: it shows nothing about the kernel.
+
+        Python and the package have to be read, on emulated processors and busy machines as well. Less than what a test
+        and its fixtures may take together, so that it is said what did not come.
+        """
         expectations, drafts = options.expectations_in(), options.write_expectations
         self.results = Results(this_machine(), command_line(), software_versions())
         self.files = [ResultFile(path) for path in options.written]
@@ -84,7 +90,7 @@ class Run:
         }
         self._choice: Choice = choose(self.node.node, options.gate)
         self.trace, self.why_no_trace = _open_trace()
-        self.neighbour = NeighbourProcess(self.node.node)
+        self.neighbour = NeighbourProcess(self.node.node, self.answer_s)
         self.results.gate, self.results.gates = self._choice.name, self._choice.why_not
         self.results.options = options.for_cases(self._choice.name).argv()
         self.results.other_gpus = [str(node) for node in list_gpus() if node != self.node]

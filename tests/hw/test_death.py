@@ -7,7 +7,7 @@ The process that dies is one of our own; its gate is ours, so that the kernel is
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -19,7 +19,7 @@ from amdgpu_hw.memory import PAGE_SIZE, Buffer, MiB
 from amdgpu_hw.proof.access import GpuView
 from amdgpu_hw.proof.behaviour import behaviour
 from amdgpu_hw.proof.doomed_process import DONE
-from amdgpu_hw.proof.fixtures import ShutFence
+from amdgpu_hw.proof.fixtures import ShutFence, StartProcess
 from amdgpu_hw.proof.must import Must
 from amdgpu_hw.proof.units import size
 from amdgpu_hw.proof.usage import gtt_usage
@@ -32,15 +32,9 @@ GONE_S = 5.0
 
 
 @pytest.fixture
-def doomed(gpu: Gpu) -> Iterator[HelperProcess]:
+def doomed(gpu: Gpu, start_process: StartProcess) -> HelperProcess:
     """A process with `MUCH` memory mapped, which waits for the word to take it out again."""
-    process = HelperProcess("amdgpu_hw.proof.doomed_process", gpu.identity.node, str(MUCH), start_s=10)
-    try:
-        if process.trouble:
-            raise HarnessError(f"no second process on the GPU: {process.trouble}")
-        yield process
-    finally:
-        process.close()
+    return start_process("amdgpu_hw.proof.doomed_process", gpu.identity.node, str(MUCH))
 
 
 @behaviour(

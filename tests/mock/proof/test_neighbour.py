@@ -21,7 +21,7 @@ from amdgpu_hw.gate import choose
 from amdgpu_hw.gpu import open_gpu
 from amdgpu_hw.proof.neighbour import Neighbour, NeighbourProcess
 maker = choose("128").maker
-process = NeighbourProcess("128")
+process = NeighbourProcess("128", 60)
 for _ in range(2):
     with open_gpu("128") as gpu, Neighbour(process) as neighbour:
         with maker.shut("a job", 5_000_000_000) as gate, neighbour.submit(gate, gpu).fence as fence:
@@ -39,7 +39,7 @@ from amdgpu_hw.gate import choose
 from amdgpu_hw.gpu import open_gpu
 from amdgpu_hw.proof.neighbour import Neighbour, NeighbourProcess
 maker = choose("128").maker
-process = NeighbourProcess("128")
+process = NeighbourProcess("128", 60)
 with open_gpu("128") as gpu:
     with maker.shut("a job", 4_000_000_000) as gate:
         with Neighbour(process) as neighbour:
@@ -59,7 +59,7 @@ from amdgpu_hw.gpu import open_gpu
 from amdgpu_hw.proof.neighbour import Neighbour, NeighbourProcess
 from amdgpu_hw.sync import BackgroundCall
 maker = choose("128").maker
-process = NeighbourProcess("128")
+process = NeighbourProcess("128", 60)
 with open_gpu("128") as gpu, Neighbour(process) as neighbour:
     locked, other = gpu.alloc(4096, "vram|gtt"), gpu.alloc(4096)
     there, here = gpu.reserve(4096), gpu.reserve(4096)
@@ -90,4 +90,4 @@ def test_a_job_of_the_neighbour_waits_for_the_gate(program: str) -> None:
 def test_a_neighbour_without_a_gpu_says_why() -> None:
     """In the words of the process that could not open it."""
     with pytest.raises(HarnessError, match="no second process on the GPU: no amdgpu GPU was found"):
-        Neighbour(NeighbourProcess("no-such-gpu"))
+        Neighbour(NeighbourProcess("no-such-gpu", 60))
