@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import time
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,6 +17,8 @@ __all__ = ("Devcoredump", "find_devcoredump")
 _CLASS = Path("/sys/class/devcoredump")
 _PROCESS = re.compile(rb"^process_name: (.*) PID: (\d+)$", re.MULTILINE)
 _HEAD = 4096
+_READ_S = 20.0
+"""Linux 6.12 prints all of the dump for each page that is read (amdgpu_devcoredump_read): minutes for a long one."""
 
 
 class Devcoredump(NamedTuple):
@@ -25,26 +28,29 @@ class Devcoredump(NamedTuple):
     """``devcd1``; the number never comes twice."""
     data: Path
 
-    def read(self, limit: int) -> bytes:
-        """Up to ``limit`` bytes of it. Raises `OSError`: it is for root."""
+    def read(self, limit: int) -> tuple[bytes, str]:
+        """Up to ``limit`` bytes of it, and why there are no more if that is for time. Raises `OSError`: for root."""
+        end = time.monotonic() + _READ_S
+        parts, left = [], limit
         with self.data.open("rb", buffering=0) as file:
-            parts, left = [], limit
             while left and (part := file.read(left)):
                 parts.append(part)
                 left -= len(part)
-        return b"".join(parts)
+                if time.monotonic() > end:
+                    return b"".join(parts), f"what could be read in {_READ_S:g} s"
+        return b"".join(parts), ""
 
     def is_empty(self) -> bool:
         """Whether there is nothing in it yet. One that may not be read is not."""
         try:
-            return not self.read(1)
+            return not self.read(1)[0]
         except OSError:
             return False
 
     def process(self) -> int | None:
         """The process whose job hung, if it says so (amdgpu_devcoredump_read). Raises `FeatureMissing`."""
         try:
-            found = _PROCESS.search(self.read(_HEAD))
+            found = _PROCESS.search(self.read(_HEAD)[0])
         except OSError as error:
             raise FeatureMissing(f"{self.data} cannot be read: {error.strerror} (it is for root)") from None
         return int(found[2]) if found else None

@@ -97,11 +97,13 @@ class EvidenceKeeper:
 
     def _write_dump(self, kept: Kept, place: Path, dump: Devcoredump | None) -> None:
         try:
-            data = dump.read(_DUMP_LIMIT + 1) if dump is not None else b""
+            data, why_cut = dump.read(_DUMP_LIMIT + 1) if dump is not None else (b"", "")
         except OSError as error:
             kept.missing["devcoredump"] = f"{dump.data if dump else ''}: {error.strerror} (it is for root)"
             return
         self._write(kept, place, "devcoredump", data, "the kernel made none", _DUMP_LIMIT)
+        if why_cut:
+            kept.missing.setdefault("devcoredump", why_cut)
 
     def _write(
         self, kept: Kept, place: Path, name: str, data: bytes, why_not: str, limit: int, *, keep_end: bool = False

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from amdgpu_hw.evidence import debugfs
+from amdgpu_hw.evidence import debugfs, devcoredump
 from amdgpu_hw.evidence.clients import GpuClient
 from amdgpu_hw.evidence.devcoredump import Devcoredump
 from amdgpu_hw.evidence.keeper import EvidenceKeeper, Kept
@@ -62,6 +62,22 @@ def test_what_is_not_there_is_said(tmp_path: Path) -> None:
     assert kept.missing == {"scheduler.trace": "no tracefs", "devcoredump": "the kernel made none"}
     kept = keep(EvidenceKeeper(tmp_path / "e"), dump=Devcoredump("devcd1", tmp_path / "nothing"))
     assert "No such file" in kept.missing["devcoredump"]
+
+
+def test_a_dump_that_is_read_slowly_is_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Linux 6.12 prints all of it for each page that is read, which may take minutes."""
+    monkeypatch.setattr(devcoredump, "_READ_S", -1)
+    pipe = tmp_path / "data"
+    os.mkfifo(pipe)
+    # Both ends, so that a read of nothing would block: only the first read may be made.
+    end = os.open(pipe, os.O_RDWR)
+    try:
+        os.write(end, b"**** AMDGPU Device Coredump ****\n")
+        kept = keep(EvidenceKeeper(tmp_path / "e"), dump=Devcoredump("devcd1", pipe))
+    finally:
+        os.close(end)
+    assert (tmp_path / "e" / "B09" / "devcoredump").read_bytes() == b"**** AMDGPU Device Coredump ****\n"
+    assert kept.missing["devcoredump"].startswith("what could be read in")
 
 
 def test_evidence_is_bounded_and_says_so(tmp_path: Path) -> None:
