@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from amdgpu_hw.exit_status import ExitStatus
 from amdgpu_hw.guest.kernels import fetched_kernels
 from tests.guest.test_boot import why_not
 
@@ -51,11 +52,12 @@ def amdgpu_hw(directory: Path, *arguments: str) -> subprocess.CompletedProcess[s
 )
 def test_the_newest_stock_kernel_answers_every_row_as_expected(tmp_path: Path, gpu: str, rows: str, least: int) -> None:
     """The whole suite, or rows of each kind; table here, result file and both logs in results/, and what is real."""
-    arguments = ["--allow-faults", "--expectations", f"--amdgpu-timeout={TEST_TIMEOUT_S}"]
+    arguments = ["--allow-faults", "--expectations", f"--timeout={TEST_TIMEOUT_S}"]
     if rows:
         arguments += ["-k", rows]
     result = amdgpu_hw(tmp_path, "validate", "--guest", "--gpu", gpu, *arguments)
-    assert result.returncode == 0, result.stdout + result.stderr
+    # Nothing is broken that is not expected; a stock kernel lacks the series, so that nothing is said about it.
+    assert result.returncode == ExitStatus.SILENT, result.stdout + result.stderr
     kernel = fetched_kernels()[0]
     assert f"REAL KERNEL Linux {kernel.release} (fetched by set-up), MODELLED GPU {gpu}" in result.stderr
     assert " GUEST: REAL KERNEL, MODELLED GPU " in result.stdout
