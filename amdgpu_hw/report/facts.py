@@ -41,6 +41,8 @@ def machine_facts(results: Results) -> Iterator[tuple[str, str]]:
         yield "kernel", f"{machine.mock_kernel} (MODELLED)"
     else:
         yield "kernel", f"Linux {machine.kernel} ({machine.architecture}, REAL)"
+    if machine.guest_module is not None:
+        yield "amdgpu.ko", machine.guest_module.words
     for name, description in machine.mock_bugs.items():
         yield "planted bug", f"{name}: {description}"
     for name, value in machine.mock_parameters.items():

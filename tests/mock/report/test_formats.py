@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
@@ -14,6 +15,7 @@ from kcidb_io.schema import LATEST
 from amdgpu_hw.errors import HarnessError
 from amdgpu_hw.report.formats import FORMATS, ReportOptions, make_report
 from amdgpu_hw.terminal import printable
+from amdgpu_hw.verdict.machine import GivenModule
 from tests.mock.report.runs import GUEST, MACHINES, MOCK, NASTY, REAL, every_kind, hurt, run
 
 NONE = ReportOptions()
@@ -171,3 +173,12 @@ def test_no_report_commands_a_terminal(name: str) -> None:
     for results in (hurt(), run(cases=every_kind())):
         text = make_report(name, results, NONE)
         assert printable(text) == text
+
+
+@pytest.mark.parametrize("form", ["mail", "html", "markdown"])
+def test_which_driver_a_guest_was_given_is_told(form: str) -> None:
+    """What it was built from: patches and edits, by digest."""
+    module = GivenModule("/x/amdgpu.ko", ("[PATCH 1/3] one (0123)",), ("mended (4567)",))
+    text = make_report(form, run(replace(GUEST, guest_module=module)), NONE).replace("\\", "")
+    words = "amdgpu.ko (1 patches: [PATCH 1/3] one (0123); edits: mended (4567))"
+    assert words in " ".join(text.split())
