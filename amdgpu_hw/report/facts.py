@@ -43,8 +43,6 @@ def machine_facts(results: Results) -> Iterator[tuple[str, str]]:
         yield "kernel", f"Linux {machine.kernel} ({machine.architecture}, REAL)"
     if machine.guest_module is not None:
         yield "amdgpu.ko", machine.guest_module.words
-    if machine.driver_build_id:
-        yield "build ID", machine.driver_build_id
     for name, description in machine.mock_bugs.items():
         yield "planted bug", f"{name}: {description}"
     for name, value in machine.mock_parameters.items():
