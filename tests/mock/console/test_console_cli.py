@@ -63,7 +63,7 @@ def test_commands_that_look(board: Machine, words: list[str], output: str) -> No
         (["hold"], "hold: the following arguments are required: RING"),
         (["hold", "sdma9"], "GPU 0 has no ring 'sdma9'; it has: gfx_0.0.0"),
         (["delay-fence", "sdma0", "soon"], "delay-fence: argument MS: invalid float value: 'soon'"),
-        (["boot", "7.7"], "there is no kernel called '7.7'; there are: 6.12"),
+        (["boot", "7.7"], "there is no kernel called '7.7'; there are: 6.1, 6.12"),
         (["reset", "3"], "there is no GPU 3; this machine has 1"),
     ],
 )
