@@ -43,9 +43,9 @@ def test_the_dump_names_the_page_that_was_missing() -> None:
     """A fault of the same address space is in it."""
     adev = boot_impatient()
     client = Client(adev)
-    client.wait(COMPUTE, client.submit(COMPUTE, client.packets(COMPUTE).write_data(0x7000_0000, [1])))
+    client.wait(COMPUTE, client.submit(COMPUTE, client.packets(COMPUTE).write_data(0x6000_0000, [1])))
     error_of(client, COMPUTE, hang(client))
-    assert b"Faulty page starting at address: 0x0000000070000000" in sysfs_of(adev).devices[DUMP]
+    assert b"Faulty page starting at address: 0x0000000060000000" in sysfs_of(adev).devices[DUMP]
 
 
 def test_the_first_dump_stays_until_somebody_writes_to_it() -> None:

@@ -9,10 +9,10 @@ from typing import Any
 
 from amdgpu_hw.mock.variants import VARIANTS
 from amdgpu_hw.uapi import amdgpu_drm as drm
-from tests.mock.kernel.amdgpu_client import PAGE, Client, boot_gpu
+from tests.mock.kernel.amdgpu_client import IB_VA, PAGE, Client, boot_gpu
 from tests.mock.kernel.errno_matrix import BAD, Argument, Row, matrix, row
 
-OLD, STABLE, NEW, POSTED, FIXED = "6.12", "6.18", "base", "series-v1", "series-fixed"
+OLDEST, OLD, STABLE, NEW, POSTED, FIXED = "6.1", "6.12", "6.18", "base", "series-v1", "series-fixed"
 ALL = tuple(VARIANTS)
 SERIES = (POSTED, FIXED)
 NO_HANDLE = 77
@@ -60,7 +60,9 @@ ROWS: tuple[Row, ...] = (
     va("in order", 0),
     # -- addresses (1 to 3)
     va("reserved bottom", EINVAL, va_address=0xF000),
-    va("first usable page", 0, va_address=0x1_0000),
+    va("first usable page", 0, *(name for name in ALL if name != OLDEST), va_address=0x1_0000),
+    va("reserved bottom", EINVAL, OLDEST, va_address=0x1F_F000),
+    va("first usable page", 0, OLDEST, va_address=0x20_0000),
     va("hole", EINVAL, va_address=1 << 47),
     va("end of the hole", EINVAL, va_address=0xFFFF_7FFF_FFFF_F000),
     va("reserved top", EINVAL, va_address=0xFFFF_FFFF_FFFF_F000),
@@ -121,8 +123,8 @@ ROWS: tuple[Row, ...] = (
     va("offset of CLEAR is no matter", 0, operation=CLEAR, offset_in_bo=1),
     va("nothing to unmap", ENOENT, operation=UNMAP),
     va("nothing to unmap, odd everything", ENOENT, operation=UNMAP, va_address=VA + 1, map_size=3, offset_in_bo=5),
-    va("overlap", EINVAL, va_address=0x10_0000),
-    va("replacing what is there", 0, operation=REPLACE, va_address=0x10_0000),
+    va("overlap", EINVAL, va_address=IB_VA),
+    va("replacing what is there", 0, operation=REPLACE, va_address=IB_VA),
 )
 
 
