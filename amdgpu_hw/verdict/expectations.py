@@ -13,7 +13,7 @@ from enum import Enum
 
 from amdgpu_hw.verdict.model import Case, Outcome
 
-__all__ = ("NEEDS", "STATUS_OF", "Expectation", "Expectations", "Status", "compare", "names_of")
+__all__ = ("FOUND_BY_TESTS", "NEEDS", "STATUS_OF", "Expectation", "Expectations", "Status", "compare", "names_of")
 
 NEEDS = "needs "
 """Begins the name of an entry that stands for every case that cannot be tested for want of one capability."""
@@ -71,6 +71,29 @@ class Expectations:
         return entry if entry is not None and entry.status is Status.NOT_RUN else None
 
 
+FOUND_BY_TESTS = frozenset(
+    {
+        "cpu_page_tables",
+        "debug_vm",
+        "debugfs",
+        "fault_reports",
+        "foreign_gate",
+        "graphics_ring",
+        "huge_entries",
+        "job_trace",
+        "mapping_trace",
+        "memory",
+        "page_faults",
+        "prt_copies",
+        "reserved_vmid",
+        "slabinfo",
+        "updates_at_once",
+        "user_queues",
+    }
+)
+"""What a machine may lack that no probe asks for: a test finds it out, if it is run (`NotTestable.missing`)."""
+
+
 def names_of(case: Case) -> list[str]:
     """The names under which an entry may speak of a case, the most exact one first.
 
@@ -101,7 +124,7 @@ def compare(
             _judge(case, expectations)
     faults = [*_needless(expectations, probes)]
     if known is not None:
-        faults += _unknown(expectations, {*known, *probes, *(case.missing for case in cases)})
+        faults += _unknown(expectations, {*known, *probes, *FOUND_BY_TESTS})
     return faults
 
 
