@@ -10,12 +10,22 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from amdgpu_hw.errors import GateError
-from amdgpu_hw.gate.base import Gate, GateMaker, open_all, shut_gates
+from amdgpu_hw.gate.base import Gate, GateMaker, open_all, open_what_can_be, shut_gates
 from amdgpu_hw.gate.gpu_wait import GpuWaitGateMaker
 from amdgpu_hw.gate.sw_sync import SwSyncGateMaker
 from amdgpu_hw.gate.vgem import VgemGateMaker
 
-__all__ = ("GATE_NAMES", "Choice", "Gate", "GateMaker", "choose", "makers", "open_all", "shut_gates")
+__all__ = (
+    "GATE_NAMES",
+    "Choice",
+    "Gate",
+    "GateMaker",
+    "choose",
+    "makers",
+    "open_all",
+    "open_what_can_be",
+    "shut_gates",
+)
 
 _KINDS: dict[str, Callable[[str], GateMaker]] = {
     VgemGateMaker.name: lambda _gpu: VgemGateMaker(),

@@ -9,16 +9,18 @@ started (KERNEL.md 6.1). Whoever shuts a gate opens it; a watchdog, `open_all` a
 from __future__ import annotations
 
 import atexit
+import contextlib
 import threading
 import time
 from abc import ABC, abstractmethod
 from types import TracebackType
 from typing import ClassVar, Self
 
+from amdgpu_hw.errors import AmdgpuHwError
 from amdgpu_hw.gpu import Gpu
 from amdgpu_hw.sync import SyncFile, Syncobj
 
-__all__ = ("WATCHDOG", "Gate", "GateMaker", "open_all", "shut_gates")
+__all__ = ("WATCHDOG", "Gate", "GateMaker", "open_all", "open_what_can_be", "shut_gates")
 
 WATCHDOG = "the watchdog"
 """Who opened a gate that its owner left shut for too long (`Gate.opened_by`)."""
@@ -157,12 +159,26 @@ def shut_gates() -> list[Gate]:
 
 
 def open_all(by: str) -> list[Gate]:
-    """Open every gate that is still shut and return those; ``by`` says who wanted it. Any thread may call it."""
-    gates = shut_gates()
+    """Open every gate that is still shut and return those; ``by`` says who wanted it. Any thread may call it.
+
+    One that cannot be opened keeps no other shut: its `AmdgpuHwError` or OSError, of several the first, is raised last.
+    """
+    gates, failures = shut_gates(), list[AmdgpuHwError | OSError]()
     for gate in gates:
-        gate.open(by)
+        try:
+            gate.open(by)
+        except (AmdgpuHwError, OSError) as error:
+            failures.append(error)
+    if failures:
+        raise failures[0]
     return gates
 
 
+def open_what_can_be(by: str) -> None:
+    """As `open_all`, on the way out: what cannot be opened is on a device that is gone, and nothing waits for it."""
+    with contextlib.suppress(AmdgpuHwError, OSError):
+        open_all(by)
+
+
 # A gate left shut would block the close of the GPU's file at exit (amdgpu_flush, KERNEL.md 4.8).
-atexit.register(open_all, "the interpreter's exit")
+atexit.register(open_what_can_be, "the interpreter's exit")

@@ -19,7 +19,7 @@ import pytest
 
 from amdgpu_hw.errors import AmdgpuHwError, DrmError, FeatureMissing, GateError, HarnessError, NoGpu, PendingWork
 from amdgpu_hw.exit_status import ExitStatus
-from amdgpu_hw.gate import open_all
+from amdgpu_hw.gate import open_all, open_what_can_be
 from amdgpu_hw.options.suite import PREFIX, GpuChoice, SessionOptions
 from amdgpu_hw.proof.behaviour import FLAG, Behaviour
 from amdgpu_hw.proof.declarations import Suites, check_declarations
@@ -292,7 +292,7 @@ class Collector:
 
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
         """Note that the run ended early, and how."""
-        open_all("the end of the run")
+        open_what_can_be("the end of the run")
         if self._run is None or self._run.results.interrupted is not None:
             return
         how, cases = str(excinfo.value) or "Ctrl-C", self._run.results.cases

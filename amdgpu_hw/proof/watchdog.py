@@ -12,7 +12,7 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Self
 
-from amdgpu_hw.gate import open_all, shut_gates
+from amdgpu_hw.gate import open_what_can_be, shut_gates
 
 __all__ = ("TestWatchdog",)
 
@@ -59,7 +59,7 @@ class TestWatchdog:
     def _fire(self) -> None:
         pending = [str(gate) for gate in shut_gates()]
         where = self._stack()
-        open_all(f"the watchdog of {self._what}")
+        open_what_can_be(f"the watchdog of {self._what}")
         shut = f"shut were: {', '.join(pending)}" if pending else "no gate was shut"
         self.report = f"{self._what} did not end within {self._seconds:g} s; {shut}; it was at:\n{where}"
         self._timer = self._arm(lambda: self._give_up(self.report or ""))
