@@ -76,7 +76,7 @@ class ValidationRun:
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class Deviation:
     """A case that ended otherwise in one run than in most."""
 
     run: ValidationRun
@@ -89,16 +89,16 @@ class Difference:
         return f"{self.run.name}: {case['row']} {self.test}: {self.run.outcome(self.test)}, not {self.usual}. {reason}"
 
 
-def compare(runs: Sequence[ValidationRun]) -> list[Difference]:
+def compare(runs: Sequence[ValidationRun]) -> list[Deviation]:
     """Every case that ended otherwise than in most of the runs, and every run with another exit status."""
     differences = []
     for test in dict.fromkeys(test for run in runs for test in run.cases):
         usual = Counter(run.outcome(test) for run in runs).most_common(1)[0][0]
-        differences += [Difference(run, test, usual) for run in runs if run.outcome(test) != usual]
+        differences += [Deviation(run, test, usual) for run in runs if run.outcome(test) != usual]
     usual_status = Counter(run.status for run in runs).most_common(1)[0][0]
     odd = {difference.run.number for difference in differences}
     differences += [
-        Difference(run, "the whole run", f"exit status {usual_status}")
+        Deviation(run, "the whole run", f"exit status {usual_status}")
         for run in runs
         if run.status != usual_status and run.number not in odd
     ]

@@ -11,7 +11,7 @@ from amdgpu_hw.decode import JSON, decode
 from amdgpu_hw.verdict.model import Case
 from amdgpu_hw.verdict.results import Results
 
-__all__ = ("Trouble", "case_trouble", "run_trouble", "troubles")
+__all__ = ("RunTrouble", "case_trouble", "run_trouble", "troubles")
 
 _MOST_RECORDS = 12
 """Records of the kernel's log that a report tells of a case; the result file and the evidence have more."""
@@ -33,7 +33,7 @@ class _Kept:
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
+class RunTrouble:
     """A reset or a hang as a result file has it (`amdgpu_hw.evidence.incident`)."""
 
     what: str
@@ -42,9 +42,9 @@ class Trouble:
     evidence: _Kept = _Kept()
 
 
-def troubles(incidents: Sequence[Mapping[str, Any]], where: str) -> list[Trouble]:
+def troubles(incidents: Sequence[Mapping[str, Any]], where: str) -> list[RunTrouble]:
     """What result files hold. Raises `DecodeError`."""
-    found: list[Trouble] = decode(list[Trouble], list(map(dict, incidents)), where, JSON)
+    found: list[RunTrouble] = decode(list[RunTrouble], list(map(dict, incidents)), where, JSON)
     return found
 
 

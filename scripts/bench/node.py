@@ -40,7 +40,7 @@ class BareNode:
     def timed(self, request: int, argument: bytearray) -> float:
         """One ioctl; its time in us. Raises `DrmError`."""
         elapsed = ffi.new("uint64_t *")
-        result = lib.glue_timed_ioctl(self.fd, request, ffi.from_buffer(argument), elapsed)
+        result = lib.glue_timed_ioctl(self.fd, request, ffi.from_buffer(argument), True, elapsed)
         if result:
             raise DrmError(-result, f"ioctl {request:#x}")
         return float(elapsed[0]) / 1000
@@ -48,7 +48,7 @@ class BareNode:
     def timed_refusal(self) -> float:
         """An ioctl that nobody knows; its time in us."""
         elapsed = ffi.new("uint64_t *")
-        if not lib.glue_timed_ioctl(self.fd, NOT_A_DRM_IOCTL, ffi.NULL, elapsed):
+        if not lib.glue_timed_ioctl(self.fd, NOT_A_DRM_IOCTL, ffi.NULL, True, elapsed):
             raise AssertionError(f"the node took ioctl {NOT_A_DRM_IOCTL:#x}")
         return float(elapsed[0]) / 1000
 

@@ -36,6 +36,7 @@ for second in 1 2 3 4 5 6 7 8 9; do $0 rmmod amdgpu && exit; sleep 1; done; exit
 pytestmark = [
     pytest.mark.skipif(bool(why_not()), reason=why_not()),
     pytest.mark.timeout(TIMEOUT_S),
+    pytest.mark.long,
 ]
 
 

@@ -23,6 +23,7 @@ gfx_v11_0_sw_init asks for ME 2280 and MEC 2410."""
 pytestmark = [
     pytest.mark.skipif(bool(why_not()), reason=why_not()),
     pytest.mark.timeout(TIMEOUT_S),
+    pytest.mark.long,
 ]
 
 

@@ -17,7 +17,7 @@ from amdgpu_hw.proof.must import Must
 from amdgpu_hw.proof.neighbour import Neighbour
 from amdgpu_hw.proof.units import ms
 from amdgpu_hw.proof.updates.cases import BEFORE, ELSEWHERE, MEANWHILE, MEMBER, QUEUED, RUNNING, STARTED, cases, grouped
-from amdgpu_hw.proof.updates.stage import InFlight, Stage, play
+from amdgpu_hw.proof.updates.stage import JobsInFlight, UpdateStage, play
 
 IMPLICITLY = grouped(
     cases(
@@ -50,20 +50,20 @@ USUAL, STRESS = ms(15), ms(100)
 
 
 @pytest.fixture
-def stage(gpu: Gpu, request: pytest.FixtureRequest) -> Stage:
-    """See `Stage`; the other process is started by the first case that needs it."""
+def stage(gpu: Gpu, request: pytest.FixtureRequest) -> UpdateStage:
+    """See `UpdateStage`; the other process is started by the first case that needs it."""
 
     def neighbour() -> Neighbour:
         process: Neighbour = request.getfixturevalue("neighbour")
         return process
 
-    return Stage(gpu, neighbour)
+    return UpdateStage(gpu, neighbour)
 
 
 @pytest.fixture
-def in_flight(gpu: Gpu, shut_gate: ShutGate, running_job: RunningJob) -> InFlight:
-    """See `InFlight`."""
-    return InFlight(gpu, shut_gate, running_job)
+def in_flight(gpu: Gpu, shut_gate: ShutGate, running_job: RunningJob) -> JobsInFlight:
+    """See `JobsInFlight`."""
+    return JobsInFlight(gpu, shut_gate, running_job)
 
 
 @pytest.mark.parametrize("memory", IMPLICITLY)
@@ -74,7 +74,9 @@ def in_flight(gpu: Gpu, shut_gate: ShutGate, running_job: RunningJob) -> InFligh
     rule=ARRAY,
     stalls=True,
 )
-def test_plain_updates_wait(stage: Stage, in_flight: InFlight, must: Must, amount: Amount, memory: str) -> None:
+def test_plain_updates_wait(
+    stage: UpdateStage, in_flight: JobsInFlight, must: Must, amount: Amount, memory: str
+) -> None:
     """O14's control."""
     play(IMPLICITLY[memory], stage, in_flight, must, amount(USUAL, STRESS))
 
@@ -89,7 +91,7 @@ def test_plain_updates_wait(stage: Stage, in_flight: InFlight, must: Must, amoun
     stalls=True,
 )
 def test_explicit_updates_wait_for_the_sake_of_memory(
-    stage: Stage, in_flight: InFlight, must: Must, amount: Amount, memory: str
+    stage: UpdateStage, in_flight: JobsInFlight, must: Must, amount: Amount, memory: str
 ) -> None:
     """Only always-valid BOs and PRT may go under a job; not what looks like them, and not with anything beside them."""
     play(EXPLICITLY[memory], stage, in_flight, must, amount(USUAL, STRESS))
@@ -107,7 +109,7 @@ def test_explicit_updates_wait_for_the_sake_of_memory(
     faults=True,
 )
 def test_plain_updates_wait_for_jobs_on_the_gpu(
-    stage: Stage, in_flight: InFlight, must: Must, amount: Amount, job: str
+    stage: UpdateStage, in_flight: JobsInFlight, must: Must, amount: Amount, job: str
 ) -> None:
     """A gate in front of a job does not tell a kernel that waits until it starts from one that waits until its end."""
     play(ON_THE_GPU[job], stage, in_flight, must, amount(USUAL, STRESS))
@@ -123,7 +125,7 @@ def test_plain_updates_wait_for_jobs_on_the_gpu(
     faults=True,
 )
 def test_explicit_updates_under_jobs_on_the_gpu(
-    stage: Stage, in_flight: InFlight, must: Must, amount: Amount, job: str
+    stage: UpdateStage, in_flight: JobsInFlight, must: Must, amount: Amount, job: str
 ) -> None:
     """As O14, under jobs that have started."""
     play(ON_THE_GPU_EXPLICITLY[job], stage, in_flight, must, amount(USUAL, STRESS))

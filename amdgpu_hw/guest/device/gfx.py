@@ -17,7 +17,7 @@ from amdgpu_hw.packets import Engine, Packet
 from .hqd import DOORBELL_EN, DOORBELL_MASK, DOORBELL_SHIFT, RB_SIZE_MASK, HqdBanks, RingPlace
 from .interrupts import CP_BAD_OPCODE, CP_EOP, CP_GENERIC2, CP_PRIV_REG, IhClient, Interrupt
 from .kiq import Kiq
-from .mes import Mes
+from .mes import MesBlock
 from .packet_engine import PacketEngine
 
 if TYPE_CHECKING:
@@ -128,9 +128,9 @@ class Gfx(PacketEngine):
         self._clock = 0
         self.hqds = HqdBanks(gpu, registers, hub, self, names.scheduler, log)
         self.kiq = Kiq(self.hqds, invalidate_pasid, names.graphics_queues, names.scheduler, log)
-        self.mes: Mes | None = None
+        self.mes: MesBlock | None = None
         if names.scheduler:
-            self.mes = Mes(identity.firmware["mes"][0], registers, self.hqds, self.kiq, log)
+            self.mes = MesBlock(identity.firmware["mes"][0], registers, self.hqds, self.kiq, log)
         self._connect()
 
     # -- from outside -------------------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .log import MachineLog
     from .registers import RegisterFile
 
-__all__ = ("Mes",)
+__all__ = ("MesBlock",)
 
 HALT = 1 << 30
 """CP_MES_CNTL.MES_HALT."""
@@ -31,7 +31,7 @@ API_VERSION = 1 << 12
 VERSION_MASK = 0xFFF
 
 
-class Mes:
+class MesBlock:
     """MES of one GPU, with firmware of a ``version``."""
 
     def __init__(self, version: int, registers: RegisterFile, hqds: HqdBanks, kiq: Kiq, log: MachineLog) -> None:

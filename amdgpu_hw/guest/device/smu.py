@@ -25,7 +25,7 @@ from .smu_tables import (
     PPTABLE,
     PPTABLE_13,
     UCLK,
-    Layout,
+    TableLayout,
     build_combined_table,
     build_metrics,
     build_metrics_13,
@@ -104,11 +104,11 @@ class SmuNames:
     """Version of the tables (SMU11_DRIVER_IF_VERSION)."""
     messages: Mapping[int, str]
     """Number -> name, as far as the driver knows them."""
-    pptable: Layout
-    overdrive: Layout
+    pptable: TableLayout
+    overdrive: TableLayout
     metrics: Callable[[ModelIdentity, int, int], bytes]
     """Of a GPU whose clocks are so many MHz: the shaders', the memory's."""
-    taken: Mapping[int, Layout]
+    taken: Mapping[int, TableLayout]
     """Tables that the driver hands over."""
     combined: Callable[[ModelIdentity], bytes] | None = None
     """The board's table, where the firmware has it and not the BIOS."""

@@ -27,7 +27,7 @@ __all__ = (
     "PPTABLE",
     "PPTABLE_13",
     "UCLK",
-    "Layout",
+    "TableLayout",
     "build_combined_table",
     "build_metrics",
     "build_metrics_13",
@@ -37,7 +37,7 @@ __all__ = (
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class TableLayout:
     """A packed C structure."""
 
     size: int
@@ -67,7 +67,7 @@ FEATURES = DPM_GFXCLK | DPM_UCLK
 GFXCLK, UCLK = 0, 2
 """PPCLK_e: the clocks that the TOML file tells of."""
 
-PPTABLE = Layout(
+PPTABLE = TableLayout(
     1668,
     {
         "Version": (0, "I"),
@@ -84,7 +84,7 @@ PPTABLE = Layout(
 BOARD_PARAMETERS = 1636 - 1344
 """Bytes of PPTable_t from I2cControllers to BoardReserved (sienna_cichlid_append_powerplay_table)."""
 
-METRICS = Layout(
+METRICS = TableLayout(
     200,
     {
         "CurrClock": (0, "13I"),
@@ -104,16 +104,16 @@ METRICS = Layout(
 )
 """SmuMetrics_V3_t in SmuMetricsExternal_t: from firmware 58.73 on (sienna_cichlid_get_smu_metrics_data)."""
 
-OVERDRIVE = Layout(
+OVERDRIVE = TableLayout(
     52,
     {"GfxclkFmin": (0, "H"), "GfxclkFmax": (2, "H"), "UclkFmin": (18, "H"), "UclkFmax": (20, "H")},
 )
 """OverDriveTable_t."""
 
-DRIVER_SMU_CONFIG = Layout(76, {})
+DRIVER_SMU_CONFIG = TableLayout(76, {})
 """DriverSmuConfigExternal_t: time constants of averages, of which an idle GPU needs none."""
 
-POWERPLAY = Layout(
+POWERPLAY = TableLayout(
     802,
     {
         "table_revision": (4, "B"),
@@ -184,7 +184,7 @@ def build_metrics(identity: ModelIdentity, engine: int, memory: int) -> bytes:
 
 # -- SMU 13.0.0: smu13_driver_if_v13_0_0.h (interface version 0x3d), smu_v13_0_0_pptable.h ----------------------------
 
-PPTABLE_13 = Layout(
+PPTABLE_13 = TableLayout(
     3972,
     {
         "Version": (0, "I"),
@@ -201,7 +201,7 @@ BOARD_PARAMETERS_13 = 488
 """sizeof(BoardTable_t)."""
 PPTABLE_VERSION_13 = 0x2B
 
-METRICS_13 = Layout(
+METRICS_13 = TableLayout(
     392,
     {
         "CurrClock": (0, "13I"),
@@ -220,13 +220,13 @@ METRICS_13 = Layout(
 )
 """SmuMetricsExternal_t."""
 
-OVERDRIVE_13 = Layout(
+OVERDRIVE_13 = TableLayout(
     140,
     {"GfxclkFmin": (20, "H"), "GfxclkFmax": (22, "H"), "UclkFmin": (24, "H"), "UclkFmax": (26, "H")},
 )
 """OverDriveTableExternal_t."""
 
-POWERPLAY_13 = Layout(
+POWERPLAY_13 = TableLayout(
     832,
     {
         "table_revision": (4, "B"),

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from amdgpu_hw.proof.covering import covering
-from amdgpu_hw.proof.sync_rules import Memory, waits_for_jobs
+from amdgpu_hw.proof.sync_rules import MemorySort, waits_for_jobs
 
 __all__ = (
     "AXES",
@@ -31,7 +31,7 @@ __all__ = (
     "STARTED",
     "TO_BE_MAPPED",
     "TO_BE_MOVED",
-    "Case",
+    "UpdateCase",
     "cases",
     "grouped",
     "is_possible",
@@ -44,25 +44,25 @@ MAPPED_TWICE = "a BO that is mapped elsewhere as well"
 CUT = "cut in the middle"
 
 MEMORY = {
-    "an always-valid BO in GTT": Memory.ALWAYS_VALID,
-    "PRT": Memory.PRT,
-    "a BO in GTT": Memory.OTHER,
-    "an always-valid BO in VRAM": Memory.ALWAYS_VALID,
-    "a userptr BO": Memory.OTHER,
-    "an exported BO": Memory.OTHER,
-    "an imported BO": Memory.OTHER,
-    MOVED_BUFFER: Memory.OTHER,
-    "a BO in VRAM without CPU access": Memory.OTHER,
-    READ_ONLY: Memory.OTHER,
-    MAPPED_TWICE: Memory.OTHER,
+    "an always-valid BO in GTT": MemorySort.ALWAYS_VALID,
+    "PRT": MemorySort.PRT,
+    "a BO in GTT": MemorySort.OTHER,
+    "an always-valid BO in VRAM": MemorySort.ALWAYS_VALID,
+    "a userptr BO": MemorySort.OTHER,
+    "an exported BO": MemorySort.OTHER,
+    "an imported BO": MemorySort.OTHER,
+    MOVED_BUFFER: MemorySort.OTHER,
+    "a BO in VRAM without CPU access": MemorySort.OTHER,
+    READ_ONLY: MemorySort.OTHER,
+    MAPPED_TWICE: MemorySort.OTHER,
 }
 """Sorts of memory that an update takes away."""
 
 BESIDE = {
     "alone": (),
-    "between always-valid BOs": (Memory.ALWAYS_VALID, Memory.ALWAYS_VALID),
-    "between PRT": (Memory.PRT, Memory.PRT),
-    "below a BO in GTT": (Memory.OTHER,),
+    "between always-valid BOs": (MemorySort.ALWAYS_VALID, MemorySort.ALWAYS_VALID),
+    "between PRT": (MemorySort.PRT, MemorySort.PRT),
+    "below a BO in GTT": (MemorySort.OTHER,),
     CUT: (),
 }
 """What else there is, and goes as well."""
@@ -104,7 +104,7 @@ AXES: dict[str, Sequence[str]] = {
 
 
 @dataclass(frozen=True)
-class Case:
+class UpdateCase:
     """One update under one job; what it is on each of `AXES`, and whether it has the flag."""
 
     memory: str
@@ -116,7 +116,7 @@ class Case:
     explicit: bool
 
     @property
-    def taken(self) -> tuple[Memory, ...]:
+    def taken(self) -> tuple[MemorySort, ...]:
         """What goes: UNMAP takes one mapping, the others all that is in their range."""
         alone = (MEMORY[self.memory],)
         return alone if self.operation == "UNMAP" else alone + BESIDE[self.beside]
@@ -140,24 +140,24 @@ def is_possible(values: Mapping[str, str], explicit: bool) -> bool:
     """
     open_values = ((values[axis],) if axis in values else AXES[axis] for axis in AXES)
     choices = (dict(zip(AXES, chosen, strict=True)) for chosen in itertools.product(*open_values))
-    return any(_can_be(Case(**chosen, explicit=explicit)) for chosen in choices)
+    return any(_can_be(UpdateCase(**chosen, explicit=explicit)) for chosen in choices)
 
 
-def _can_be(case: Case) -> bool:
+def _can_be(case: UpdateCase) -> bool:
     if case.operation == "UNMAP" and case.beside == CUT:
         return False
     return case.meanwhile != TO_BE_MOVED or not case.waits
 
 
-def cases(explicit: bool, **axes: Sequence[str]) -> list[Case]:
+def cases(explicit: bool, **axes: Sequence[str]) -> list[UpdateCase]:
     """The covering array of `AXES`, of which ``axes`` may narrow some."""
     found = covering(AXES | axes, lambda values: is_possible(values, explicit))
-    return [Case(**values, explicit=explicit) for values in found]
+    return [UpdateCase(**values, explicit=explicit) for values in found]
 
 
-def grouped(all_cases: Iterable[Case], axis: str) -> dict[str, list[Case]]:
+def grouped(all_cases: Iterable[UpdateCase], axis: str) -> dict[str, list[UpdateCase]]:
     """Cases by what they are on one axis."""
-    groups: dict[str, list[Case]] = {}
+    groups: dict[str, list[UpdateCase]] = {}
     for case in all_cases:
         groups.setdefault(getattr(case, axis), []).append(case)
     return groups

@@ -16,7 +16,7 @@ from amdgpu_hw.proof.held import Held
 from amdgpu_hw.proof.must import Must
 from amdgpu_hw.proof.neighbour import Neighbour
 from amdgpu_hw.proof.queues import graphics_ring
-from amdgpu_hw.proof.sync_rules import Memory
+from amdgpu_hw.proof.sync_rules import MemorySort
 from amdgpu_hw.proof.units import ms
 from amdgpu_hw.proof.updates.cases import (
     BESIDE,
@@ -34,17 +34,17 @@ from amdgpu_hw.proof.updates.cases import (
     RUNNING,
     TO_BE_MAPPED,
     TO_BE_MOVED,
-    Case,
+    UpdateCase,
 )
 from amdgpu_hw.uapi import amdgpu_drm as uapi
 
-__all__ = ("InFlight", "Stage", "place_in_system_memory", "play")
+__all__ = ("JobsInFlight", "UpdateStage", "place_in_system_memory", "play")
 
 TILE = 64 * KiB
 _CUT = 4 * PAGE_SIZE
 
 
-class Stage:
+class UpdateStage:
     """Where cases are played: makes what a case is about before the gate is shut, and plays it under the job."""
 
     def __init__(self, gpu: Gpu, neighbour: Callable[[], Neighbour]) -> None:
@@ -56,7 +56,7 @@ class Stage:
         self._new = gpu.alloc(3 * TILE)
 
     @contextmanager
-    def set(self, case: Case) -> Iterator[Callable[[], Update]]:
+    def set(self, case: UpdateCase) -> Iterator[Callable[[], Update]]:
         """A range with everything mapped in it; what it yields does the case's update, under the job."""
         gpu = self._gpu
         if case.memory == MOVED_BUFFER or case.meanwhile == MOVED:
@@ -91,7 +91,7 @@ class Stage:
 
             yield play
 
-    def _update(self, case: Case, tiles: Range, buffer: Buffer | None, sync: SyncOptions) -> Update:
+    def _update(self, case: UpdateCase, tiles: Range, buffer: Buffer | None, sync: SyncOptions) -> Update:
         tile = tiles.part(TILE, TILE)
         if case.operation == "UNMAP":
             return tile.unmap(buffer, **sync) if buffer else tile.unmap_prt(**sync)
@@ -115,7 +115,7 @@ class Stage:
             buffer = gpu.alloc_user(TILE)
         elif memory == "an imported BO":
             buffer = self._neighbour().share(gpu, TILE)
-        elif MEMORY[memory] is Memory.ALWAYS_VALID:
+        elif MEMORY[memory] is MemorySort.ALWAYS_VALID:
             buffer = gpu.alloc(TILE, "vram" if memory.endswith("VRAM") else "gtt", always_valid=True)
         elif "VRAM" in memory:
             buffer = gpu.alloc(TILE, "vram", cpu_access=False)
@@ -125,9 +125,11 @@ class Stage:
             things.callback(os.close, buffer.export())
         return things.enter_context(buffer)
 
-    def _of(self, memory: Memory) -> Buffer | None:
+    def _of(self, memory: MemorySort) -> Buffer | None:
         """A buffer of somebody."""
-        return {Memory.PRT: None, Memory.ALWAYS_VALID: self._always_valid, Memory.OTHER: self._ordinary}[memory]
+        return {MemorySort.PRT: None, MemorySort.ALWAYS_VALID: self._always_valid, MemorySort.OTHER: self._ordinary}[
+            memory
+        ]
 
 
 def _map(tile: Range, buffer: Buffer | None) -> None:
@@ -147,8 +149,8 @@ def place_in_system_memory(gpu: Gpu, buffer: Buffer) -> None:
     )
 
 
-class InFlight:
-    """Puts work in flight, by its name in `Case.job`."""
+class JobsInFlight:
+    """Puts work in flight, by its name in `UpdateCase.job`."""
 
     def __init__(self, gpu: Gpu, shut_gate: ShutGate, running_job: RunningJob) -> None:
         self._gpu = gpu
@@ -180,7 +182,7 @@ class InFlight:
             yield job
 
 
-def play(all_cases: Sequence[Case], stage: Stage, in_flight: InFlight, must: Must, watch: int) -> None:
+def play(all_cases: Sequence[UpdateCase], stage: UpdateStage, in_flight: JobsInFlight, must: Must, watch: int) -> None:
     """Play cases one after the other; each says in the record what it is."""
     for case in all_cases:
         with stage.set(case) as update, in_flight(case.job) as job:

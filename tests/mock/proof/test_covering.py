@@ -8,7 +8,7 @@ import itertools
 import pytest
 
 from amdgpu_hw.proof.covering import covering
-from amdgpu_hw.proof.sync_rules import Memory, waits_for_jobs
+from amdgpu_hw.proof.sync_rules import MemorySort, waits_for_jobs
 from amdgpu_hw.proof.updates.cases import AXES as CASE_AXES
 from amdgpu_hw.proof.updates.cases import cases, is_possible
 
@@ -54,10 +54,10 @@ def can_be(pair: dict[str, str], explicit: bool) -> bool:
 
 def test_only_a_flag_and_nothing_that_can_be_freed_saves_from_waiting() -> None:
     """All rules that there are."""
-    safe = (Memory.ALWAYS_VALID, Memory.PRT)
+    safe = (MemorySort.ALWAYS_VALID, MemorySort.PRT)
     assert not waits_for_jobs(safe, explicit=True)
     assert waits_for_jobs(safe, explicit=False)
     for at in range(3):
         taken = [*safe]
-        taken.insert(at, Memory.OTHER)
+        taken.insert(at, MemorySort.OTHER)
         assert waits_for_jobs(taken, explicit=True)
