@@ -98,7 +98,11 @@ class NotAmdgpu(HarnessError):
 
 
 class FeatureMissing(HarnessError):
-    """The GPU, the kernel or the installed libdrm does not have what was asked for."""
+    """The GPU, the kernel or the installed libdrm does not have what was asked for; ``missing`` may name it."""
+
+    def __init__(self, message: str, missing: str = "") -> None:
+        super().__init__(message)
+        self.missing = missing
 
 
 class RunCutShort(HarnessError):

@@ -238,7 +238,7 @@ class Gpu:
         try:
             reply = self._device.query_info(info.AMDGPU_INFO_GPUVM_FAULT, info.INFO_GPUVM_FAULT.size)
         except DrmError as error:
-            raise FeatureMissing(f"the kernel does not tell about VM faults: {error}") from error
+            raise FeatureMissing(f"the kernel does not tell about VM faults: {error}", "fault_reports") from error
         fault = info.INFO_GPUVM_FAULT.as_dict(reply)
         return fault if fault["addr"] or fault["status"] else None
 

@@ -33,7 +33,7 @@ class Absence:
                 "before GFX9 all unmapped pages are PRT while anybody has a PRT mapping", missing="page_faults"
             )
         if gpu.identity.driver_version < (3, 55):
-            raise FeatureMissing("the kernel does not tell about VM faults (driver version 3.55)")
+            raise FeatureMissing("the kernel does not tell about VM faults (driver version 3.55)", "fault_reports")
         self._gpu = gpu
         self._view = gpu_view
         self._nowhere = gpu.reserve(2 * PAGE_SIZE)

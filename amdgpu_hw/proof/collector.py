@@ -269,7 +269,7 @@ class Collector:
         failed_before = case.reason != "" and not case.outcome.is_good
         if error is not None and not failed_before:
             case.outcome, case.reason = judge(error)
-            case.missing = error.missing if isinstance(error, NotTestable) else ""
+            case.missing = error.missing if isinstance(error, NotTestable | FeatureMissing) else ""
             case.asked = not isinstance(error, NotAsked)
             case.left_out = error.option if isinstance(error, NotAsked) else ""
             case.explanation = explain(item.stash[_BEHAVIOUR]) if case.outcome is Outcome.BROKEN else ""

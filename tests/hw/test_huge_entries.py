@@ -190,7 +190,7 @@ def job_reads_prt_beside(gpu: Gpu, shut_gate: ShutGate, must: Must, gpu_view: Gp
     """A job reads a far tile of 1 GiB of PRT; before it runs, the first tile is replaced."""
     gpu_view.require_prt_access()
     if gpu.identity.driver_version < (3, 55):
-        raise FeatureMissing("the kernel does not tell about VM faults (driver version 3.55)")
+        raise FeatureMissing("the kernel does not tell about VM faults (driver version 3.55)", "fault_reports")
     earlier = gpu_view.provoke_fault()
     whole = gpu.reserve(GiB, alignment=GiB)
     whole.map_prt()
