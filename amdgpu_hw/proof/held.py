@@ -54,31 +54,8 @@ class HeldJob:
         self.gate.open()
 
 
-class HeldFence:
-    """A fence that nothing signals before its gate opens: F of the behaviour table, mostly an input fence of GEM_VA."""
-
-    def __init__(self, syncobj: Syncobj, gate: Gate, words: str = "the input fence") -> None:
-        self.syncobj = syncobj
-        self.watch: JobWatch | None = None
-        self.gate = gate
-        self._words = words
-
-    @property
-    def words(self) -> str:
-        """Its name in messages."""
-        return self._words
-
-    def is_pending(self) -> bool:
-        """Whether it is unsignalled."""
-        return self.gate.is_shut
-
-    def open(self) -> None:
-        """Open the gate."""
-        self.gate.open()
-
-
 class HeldWork:
-    """Work in flight of which only its gate tells whether it is done: a job on the GPU, a member of a gang."""
+    """What only its gate tells about, whether it is done: a job on the GPU, a member of a gang."""
 
     def __init__(self, gate: Gate, words: str) -> None:
         self.watch: JobWatch | None = None
@@ -97,6 +74,14 @@ class HeldWork:
     def open(self) -> None:
         """Open the gate."""
         self.gate.open()
+
+
+class HeldFence(HeldWork):
+    """A fence that nothing signals before its gate opens: F of the behaviour table, mostly an input fence of GEM_VA."""
+
+    def __init__(self, syncobj: Syncobj, gate: Gate, words: str = "the input fence") -> None:
+        super().__init__(gate, words)
+        self.syncobj = syncobj
 
 
 def require_pending(held: Held) -> None:

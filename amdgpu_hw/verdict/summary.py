@@ -142,14 +142,20 @@ def _counts(cases: Sequence[Case]) -> Text:
     return text
 
 
-def _left_out(results: Results) -> Iterable[RenderableType]:
-    groups = left_out(results)
-    if not groups:
-        return
+def _counted_groups() -> Table:
+    """A table of what a group is, how many cases it has, and words about it."""
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold", no_wrap=True)
     table.add_column(no_wrap=True, justify="right")
     table.add_column(overflow="fold")
+    return table
+
+
+def _left_out(results: Results) -> Iterable[RenderableType]:
+    groups = left_out(results)
+    if not groups:
+        return
+    table = _counted_groups()
     for group in groups:
         if not group.cases[0].asked:
             text = Text(group.reason)
@@ -174,10 +180,7 @@ def _expected(results: Results) -> Iterable[RenderableType]:
             groups.setdefault(case.expected, []).append(case)
     if not groups:
         return
-    table = Table.grid(padding=(0, 2))
-    table.add_column(style="bold", no_wrap=True)
-    table.add_column(no_wrap=True, justify="right")
-    table.add_column(overflow="fold")
+    table = _counted_groups()
     for expected, cases in groups.items():
         rows = ", ".join(dict.fromkeys(case.row for case in cases))
         table.add_row("expected", str(len(cases)), f"{rows}: {expected}")
