@@ -15,8 +15,8 @@ from typing import Any
 
 from amdgpu_hw.errors import DrmError
 from amdgpu_hw.evidence.clients import all_visible, gpu_clients
-from amdgpu_hw.evidence.libraries import loaded_library, mesa_version
 from amdgpu_hw.gpu import Gpu
+from amdgpu_hw.libraries import loaded_library, mesa_version
 from amdgpu_hw.shipped import suite_directory
 from amdgpu_hw.uapi import amdgpu_drm as uapi
 from amdgpu_hw.uapi import amdgpu_info as info

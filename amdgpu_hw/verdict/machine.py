@@ -12,10 +12,7 @@ import functools
 import json
 import os
 import platform
-import re
 import shlex
-import shutil
-import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -24,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from amdgpu_hw.guest.identity import VBIOS_PREFIX, is_modelled
+from amdgpu_hw.libraries import installed_libdrm_version, loaded_library
 
 __all__ = (
     "ASKED",
@@ -237,57 +235,10 @@ def _libdrm_version() -> str:
     """
     loaded = loaded_library("libdrm_amdgpu.so")
     if loaded is None:
-        return _answer(["pkg-config", "--modversion", "libdrm_amdgpu"]) or _package_version("libdrm-amdgpu1")
-    version = _version_in_name(loaded) or _version_beside(loaded) or _version_of_owner(loaded)
-    if not version:
-        return f"of unknown version, {loaded}"
-    return version if loaded.is_relative_to("/usr/lib") or loaded.is_relative_to("/lib") else f"{version} ({loaded})"
-
-
-def loaded_library(name: str, maps: Path = Path("/proc/self/maps")) -> Path | None:
-    """The file of a shared library that this process has mapped, by the beginning of its name."""
-    try:
-        lines = maps.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
-    except OSError:
-        return None
-    paths = (Path(line.split(maxsplit=5)[5]) for line in lines if line.count("/"))
-    return next((path for path in paths if path.name.startswith(name)), None)
-
-
-def _version_in_name(library: Path) -> str:
-    """``libdrm_amdgpu.so.1.124.0`` is of libdrm 2.4.124 (its meson.build, since 2.4.122)."""
-    found = re.search(r"\.so\.1\.([1-9]\d*)\.0$", library.resolve().name)
-    return f"2.4.{found[1]}" if found else ""
-
-
-def _version_beside(library: Path) -> str:
-    try:
-        text = (library.parent / "pkgconfig" / "libdrm_amdgpu.pc").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""
-    found = re.search(r"^Version: *(\S+)", text, re.MULTILINE)
-    return found[1] if found else ""
-
-
-def _version_of_owner(library: Path) -> str:
-    """The version of the Debian package that the file is from."""
-    # A merged /usr has the file under one name and the package's list under another.
-    names = dict.fromkeys((str(library), str(library).removeprefix("/usr"), str(library.resolve())))
-    owners = (_answer(["dpkg-query", "-S", name]).partition(":")[0] for name in names)
-    owner = next((owner for owner in owners if owner), "")
-    return _package_version(owner) if owner else ""
-
-
-def _package_version(package: str) -> str:
-    return _answer(["dpkg-query", "-Wf${Version}", package])
-
-
-def _answer(command: list[str]) -> str:
-    """What a program says; empty if there is none, or if it does not know."""
-    if not shutil.which(command[0]):
-        return ""
-    answer = subprocess.run(command, capture_output=True, text=True, check=False)
-    return answer.stdout.strip() if answer.returncode == 0 else ""
+        return installed_libdrm_version()
+    if not loaded.version:
+        return f"of unknown version, {loaded.path}"
+    return loaded.version if loaded.path.startswith(("/usr/lib/", "/lib/")) else f"{loaded.version} ({loaded.path})"
 
 
 def package_version() -> str:

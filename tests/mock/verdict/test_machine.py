@@ -69,8 +69,9 @@ def test_versions_name_what_lies_under_the_tests() -> None:
 def test_the_libdrm_that_is_loaded_is_named(tmp_path: Path) -> None:
     """Not the installed one: LD_LIBRARY_PATH may say otherwise."""
     script = (
-        "import amdgpu_hw.libdrm.core\nfrom amdgpu_hw.verdict import machine\n"
-        "print(machine.loaded_library('libdrm_amdgpu.so'))\nprint(machine.software_versions()['libdrm'])"
+        "import amdgpu_hw.libdrm.core\nfrom amdgpu_hw.libraries import loaded_library\n"
+        "from amdgpu_hw.verdict import machine\n"
+        "print(loaded_library('libdrm_amdgpu.so').path)\nprint(machine.software_versions()['libdrm'])"
     )
 
     def told(directory: Path | None) -> list[str]:

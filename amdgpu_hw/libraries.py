@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-__all__ = ("LoadedLibrary", "loaded_library", "mesa_version")
+__all__ = ("LoadedLibrary", "installed_libdrm_version", "loaded_library", "mesa_version")
 
 _MAPS = Path("/proc/self/maps")
 _QUERY_S = 10
@@ -27,6 +27,7 @@ _PACKAGES = {
 """Debian's packages with these files."""
 
 _LIBDRM_FILE = re.compile(r"\.so\.\d+\.(\d+)\.\d+$")
+_PKG_CONFIG_VERSION = re.compile(r"^Version: *(\S+)", re.MULTILINE)
 _GALLIUM_FILE = re.compile(r"libgallium-(.+)\.so$")
 
 
@@ -52,21 +53,40 @@ def loaded_library(name: str) -> LoadedLibrary | None:
 
 
 def _version_of(path: Path) -> str:
-    """libdrm 2.4.N calls its files ``libdrm.so.2.N.0`` from 2.4.123 on; before, only a package may know."""
-    number = _LIBDRM_FILE.search(path.name)
+    """libdrm 2.4.N calls its files ``libdrm.so.2.N.0`` from 2.4.123 on; else a file beside or a package may know."""
+    number = _LIBDRM_FILE.search(path.resolve().name)
     if number is not None and int(number[1]) > 4:
         return f"2.4.{number[1]}"
-    return _packaged(path)
+    return _version_beside(path) or _packaged(path)
+
+
+def _version_beside(path: Path) -> str:
+    """What pkg-config would say of a library in a directory of its own."""
+    file = path.parent / "pkgconfig" / f"{path.name.partition('.')[0]}.pc"
+    try:
+        found = _PKG_CONFIG_VERSION.search(file.read_text(encoding="utf-8", errors="replace"))
+    except OSError:
+        return ""
+    return found[1] if found is not None else ""
+
+
+def installed_libdrm_version() -> str:
+    """The version of the libdrm_amdgpu that programs would be built with, or load; empty if nothing knows."""
+    return _answer(["pkg-config", "--modversion", "libdrm_amdgpu"]) or _installed_version("libdrm-amdgpu1")
 
 
 def _packaged(path: Path) -> str:
     """The version of the distribution's package that owns a file; empty if none does, or it is not known which may."""
-    # dpkg-query --search would read the lists of all packages: minutes in an emulated guest.
+    # Asking dpkg-query first would read the lists of all packages: long in an emulated guest.
     names = {str(path), str(path).removeprefix("/usr")}  # with merged directories dpkg knows a library by either
+    names.add(str(path.resolve()))
     for package in next((packages for stem, packages in _PACKAGES.items() if path.name.startswith(stem)), ()):
         for listed in sorted(_DPKG_LISTS.glob(f"{package}*.list")):
             if listed.name.partition(":")[0].removesuffix(".list") == package and names & _lines(listed):
                 return _installed_version(package)
+    owner = _answer(["dpkg-query", "--search", str(path)]).partition(":")[0]
+    if owner:
+        return _installed_version(owner)
     return _answer(["rpm", "-qf", "--queryformat=%{VERSION}", str(path)])
 
 
