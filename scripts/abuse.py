@@ -36,6 +36,9 @@ ENDS_S = 30.0
 _TRACEBACK = 4000
 """Characters of a traceback that are told: moments and processes are never met twice."""
 
+_LAST_WORDS = 600
+"""Characters of the output of a run with a wrong exit status that are told."""
+
 _ENDED = ("holds", "broken", "not testable", "inconclusive")
 
 
@@ -120,7 +123,9 @@ def abuse(
         run.faults.append(f"it printed a traceback:{told[:_TRACEBACK]}")
     allowed = {ExitStatus.PROVEN, ExitStatus.INCOMPLETE, *([-signal.SIGKILL] if kind == "kill" else [])}
     if run.status is not None and run.status not in allowed:
-        run.faults.append(f"its exit status is {run.status}")
+        run.faults.append(
+            f"its exit status is {run.status}, and its last words: {output.read_text(errors='replace')[-_LAST_WORDS:]}"
+        )
     return run
 
 

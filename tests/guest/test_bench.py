@@ -14,6 +14,7 @@ import pytest
 from bench.cpu_time import OURSELVES, ProcessorTimes, processor_ns
 
 from amdgpu_hw.guest.modelled_gpu import DEFAULT_GPU
+from tests.conftest import BOOTS
 from tests.guest.test_boot import why_not
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
@@ -60,6 +61,7 @@ def test_a_register_is_read_without_a_guest() -> None:
 
 
 @pytest.mark.skipif(bool(why_not()), reason=why_not())
+@pytest.mark.xdist_group(BOOTS)
 @pytest.mark.timeout(TIMEOUT_S)
 def test_the_benchmark_prints_a_row_for_everything_it_measures() -> None:
     """Registers, calls in guest and mock machine, the parts of a run."""

@@ -20,6 +20,7 @@ from amdgpu_hw.guest.kernels import find_kernel
 from amdgpu_hw.guest.session import GuestError, GuestMachine, GuestOptions
 from amdgpu_hw.guest.tools import find_tools
 from amdgpu_hw.session_directory import sweep
+from tests.conftest import BOOTS
 
 BOOT_TIMEOUT_S = 400
 
@@ -36,6 +37,7 @@ def why_not() -> str:
 
 pytestmark = [
     pytest.mark.skipif(bool(why_not()), reason=why_not()),
+    pytest.mark.xdist_group(BOOTS),
     pytest.mark.timeout(BOOT_TIMEOUT_S),
 ]
 

@@ -340,7 +340,7 @@ def test_ctrl_c_in_a_gated_test_ends_with_what_is_known(tmp_path: Path) -> None:
     running.wait_for_a_gate()
     os.killpg(running.process.pid, signal.SIGINT)
     output = running.end()
-    assert running.process.returncode == ExitStatus.INCOMPLETE
+    assert running.process.returncode == ExitStatus.INCOMPLETE, output
     assert "The run ended early: Ctrl-C" in output
     assert "Traceback" not in output
     assert json.loads(running.results.read_text())["interrupted"].startswith("Ctrl-C")
@@ -352,7 +352,7 @@ def test_a_killed_mock_kernel_is_told_in_one_sentence(tmp_path: Path) -> None:
     running.wait_for_a_gate()
     os.kill(_mock_kernel_of(running.process.pid), signal.SIGKILL)
     output = running.end()
-    assert running.process.returncode == ExitStatus.INCOMPLETE
+    assert running.process.returncode == ExitStatus.INCOMPLETE, output
     assert "amdgpu-hw: the mock kernel was killed by SIGKILL" in output
     assert "Traceback" not in output
     assert json.loads(running.results.read_text())["cases"]
@@ -364,7 +364,7 @@ def test_a_terminated_validation_leaves_nothing(tmp_path: Path) -> None:
     running.wait_for_a_gate()
     running.process.send_signal(signal.SIGTERM)
     output = running.end()
-    assert running.process.returncode == ExitStatus.INCOMPLETE
+    assert running.process.returncode == ExitStatus.INCOMPLETE, output
     assert "The run ended early: SIGTERM" in output
 
 

@@ -78,8 +78,11 @@ def test_diff_ends_with_0_if_nothing_changed_and_1_if_something_did(
     assert main(["diff", good, "/nowhere.json"]) == 2
 
 
-def test_rows_are_listed_with_what_they_need(capsys: pytest.CaptureFixture[str]) -> None:
+def test_rows_are_listed_with_what_they_need(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """With the controls of those that are chosen; no GPU is opened."""
+    monkeypatch.setenv("COLUMNS", "120")
     assert main(["rows", "-k", "B09", "--json"]) == 0
     rows = {row["row"]: row for row in json.loads(capsys.readouterr().out)}
     assert set(rows) == {"B09", "B09c"}
