@@ -1,23 +1,24 @@
 # SPDX-License-Identifier: MIT
-"""How the tests are spread over processes (pytest-xdist, ``--dist loadgroup``): a module is run by one of them."""
+"""How the tests are spread over processes: a module is run by one of them, and guests by one alone."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
-BOOTS = "guest"
-"""The group of the tests that boot guest machines: one after the other, as each keeps several processors busy."""
+if TYPE_CHECKING:
+    from tests.scheduling import ModuleScheduling
 
 
-@pytest.hookimpl(tryfirst=True)
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> ModuleScheduling:
+    """The scheduler of a run in several processes; without pytest-xdist there is one."""
+    from tests.scheduling import ModuleScheduling
+
+    return ModuleScheduling(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep modules together, as their fixtures are made once; begin with what takes longest."""
-    for item in items:
-        if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
-    items.sort(key=lambda item: _group(item) != BOOTS)
-
-
-def _group(item: pytest.Item) -> str:
-    marker = item.get_closest_marker("xdist_group")
-    return marker.args[0] if marker is not None else ""
+    """Begin with the guests, which take longest."""
+    items.sort(key=lambda item: not item.nodeid.startswith("tests/guest/machine/"))

@@ -10,16 +10,12 @@ import sys
 import time
 from pathlib import Path
 
-import pytest
 from bench.cpu_time import OURSELVES, ProcessorTimes, processor_ns
 
 from amdgpu_hw.guest.modelled_gpu import DEFAULT_GPU
-from tests.conftest import BOOTS
-from tests.guest.test_boot import why_not
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 BUSY = "import time\nend = time.process_time() + 0.6\nwhile time.process_time() < end: pass"
-TIMEOUT_S = 400
 
 
 def environment() -> dict[str, str]:
@@ -58,26 +54,3 @@ def test_a_register_is_read_without_a_guest() -> None:
     assert len(told["round trip"]) == 50
     assert min(told["round trip"]) > 0
     assert told["processor"] > 0
-
-
-@pytest.mark.skipif(bool(why_not()), reason=why_not())
-@pytest.mark.xdist_group(BOOTS)
-@pytest.mark.timeout(TIMEOUT_S)
-def test_the_benchmark_prints_a_row_for_everything_it_measures() -> None:
-    """Registers, calls in guest and mock machine, the parts of a run."""
-    command = [sys.executable, str(SCRIPTS / "bench_guest.py"), "--samples=20", "--rounds=1", "--no-suite"]
-    result = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
-    assert result.returncode == 0, result.stdout + result.stderr
-    for row in (
-        "register, BAR5 mapped: read",
-        "register, debugfs amdgpu_regs: read",
-        "no guest: REGION_READ over vfio-user",
-        "trivial ioctl (GET_CAP)",
-        "GEM_VA map",
-        "CS + WAIT_CS",
-        "boot to our agent",
-        "load the driver",
-        "power off",
-        "together",
-    ):
-        assert row in result.stdout, f"no row '{row}' in:\n{result.stdout}"

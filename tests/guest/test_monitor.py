@@ -13,7 +13,7 @@ from amdgpu_hw.errors import HarnessError
 from amdgpu_hw.guest.monitor import end_when_reset, press_reset
 from amdgpu_hw.guest.processes import Child, wait_for_socket
 from amdgpu_hw.guest.tools import find_tools
-from tests.guest.test_boot import why_not
+from tests.guest.machine.requirements import why_not
 
 TIMEOUT_S = 60
 

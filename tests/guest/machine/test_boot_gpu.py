@@ -14,8 +14,7 @@ import pytest
 
 from amdgpu_hw.exit_status import ExitStatus
 from amdgpu_hw.guest.kernels import fetched_kernels
-from tests.conftest import BOOTS
-from tests.guest.test_boot import why_not
+from tests.guest.machine.requirements import why_not
 
 TIMEOUT_S = 900
 TEST_TIMEOUT_S = 100
@@ -23,7 +22,6 @@ TEST_TIMEOUT_S = 100
 
 pytestmark = [
     pytest.mark.skipif(bool(why_not()), reason=why_not()),
-    pytest.mark.xdist_group(BOOTS),
     pytest.mark.timeout(TIMEOUT_S),
 ]
 

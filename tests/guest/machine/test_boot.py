@@ -14,30 +14,15 @@ from pathlib import Path
 
 import pytest
 
-from amdgpu_hw.errors import HarnessError
 from amdgpu_hw.guest import session
-from amdgpu_hw.guest.kernels import find_kernel
 from amdgpu_hw.guest.session import GuestError, GuestMachine, GuestOptions
-from amdgpu_hw.guest.tools import find_tools
 from amdgpu_hw.session_directory import sweep
-from tests.conftest import BOOTS
+from tests.guest.machine.requirements import why_not
 
 BOOT_TIMEOUT_S = 400
 
-
-def why_not() -> str:
-    """Why no guest machine can be booted here; empty if one can."""
-    try:
-        find_tools()
-        find_kernel()
-    except HarnessError as error:
-        return str(error)
-    return ""
-
-
 pytestmark = [
     pytest.mark.skipif(bool(why_not()), reason=why_not()),
-    pytest.mark.xdist_group(BOOTS),
     pytest.mark.timeout(BOOT_TIMEOUT_S),
 ]
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What tests/guest/test_lifecycle.py has done in its guest: `python lifecycle.py WHAT PCI_ADDRESS...`.
+"""What tests/guest/machine/test_lifecycle.py has done in its guest: `python lifecycle.py WHAT PCI_ADDRESS...`.
 
 Each is one start of Python, which is what takes the time on emulated processors; further processes are forked.
 """

@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 
 from amdgpu_hw.guest.session import GuestMachine, GuestOptions
-from tests.conftest import BOOTS
-from tests.guest.test_boot import why_not
+from tests.guest.machine.requirements import why_not
 
 TIMEOUT_S = 900
 PROGRAM = Path(__file__).with_name("hang.py")
@@ -23,7 +22,6 @@ gfx_v11_0_sw_init asks for ME 2280 and MEC 2410."""
 
 pytestmark = [
     pytest.mark.skipif(bool(why_not()), reason=why_not()),
-    pytest.mark.xdist_group(BOOTS),
     pytest.mark.timeout(TIMEOUT_S),
     pytest.mark.long,
 ]

@@ -14,8 +14,7 @@ from amdgpu_hw.gpu_model.gpus import load_identity
 from amdgpu_hw.guest.identity import SUBSYSTEM_DEVICE, SUBSYSTEM_VENDOR
 from amdgpu_hw.guest.modelled_gpu import DEFAULT_GPU
 from amdgpu_hw.guest.session import GuestMachine, GuestOptions
-from tests.conftest import BOOTS
-from tests.guest.test_boot import why_not
+from tests.guest.machine.requirements import why_not
 from tests.mock.clients.running import BOUND_TILES, Outcome, compiled_sparse_binding, program, require_radv
 
 TIMEOUT_S = 600
@@ -25,7 +24,6 @@ TROUBLE = ("page fault", "*ERROR*", "timeout", "reset", "BUG:", "WARNING:", "Oop
 
 pytestmark = [
     pytest.mark.skipif(bool(why_not()), reason=why_not()),
-    pytest.mark.xdist_group(BOOTS),
     pytest.mark.timeout(TIMEOUT_S),
 ]
 

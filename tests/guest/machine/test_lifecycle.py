@@ -18,8 +18,8 @@ import pytest
 from amdgpu_hw.exit_status import ExitStatus
 from amdgpu_hw.guest.session import GuestError, GuestMachine, GuestOptions
 from amdgpu_hw.guest.tools import find_tools
-from tests.conftest import BOOTS
-from tests.guest.test_boot import run, why_not
+from tests.guest.machine.requirements import why_not
+from tests.guest.machine.test_boot import run
 
 TIMEOUT_S = 600
 TEST_TIMEOUT_S = 100
@@ -36,7 +36,6 @@ for second in 1 2 3 4 5 6 7 8 9; do $0 rmmod amdgpu && exit; sleep 1; done; exit
 
 pytestmark = [
     pytest.mark.skipif(bool(why_not()), reason=why_not()),
-    pytest.mark.xdist_group(BOOTS),
     pytest.mark.timeout(TIMEOUT_S),
     pytest.mark.long,
 ]
