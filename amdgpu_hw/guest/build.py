@@ -20,7 +20,7 @@ from amdgpu_hw.guest.places import cache
 from amdgpu_hw.guest.source_edits import find_edits
 from amdgpu_hw.guest.toolchain import BuildRoot, build_root, built_tree
 
-__all__ = ("main",)
+__all__ = ("main", "sources")
 
 _STOCK_NAME = "stock"
 
@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = _arguments(arguments)
     try:
         edits = [find_edits(each) for each in given.edits]
-        root, source = _sources(given.linux)
+        root, source = sources(given.linux)
         module = build_module(root, source, given.patch, _name(given), _say, edits)
     except HarnessError as error:
         print(f"build_module: {error}", file=sys.stderr)
@@ -87,8 +87,8 @@ def _name(given: argparse.Namespace) -> str:
     return re.sub(r"[^\w.+-]+", "-", name)[:60]
 
 
-def _sources(linux: str | None) -> tuple[BuildRoot, Source]:
-    """Where to build, and what."""
+def sources(linux: str | None) -> tuple[BuildRoot, Source]:
+    """Where to build, and what: a kernel that set-up fetched, or a tree. Raises `HarnessError`."""
     if linux is not None and "/" in linux:
         tree = Path(linux).absolute()
         return built_tree(tree), tree_source(tree)

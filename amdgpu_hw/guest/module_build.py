@@ -7,13 +7,15 @@ what a patch touches and no more.
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hashlib
 import os
 import re
 import shutil
 import subprocess
 import tarfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
@@ -115,20 +117,35 @@ def build_module(
     What it was made of is kept beside it (`amdgpu_hw.guest.patched_source.read_recipe`). Raises `HarnessError` where a
     patch or an edit does not apply, or something does not compile.
     """
-    work = cache("build", root.release, "wanted")
-    shutil.rmtree(work, ignore_errors=True)
-    _copy(source, work)
-    recipe = patch_source(work, root.release, patches, edits, _may_change(source), say)
-    target = cache("modules", f"amdgpu-{root.release}-{name}-{_content(work)[:12]}.ko")
-    if not target.is_file():
-        build = _build_directory(root)
-        changed = _bring(work, build, root)
-        say(f"{changed} files are new or changed; building, which takes minutes from nothing (log: {_log(root)})")
-        _make(root, build)
-        replace_file(target, (build / "amdgpu/amdgpu.ko").read_bytes())
-    shutil.rmtree(work, ignore_errors=True)
-    recipe.write(target)
+    with _alone(root, say):
+        work = cache("build", root.release, "wanted")
+        shutil.rmtree(work, ignore_errors=True)
+        _copy(source, work)
+        recipe = patch_source(work, root.release, patches, edits, _may_change(source), say)
+        target = cache("modules", f"amdgpu-{root.release}-{name}-{_content(work)[:12]}.ko")
+        if not target.is_file():
+            build = _build_directory(root)
+            changed = _bring(work, build, root)
+            say(f"{changed} files are new or changed; building, which takes minutes from nothing (log: {_log(root)})")
+            _make(root, build)
+            replace_file(target, (build / "amdgpu/amdgpu.ko").read_bytes())
+        shutil.rmtree(work, ignore_errors=True)
+        recipe.write(target)
     return target
+
+
+@contextlib.contextmanager
+def _alone(root: BuildRoot, say: Callable[[str], None]) -> Iterator[None]:
+    """Wait until no other process builds for this kernel: there is one copy of its source."""
+    path = cache("build", root.release, "lock")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say(f"waiting for another build for {root.release} to end")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _may_change(source: Source) -> Callable[[PurePosixPath], bool]:

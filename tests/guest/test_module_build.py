@@ -7,8 +7,11 @@ The compiler here is a stand-in for make; that a real module is built and loaded
 from __future__ import annotations
 
 import email.message
+import fcntl
 import os
 import subprocess
+import threading
+import time
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -113,6 +116,20 @@ def test_only_what_a_patch_touches_is_compiled_again(tree: Path, patch: Path) ->
     assert run(tree, patch)[2] == []
     module, _, compiled = run(tree)
     assert (compiled, "line 20\n" in module) == ([], True)
+
+
+def test_builds_for_one_kernel_wait_for_each_other(tree: Path, patch: Path) -> None:
+    """They share a copy of its source; whoever waits says so."""
+    lock = tree.parent / "cache/build" / RELEASE / "lock"
+    lock.parent.mkdir(parents=True)
+    with lock.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        threading.Timer(0.3, fcntl.flock, [held, fcntl.LOCK_UN]).start()
+        before = time.monotonic()
+        _, said, compiled = run(tree, patch)
+    assert said[0] == f"waiting for another build for {RELEASE} to end"
+    assert time.monotonic() - before >= 0.3
+    assert compiled
 
 
 def test_a_patch_that_does_not_apply_is_told_by_file_and_hunk(tree: Path, patch: Path) -> None:
