@@ -28,7 +28,7 @@ from amdgpu_hw.guest.places import cache
 from amdgpu_hw.guest.source_edits import EditFile
 from amdgpu_hw.guest.toolchain import BuildRoot
 
-__all__ = ("Source", "build_module", "debian_source", "tree_source")
+__all__ = ("Source", "build_directory", "build_module", "debian_source", "tree_source")
 
 AMD = PurePosixPath("drivers/gpu/drm/amd")
 _HEADERS = PurePosixPath("include")
@@ -124,7 +124,7 @@ def build_module(
         recipe = patch_source(work, root.release, patches, edits, _may_change(source), say)
         target = cache("modules", f"amdgpu-{root.release}-{name}-{_content(work)[:12]}.ko")
         if not target.is_file():
-            build = _build_directory(root)
+            build = build_directory(root)
             changed = _bring(work, build, root)
             say(f"{changed} files are new or changed; building, which takes minutes from nothing (log: {_log(root)})")
             _make(root, build)
@@ -169,7 +169,7 @@ def _content(tree: Path) -> str:
     return total.hexdigest()
 
 
-def _build_directory(root: BuildRoot) -> Path:
+def build_directory(root: BuildRoot) -> Path:
     """Where the copy of amd/ is that is compiled.
 
     In Debian's headers it is where the kernel has it: amdgpu's trace header is looked for there

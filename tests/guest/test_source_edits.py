@@ -169,7 +169,7 @@ def test_a_file_that_is_none_of_edits_is_refused(tmp_path: Path, content: str, w
 
 def test_a_name_that_no_file_has_is_told_with_those_there_are() -> None:
     """They come with this package."""
-    with pytest.raises(EditsError, match=r"there are series-mended, series-on-7\.3"):
+    with pytest.raises(EditsError, match=r"there are coverage, series-mended, series-on-7\.3"):
         find_edits("series-on-8.0")
 
 
