@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import Any
 
+from amdgpu_hw.errors import RunCutShort
 from amdgpu_hw.guest.channel import Frame, ready
 
 __all__ = ("CaughtSignals", "CommandStreams")
@@ -120,6 +121,7 @@ class CaughtSignals:
         while self._pending:
             yield self._pending.pop(0)
 
-    def asks_to_end(self) -> bool:
-        """Whether one came since the last time that is to end us."""
-        return any(number != signal.SIGWINCH for number in self.take())
+    def end_if_asked(self) -> None:
+        """Raise `RunCutShort` if one came since the last time that is to end us; for while a machine comes up."""
+        if any(number != signal.SIGWINCH for number in self.take()):
+            raise RunCutShort("interrupted before the guest machine was up")

@@ -16,12 +16,10 @@ from pathlib import Path
 from amdgpu_hw.gpu_model.gpus import IdentityError, UnknownGpu, load_identity
 
 from .firmware import write_firmware
-from .function import PciFunction
+from .function import SLICE, PciFunction
 from .gpu import GENERATIONS
 from .log import MachineLog
 
-SLICE = 32
-"""Items of GPU work between two looks at the socket: a register access has to be answered soon."""
 VRAM_MIB = 1024
 LEAST_MIB = 256
 

@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
     from .log import MachineLog
 
-__all__ = ("PciFunction",)
+__all__ = ("SLICE", "PciFunction")
+
+SLICE = 32
+"""Items of GPU work between two looks at the socket, or before a write is answered: that has to be soon."""
 
 VRAM, DOORBELLS, REGISTERS, ROM = 0, 2, 5, 6
 """Which BAR is what from GFX9 on."""
@@ -63,12 +66,18 @@ class PciFunction:
         return bytes(size)
 
     def region_write(self, region: int, offset: int, data: bytes) -> None:
-        """Store bytes in a BAR or in configuration space."""
+        """Store bytes in a BAR or in configuration space; what a register or a doorbell sets off begins at once.
+
+        QEMU's processor waits for our answer, so that a driver that then polls memory for 100 ms of its own time
+        (sdma_v5_2_ring_test_ring) finds the result however busy this machine is.
+        """
         if region == REGISTERS:
             for at in range(0, len(data) - 3, 4):
                 self.gpu.registers.write((offset + at) >> 2, int.from_bytes(data[at : at + 4], "little"))
+            self.gpu.work.run(SLICE)
         elif region == DOORBELLS:
             self.gpu.ring_doorbell(offset >> 2, int.from_bytes(data[:8], "little"))
+            self.gpu.work.run(SLICE)
         elif region == CONFIG_REGION:
             self.config.write(offset, data)
         elif region == VRAM:

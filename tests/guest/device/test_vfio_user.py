@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from amdgpu_hw.gpu_model.gpus import load_identity
-from amdgpu_hw.guest.device.function import PciFunction
+from amdgpu_hw.guest.device.function import DOORBELLS, REGISTERS, SLICE, PciFunction
 from amdgpu_hw.guest.device.log import MachineLog
 from amdgpu_hw.guest.device.vfio_user import CONFIG_REGION
 
@@ -334,3 +334,18 @@ def test_a_stream_of_bytes_is_survived(machine: Machine, stream: bytes) -> None:
     client.close()
     while machine.function.server.connected:
         machine.function.server.serve_one()
+
+
+@pytest.mark.parametrize("region", [DOORBELLS, REGISTERS])
+def test_what_a_write_sets_off_is_done_before_it_is_answered(machine: Machine, client: Client, region: int) -> None:
+    """But no more than a slice of it: the guest's processor waits."""
+    work = machine.function.gpu.work
+    done: list[int] = []
+
+    def more() -> None:
+        done.append(len(done))
+        work.queue(more)
+
+    work.queue(more)
+    client.write(region, 0, bytes(4))
+    assert len(done) == SLICE
