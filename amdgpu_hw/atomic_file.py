@@ -13,7 +13,9 @@ from pathlib import Path
 
 from amdgpu_hw.errors import HarnessError
 
-__all__ = ("claim_file", "replace_file", "require_writable")
+__all__ = ("claim_file", "forget_unwritten", "replace_file", "require_writable")
+
+_claimed: list[Path] = []
 
 
 def replace_file(path: Path, content: bytes) -> None:
@@ -51,15 +53,18 @@ def claim_file(directory: Path, stem: str, suffix: str) -> Path:
         path = directory / f"{stem}{f'-{number}' if number > 1 else ''}{suffix}"
         with contextlib.suppress(FileExistsError):
             path.open("xb").close()
-            atexit.register(_forget, path.resolve())
+            _claimed.append(path.resolve())
             return path
     raise AssertionError("there is no last number")
 
 
-def _forget(path: Path) -> None:
-    with contextlib.suppress(OSError):
-        if path.stat().st_size == 0:
-            path.unlink()
+@atexit.register
+def forget_unwritten() -> None:
+    """Take away the claimed files that are still empty; for who ends the process so that Python does not come to it."""
+    for path in _claimed:
+        with contextlib.suppress(OSError):
+            if path.stat().st_size == 0:
+                path.unlink()
 
 
 def _try_device(path: str) -> None:

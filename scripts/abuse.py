@@ -23,9 +23,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from process_table import ProcessTable, is_running
 
 from amdgpu_hw.exit_status import ExitStatus
 
@@ -98,7 +100,7 @@ def abuse(
     while time.monotonic() < deadline and program.poll() is None:
         time.sleep(0.005)
     before = _ended_cases(results)
-    started = set(_session(program.pid))
+    started = ProcessTable().family(program.pid)
     if program.poll() is None and started:
         if kind == "interrupt":
             os.killpg(program.pid, signal.SIGINT)
@@ -109,7 +111,7 @@ def abuse(
     except subprocess.TimeoutExpired:
         run.faults.append(f"it still runs {ENDS_S:g} s later")
     end = time.monotonic() + ENDS_S
-    while (left := _living(started | set(_session(program.pid)))) and time.monotonic() < end:
+    while (left := _left(started, program.pid)) and time.monotonic() < end:
         time.sleep(0.05)
     for pid in left:
         run.faults.append(f"process {pid} is left")
@@ -136,36 +138,9 @@ def _ended_cases(results: Path) -> set[str]:
     return {case["test"] for case in json.loads(results.read_text())["cases"] if case["outcome"] in _ENDED}
 
 
-def _living(pids: set[int]) -> list[int]:
-    """Those of the processes that have not ended; what has a session of its own is known from before."""
-    living = []
-    for pid in pids:
-        try:
-            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-        except OSError:
-            continue
-        if state != "Z":
-            living.append(pid)
-    return living
-
-
-def _session(leader: int) -> Iterator[int]:
-    """The living processes of a session, and the mock kernels and helpers that one of them started."""
-    parents: dict[int, tuple[int, int, str]] = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdecimal():
-            try:
-                fields = (entry / "stat").read_text().rpartition(")")[2].split()
-            except OSError:
-                continue
-            parents[int(entry.name)] = int(fields[1]), int(fields[3]), fields[0]
-    members = {pid for pid, (_, session, _) in parents.items() if session == leader}
-    grown = True
-    while grown:
-        more = {pid for pid, (parent, _, _) in parents.items() if parent in members} - members
-        members |= more
-        grown = bool(more)
-    return (pid for pid in members if parents[pid][2] != "Z")
+def _left(started: set[int], leader: int) -> list[int]:
+    """Those that still run; what has a session and a parent of its own is known from before."""
+    return sorted(pid for pid in started | ProcessTable().family(leader) if is_running(pid))
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -32,6 +32,9 @@ _MS = 1_000_000
 
 _MOST_RERUNS = 100
 
+_STRESS_FACTOR = 60
+"""How much longer a test may take that goes on for long: 20 minutes instead of 20 s."""
+
 
 def _gate_names() -> Iterable[str]:
     from amdgpu_hw.gate import GATE_NAMES
@@ -178,6 +181,11 @@ class SuiteOptions(Options):
         read=comma_separated(_capability),
         known=_capability_names,
     )
+
+    @property
+    def test_s(self) -> float:
+        """Seconds that a test may take."""
+        return _STRESS_FACTOR * self.timeout if self.stress else self.timeout
 
     @property
     def written(self) -> tuple[Path, ...]:

@@ -16,6 +16,7 @@ from amdgpu_hw.evidence.log_rules import EventKind
 from amdgpu_hw.evidence.machine_watch import Look, MachineWatch
 from amdgpu_hw.evidence.trace import TraceInstance
 from amdgpu_hw.gpu import Gpu
+from amdgpu_hw.proof.interrupts import Interrupts
 from amdgpu_hw.proof.units import ms
 from amdgpu_hw.verdict.model import Case, Outcome
 
@@ -37,7 +38,15 @@ _NAMES = re.compile(r"amdgpu|\[drm|\bdrm\b|\bttm\b|gpu_sched")
 class Aftermath:
     """Watches the GPU of a run from row to row."""
 
-    def __init__(self, node: GpuNode, keep_in: Path | None, trace: TraceInstance | None, why_no_trace: str) -> None:
+    def __init__(
+        self,
+        node: GpuNode,
+        interrupts: Interrupts,
+        keep_in: Path | None,
+        trace: TraceInstance | None,
+        why_no_trace: str,
+    ) -> None:
+        self._interrupts = interrupts
         self._watch = MachineWatch(node, keep_in, trace, why_no_trace)
         self._trace = trace
         self._guilty = False
@@ -90,7 +99,8 @@ class Aftermath:
         else:
             return True
         try:
-            wait(_RECOVERY_NS)
+            with self._interrupts:
+                wait(_RECOVERY_NS)
         except PendingWork as error:
             self.abandoned = f"work of {name} is still in flight {RECOVERY_S:g} s later: {error}"
             return False

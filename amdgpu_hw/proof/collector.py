@@ -8,21 +8,21 @@ import errno
 import inspect
 import os
 import shutil
-import signal
 import sys
 import threading
 from collections.abc import Collection, Generator
 from datetime import UTC, datetime
-from types import FrameType
 
 import pytest
 
+from amdgpu_hw.atomic_file import forget_unwritten
 from amdgpu_hw.errors import AmdgpuHwError, DrmError, FeatureMissing, GateError, HarnessError, NoGpu, PendingWork
 from amdgpu_hw.exit_status import ExitStatus
 from amdgpu_hw.gate import open_all, open_what_can_be
 from amdgpu_hw.options.suite import PREFIX, GpuChoice, SessionOptions
 from amdgpu_hw.proof.behaviour import FLAG, Behaviour
 from amdgpu_hw.proof.declarations import Suites, check_declarations
+from amdgpu_hw.proof.interrupts import Interrupts
 from amdgpu_hw.proof.record import Broken, Inconclusive, NotAsked, NotTestable, Record
 from amdgpu_hw.proof.resume import Resumed
 from amdgpu_hw.proof.run import RECORD, RUN, Run, behaviour_of
@@ -40,18 +40,14 @@ STATUS = pytest.StashKey[ExitStatus]()
 _CASE = pytest.StashKey[Case]()
 _BEHAVIOUR = pytest.StashKey[Behaviour]()
 
-_STRESS_FACTOR = 60
-"""How much longer a test may take that goes on for long: 20 minutes instead of 20 s."""
-
 _LAST_LOOK_S = 90.0
 """How long looking at a hung GPU, and saving what is known, may take."""
 
 _WORTH_ANOTHER_TRY = (Inconclusive, GateError)
 
 
-def _terminate(_number: int, _frame: FrameType | None) -> None:
-    """End as with Ctrl-C: gates opened, results kept, verdict printed."""
-    raise KeyboardInterrupt("SIGTERM")
+class _TooSlow(Inconclusive):
+    """A test took too long, and was not waiting for the kernel: that says nothing about it, nor would another try."""
 
 
 class Collector:
@@ -61,6 +57,7 @@ class Collector:
         self._config = config
         self._suites = suites
         self._run: Run | None = None
+        self._interrupts = Interrupts()
         self._no_gpu: str | None = None
         self._known: set[str] | None = None
         self._other_failures = False
@@ -116,23 +113,26 @@ class Collector:
 
     def _open_run(self) -> None:
         options, selector = self._options, GpuChoice.of(self._config.option, PREFIX).gpu
+        self._interrupts.take()
         try:
             with TestWatchdog(options.timeout, self._give_up_opening, "opening the GPU"):
                 run = Run(selector, options)
             try:
-                run.start(options, self._resumed)
+                run.start(options, self._interrupts, self._resumed)
             except BaseException:
                 run.close()
                 raise
             self._run = run
             self._config.stash[RUN] = self._run
-            signal.signal(signal.SIGTERM, _terminate)
         except NoGpu as error:
+            self._interrupts.restore()
             if selector is not None:
                 raise pytest.UsageError(str(error)) from None
             self._no_gpu = str(error)
         except (AmdgpuHwError, OSError) as error:
+            self._interrupts.restore()
             raise pytest.UsageError(str(error)) from None
+        self._interrupts.check()
 
     def pytest_report_collectionfinish(self) -> list[str]:
         """Say on what the tests run, in words."""
@@ -148,9 +148,10 @@ class Collector:
             f"amdgpu_hw: {self._run.gpu_name}, gate {results.gate or 'none'}",
         ]
 
-    def _give_up_opening(self, report: str) -> None:
+    def _give_up_opening(self, report: str, _stuck: bool) -> None:
         with self._uncaptured():
             print(f"amdgpu_hw: {report}", file=sys.stderr, flush=True)
+        forget_unwritten()
         os._exit(ExitStatus.UNUSABLE)
 
     # -- running ----------------------------------------------------------------------------------------------
@@ -183,13 +184,15 @@ class Collector:
         self, item: pytest.Item, nextitem: pytest.Item | None
     ) -> Generator[None, object, object]:
         """Watch all of a test, its fixtures too: opening and closing a GPU can block as well."""
-        if self._run is None or behaviour_of(item) is None:
+        if self._run is None:
             return (yield)
+        self._interrupts.check()
+        if behaviour_of(item) is None:
+            with self._interrupts:
+                return (yield)
         # Long enough for the watchdog of the test itself to come first, twice, and for the kernel to end a hang.
-        seconds = 3 * self._seconds
-        with TestWatchdog(
-            seconds, lambda report: self._give_up(item.stash[_CASE], report), "the test and its fixtures"
-        ):
+        seconds = 3 * self._options.test_s
+        with TestWatchdog(seconds, lambda *seen: self._give_up(item.stash[_CASE], *seen), "the test and its fixtures"):
             result = yield
         behaviour, case = item.stash[_BEHAVIOUR], item.stash.get(_CASE, None)
         if case is not None:
@@ -198,7 +201,16 @@ class Collector:
                 self._stop(item.session, why)
         if nextitem is not None and behaviour_of(nextitem) is None:
             self._run.save()  # what follows would not: tests of behaviour do when they begin, as does the end
+        self._interrupts.check()
         return result
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_fixture_setup(self) -> Generator[None, object, object]:
+        """Let interrupts in: a process that a fixture starts may take long."""
+        if self._run is None:
+            return (yield)
+        with self._interrupts:
+            return (yield)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> bool | None:
@@ -208,34 +220,35 @@ class Collector:
         case, record = pyfuncitem.stash[_CASE], pyfuncitem.stash[RECORD]
         try:
             self._try(pyfuncitem, case)
+        except _TooSlow:
+            raise
         except _WORTH_ANOTHER_TRY:
             record.clear()
             self._try(pyfuncitem, case)
         return True
 
-    @property
-    def _seconds(self) -> float:
-        """What a test may take."""
-        options = self._options
-        return _STRESS_FACTOR * options.timeout if options.stress else options.timeout
-
     def _try(self, item: pytest.Function, case: Case) -> None:
         arguments = {name: item.funcargs[name] for name in inspect.signature(item.obj).parameters}
         case.attempts += 1
-        with TestWatchdog(self._seconds, lambda report: self._give_up(case, report)) as watchdog:
+        with TestWatchdog(self._options.test_s, lambda *seen: self._give_up(case, *seen)) as watchdog:
             try:
-                item.obj(**arguments)
+                with self._interrupts:
+                    item.obj(**arguments)
             finally:
                 open_all("the end of the test")
                 if watchdog.report is not None:
-                    raise Broken(watchdog.report)
+                    raise Broken(watchdog.report) if watchdog.stuck else _TooSlow(watchdog.report)
 
-    def _give_up(self, case: Case, report: str) -> None:
-        """Leave a process whose test does not come back: keep what is known, and end."""
-        case.outcome, case.reason = Outcome.BROKEN, f"{report}\nEven with all gates open it does not come back."
+    def _give_up(self, case: Case, report: str, stuck: bool) -> None:
+        """Leave a process whose test does not come back: keep what is known, and end.
+
+        ``stuck``: the kernel does not let go of it, which is all that is held against that.
+        """
+        case.outcome = Outcome.BROKEN if stuck else Outcome.INCONCLUSIVE
+        case.reason = f"{report}\nEven with all gates open it does not come back."
         run = self._require_run()
         # Whatever a hung driver does to those who look at it: this process ends.
-        last = threading.Timer(_LAST_LOOK_S, os._exit, [ExitStatus.BROKEN])
+        last = threading.Timer(_LAST_LOOK_S, os._exit, [ExitStatus.BROKEN if stuck else ExitStatus.INCOMPLETE])
         last.daemon = True
         last.start()
         run.aftermath.give_up(case)
@@ -244,7 +257,7 @@ class Collector:
         with self._uncaptured():
             self._print(run)
             sys.stdout.flush()
-        os._exit(ExitStatus.BROKEN)
+        os._exit(run.results.verdict.value)
 
     def _uncaptured(self) -> contextlib.AbstractContextManager[None]:
         """A block whose output is seen, although a test may be running."""
@@ -267,6 +280,8 @@ class Collector:
         case.duration_ns += round(call.duration * 1e9)
         error = call.excinfo.value if call.excinfo is not None else None
         failed_before = case.reason != "" and not case.outcome.is_good
+        if error is not None and self._interrupts.raised:
+            error = KeyboardInterrupt(f"ended by {self._interrupts.how}, and then: {error}")
         if error is not None and not failed_before:
             case.outcome, case.reason = judge(error)
             case.missing = error.missing if isinstance(error, NotTestable | FeatureMissing) else ""
@@ -299,13 +314,29 @@ class Collector:
         self._run.results.interrupted = how
         if cases and cases[-1].outcome is Outcome.UNFINISHED:
             self._run.results.interrupted += f" during {cases[-1].row}"
-            cases[-1].reason = f"ended by {how}"
+            cases[-1].reason = cases[-1].reason or f"ended by {how}"
+        self._run.save()  # taking down what the test had set up may take long
 
     # -- the end ----------------------------------------------------------------------------------------------
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Judge the run; the exit code follows from it."""
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, object, object]:
+        """Judge the run; the exit code follows from it.
+
+        Last: what the fixtures of an interrupted test do at their end, which pytest calls here, needs an open run, and
+        an error of it is not what the run ended with.
+        """
+        try:
+            return (yield)
+        except Exception as error:
+            if self._run is None or self._run.results.interrupted is None:
+                raise
+            self._run.results.interrupted += f"; then its end failed: {str(error) or type(error).__name__}"
+            return None
+        finally:
+            self._judge(session)
+
+    def _judge(self, session: pytest.Session) -> None:
         if self._run is None:
             if self._no_gpu is not None and self._options.require_proof:
                 self._end_with(session, ExitStatus.UNUSABLE)
@@ -343,6 +374,8 @@ class Collector:
         """Print the verdict, below everything that pytest prints."""
         if self._run is not None:
             self._print(self._run)
+        if not self._options.require_proof:  # else this was all that the process is there for
+            self._interrupts.restore()
 
     def _print(self, run: Run) -> None:
         reporter = self._config.pluginmanager.get_plugin("terminalreporter")
@@ -417,7 +450,7 @@ def judge(error: BaseException) -> tuple[Outcome, str]:
     if isinstance(error, Inconclusive | GateError):
         return Outcome.INCONCLUSIVE, str(error)
     if isinstance(error, KeyboardInterrupt):
-        return Outcome.UNFINISHED, "interrupted"
+        return Outcome.UNFINISHED, str(error) or "interrupted"
     if isinstance(error, DrmError) and error.errno != errno.ENODEV:
         return Outcome.BROKEN, f"the kernel refused what it must accept: {error}"
     if isinstance(error, AssertionError | PendingWork):

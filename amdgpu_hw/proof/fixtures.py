@@ -39,6 +39,7 @@ from amdgpu_hw.user_queue import UserQueue
 __all__ = (
     "Amount",
     "RunningJob",
+    "Seconds",
     "ShutFence",
     "ShutGate",
     "ShutGateElsewhere",
@@ -51,6 +52,7 @@ __all__ = (
     "neighbour",
     "record",
     "running_job",
+    "seconds",
     "shut_fence",
     "shut_gate",
     "shut_gate_elsewhere",
@@ -61,6 +63,13 @@ __all__ = (
 
 
 T = TypeVar("T")
+
+
+class Seconds(Protocol):
+    """What the fixture `seconds` is."""
+
+    def __call__(self, usual: float, stress: float) -> float:
+        """Of the time that a test may take this share, ``stress`` with ``--amdgpu-stress``, in seconds."""
 
 
 class Amount(Protocol):
@@ -132,6 +141,16 @@ def amount(_run: Run) -> Amount:
         return stress if _run.stress else usual
 
     return choose
+
+
+@pytest.fixture
+def seconds(_run: Run) -> Seconds:
+    """The time that a test has for something that it could go on with for ever; see `Seconds`."""
+
+    def share(usual: float, stress: float) -> float:
+        return _run.test_s * (stress if _run.stress else usual)
+
+    return share
 
 
 @pytest.fixture

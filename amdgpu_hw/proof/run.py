@@ -21,6 +21,7 @@ from amdgpu_hw.gpu import Gpu
 from amdgpu_hw.options.suite import PREFIX, STOP, SessionOptions
 from amdgpu_hw.proof.aftermath import Aftermath
 from amdgpu_hw.proof.behaviour import MARKER, Behaviour
+from amdgpu_hw.proof.interrupts import Interrupts
 from amdgpu_hw.proof.neighbour import NeighbourProcess
 from amdgpu_hw.proof.record import NotAsked, NotTestable, Record
 from amdgpu_hw.proof.resume import Resumed
@@ -61,6 +62,8 @@ class Run:
         self._prefix = "--" if options.require_proof else PREFIX
         self.stress = options.stress
         self.watch_ns = options.watch
+        self.test_s = options.test_s
+        """How long a test may take."""
         self.answer_s = 2 * options.timeout
         """How long another process of ours may take to start, and to answer: it shows nothing about the kernel.
 
@@ -101,15 +104,16 @@ class Run:
             if not self.probes[name]:
                 raise FeatureMissing(f"--require {name}: {self.gpu_name} lacks it here; {self.probes[name].why}")
 
-    def start(self, options: SessionOptions, resumed: Resumed | None = None) -> None:
-        """Find out what the run is one of, and begin to watch the machine.
+    def start(self, options: SessionOptions, interrupts: Interrupts, resumed: Resumed | None = None) -> None:
+        """Find out what the run is one of, and begin to watch the machine; ``interrupts`` may end its long waits.
 
         ``resumed`` is what it goes on with, if anything. Raises `HarnessError` where that is of another run.
         """
         self.results.fingerprint = fingerprint(self._gpu_facts, options.patch_id or "")
         if resumed is not None:
             resumed.go_on(self.results)
-        self._aftermath = Aftermath(self.node, evidence_directory(options.written), self.trace, self.why_no_trace)
+        keep_in = evidence_directory(options.written)
+        self._aftermath = Aftermath(self.node, interrupts, keep_in, self.trace, self.why_no_trace)
         self.results.kernel_log = self.aftermath.kernel_log
 
     @property

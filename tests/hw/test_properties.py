@@ -10,14 +10,16 @@ from amdgpu_hw.gpu import Gpu
 from amdgpu_hw.proof.absence import Absence
 from amdgpu_hw.proof.access import GpuView
 from amdgpu_hw.proof.behaviour import behaviour
-from amdgpu_hw.proof.fixtures import Amount
+from amdgpu_hw.proof.fixtures import Amount, Seconds
 from amdgpu_hw.proof.must import Must
 from amdgpu_hw.proof.programs.drawn import hold_against_each_other, hold_against_oracle
 from amdgpu_hw.proof.programs.search import Patience, drawing
 from amdgpu_hw.proof.programs.window import Window
 
-USUAL, STRESS = Patience(drawing=8, smaller=8), Patience(drawing=900, smaller=60)
-"""Together well below what a test may take."""
+
+def patience(seconds: Seconds) -> Patience:
+    """Together well below what a test may take: 8 s and 8 s of 20, or with stress 15 minutes and one of 20."""
+    return Patience(drawing=seconds(0.4, 0.75), smaller=seconds(0.4, 0.05))
 
 
 @behaviour(
@@ -26,11 +28,11 @@ USUAL, STRESS = Patience(drawing=8, smaller=8), Patience(drawing=900, smaller=60
     rule="Each operation does to each page what it says, and nothing to any other (KERNEL.md 3.4).",
     finding="F1: what is delayed comes after what was mapped later (patch 1), if something in the program is delayed.",
 )
-def test_programs_leave_what_they_asked_for(gpu: Gpu, must: Must, amount: Amount) -> None:
+def test_programs_leave_what_they_asked_for(gpu: Gpu, must: Must, amount: Amount, seconds: Seconds) -> None:
     """Every operation, flag, size and split, on PRT and on buffers of each kind, against a dict of pages."""
     explicit = bool(gpu.capabilities.explicit_sync)
     with Window(gpu) as window:
-        search = hold_against_oracle(window, drawing(amount(30, 3000)), amount(USUAL, STRESS), explicit=explicit)
+        search = hold_against_oracle(window, drawing(amount(30, 3000)), patience(seconds), explicit=explicit)
     must.did(f"{search.programs} drawn programs of {search.actions} steps{' with explicit sync' if explicit else ''}")
     must.note("after each what the kernel tells of the mappings, and what the GPU reads, is what a dict of pages has")
 
@@ -41,10 +43,12 @@ def test_programs_leave_what_they_asked_for(gpu: Gpu, must: Must, amount: Amount
     needs="explicit_sync",
     rule="The flag says when page tables change, not what to.",
 )
-def test_programs_end_alike_with_explicit_sync_and_without(gpu: Gpu, must: Must, amount: Amount) -> None:
+def test_programs_end_alike_with_explicit_sync_and_without(
+    gpu: Gpu, must: Must, amount: Amount, seconds: Seconds
+) -> None:
     """In two windows of one address space, beside each other."""
     with Window(gpu) as one, Window(gpu) as other:
-        search = hold_against_each_other(one, other, drawing(amount(30, 3000)), amount(USUAL, STRESS))
+        search = hold_against_each_other(one, other, drawing(amount(30, 3000)), patience(seconds))
     must.did(f"{search.programs} drawn programs of {search.actions} steps, each with explicit sync and without")
     must.note("the kernel tells the same mappings of both, and the GPU reads the same data")
 
@@ -58,10 +62,12 @@ def test_programs_end_alike_with_explicit_sync_and_without(gpu: Gpu, must: Must,
     finding="F1: what is delayed comes after what was mapped later (patch 1), if something in the program is delayed.",
     faults=True,
 )
-def test_programs_leave_nothing_behind(gpu: Gpu, must: Must, gpu_view: GpuView, amount: Amount) -> None:
+def test_programs_leave_nothing_behind(
+    gpu: Gpu, must: Must, gpu_view: GpuView, amount: Amount, seconds: Seconds
+) -> None:
     """P01 where the GPU may fault: it reads what went last and what is beside what is mapped, and has to."""
     explicit = bool(gpu.capabilities.explicit_sync)
     with Window(gpu, Absence(gpu, gpu_view)) as window:
-        search = hold_against_oracle(window, drawing(amount(5, 3000)), amount(USUAL, STRESS), explicit=explicit)
+        search = hold_against_oracle(window, drawing(amount(5, 3000)), patience(seconds), explicit=explicit)
     must.did(f"{search.programs} drawn programs of {search.actions} steps{' with explicit sync' if explicit else ''}")
     must.note("after each the GPU faulted at the ends of what had gone, and beside what was mapped")

@@ -32,6 +32,16 @@ def test_what_nobody_wrote_goes_away_with_the_process(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["full.json"]
 
 
+def test_what_nobody_wrote_goes_away_with_a_process_that_is_cut_short(tmp_path: Path) -> None:
+    """As one does that a driver does not let go of: Python's own end does not come then."""
+    code = (
+        "import os\nfrom pathlib import Path\nfrom amdgpu_hw.atomic_file import claim_file, forget_unwritten\n"
+        f"claim_file(Path({str(tmp_path)!r}), 'empty', '.json')\nforget_unwritten()\nos._exit(0)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_place_that_cannot_be_written_to_is_an_error(tmp_path: Path) -> None:
     """Not an endless search for a free name."""
     (tmp_path / "file").write_text("")

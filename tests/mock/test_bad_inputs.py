@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What people, scripts and broken machines hand to the commands: one sentence, the right status, never a traceback.
 
-Most of it runs in this process, and no machine is ever started for it; streams and environments need processes.
+Most of it runs in this process, and no machine is ever started for it; streams and what Python starts with need others.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def arguments() -> Iterator[tuple[str, ...]]:
     )
     yield from (("guest", f"--module={path}", "--", "true") for path in ("/nowhere.ko", "/tmp", "/dev/null"))
     yield from (("console", f"--machine={path}", "status") for path in ("/nowhere", "/dev/null", "/tmp", ""))
-    yield from (("console", "status"), ("console", "dance"), ("overlap", "--frame-ms=20"), ("latency", "--cpu=99999"))
+    yield from (("console", "dance"), ("overlap", "--frame-ms=20"), ("latency", "--cpu=99999"))
     yield from (("validate",), ("latency",), ("overlap",), ("list",), ("info",), ("info", "--gpu=/dev/null"))
     yield from (
         ("info", f"--gpu={value}") for value in ("", "/", "/dev", "/nowhere", "00:00.0", "-1", "128", "ü" * 300)
@@ -211,15 +211,20 @@ def test_a_result_that_cannot_be_written_is_said_first(
     refused((command, "--mock", f"--output={name}"), capsys)
 
 
-ENVIRONMENTS: dict[str, dict[str, str | None]] = {
+WHILE_STARTING: dict[str, dict[str, str | None]] = {
     "no HOME": {"HOME": None},
-    "HOME is nowhere": {"HOME": "/nowhere"},
     "TMPDIR is nowhere": {"TMPDIR": "/nowhere"},
-    "TMPDIR is a file": {"TMPDIR": "/dev/null"},
     "no PATH": {"PATH": ""},
     "C locale": {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
     "unknown locale": {"LC_ALL": "xx_YY.KOI8-R"},
     "ASCII": {"PYTHONIOENCODING": "ascii"},
+    "no such preload": {"LD_PRELOAD": "/nowhere.so"},
+}
+"""What the loader, Python or what it imports goes by when a process starts."""
+
+ENVIRONMENTS: dict[str, dict[str, str]] = {
+    "HOME is nowhere": {"HOME": "/nowhere"},
+    "TMPDIR is a file": {"TMPDIR": "/dev/null"},
     "dumb terminal": {"TERM": "dumb", "COLUMNS": "0"},
     "no number of columns": {"COLUMNS": "many"},
     "a mock machine that is none": {"AMDGPU_HW_MOCK_MACHINE": "{"},
@@ -227,10 +232,10 @@ ENVIRONMENTS: dict[str, dict[str, str | None]] = {
     "a directory that is none": {"UMOCKDEV_DIR": "/nowhere"},
     "arguments that do not end": {"AMDGPU_HW_ASKED": "'"},
     "faults": {"AMDGPU_HW_ALLOW_FAULTS": "perhaps"},
-    "no such preload": {"LD_PRELOAD": "/nowhere.so"},
     "options of pytest": {"PYTEST_ADDOPTS": "--no-such-option"},
     "a cache nowhere": {"AMDGPU_HW_CACHE": "/proc/nowhere"},
 }
+"""What a command looks up while it runs."""
 
 
 def process(words: list[str], cwd: Path = ROOT, **changes: str | None) -> subprocess.CompletedProcess[str]:
@@ -243,14 +248,29 @@ def process(words: list[str], cwd: Path = ROOT, **changes: str | None) -> subpro
     )
 
 
-@pytest.mark.parametrize("name", ENVIRONMENTS)
-def test_an_odd_environment_costs_no_traceback(name: str, tmp_path: Path) -> None:
+NO_GPU = "amdgpu-hw: no amdgpu GPU was found"
+
+
+@pytest.mark.parametrize("name", WHILE_STARTING)
+def test_a_process_that_starts_in_an_odd_environment_costs_no_traceback(name: str, tmp_path: Path) -> None:
     """There is no GPU here, and that is what is said."""
-    result = process(["list"], tmp_path, **ENVIRONMENTS[name])
+    result = process(["list"], tmp_path, **WHILE_STARTING[name])
     lines = [line for line in result.stderr.splitlines() if "ld.so" not in line]
     assert (result.returncode, result.stdout) == (ExitStatus.UNUSABLE, ""), result.stderr
     assert len(lines) == 1, lines
-    assert lines[0].startswith("amdgpu-hw: no amdgpu GPU was found"), lines
+    assert lines[0].startswith(NO_GPU), lines
+
+
+@pytest.mark.usefixtures("no_machine")
+@pytest.mark.parametrize("name", ENVIRONMENTS)
+@pytest.mark.parametrize("command", ["list", "validate", "latency"])
+def test_an_odd_environment_costs_no_traceback(
+    command: str, name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Neither does what is looked up while a command runs."""
+    for variable, value in ENVIRONMENTS[name].items():
+        monkeypatch.setenv(variable, value)
+    assert refused((command,), capsys).startswith(NO_GPU)
 
 
 STREAMS = ("<&-", ">&-", "2>&-", "<&- >&- 2>&-", ">/dev/full", "2>/dev/full", ">/dev/full 2>&1")
@@ -258,8 +278,9 @@ STREAMS = ("<&-", ">&-", "2>&-", "<&- >&- 2>&-", ">/dev/full", "2>/dev/full", ">
 
 @pytest.mark.parametrize(
     ("words", "streams"),
-    # What prints a table of many kilobytes reads all bugs first: one of each kind of stream for it.
-    [(words, streams) for words in ("--help", "list") for streams in STREAMS]
+    # One of each kind for what says a sentence, and for what prints a table of many kilobytes.
+    [("--help", streams) for streams in STREAMS]
+    + [("list", streams) for streams in ("<&- >&- 2>&-", "2>/dev/full", ">/dev/full 2>&1")]
     + [("bugs", streams) for streams in (">&-", ">/dev/full")],
 )
 def test_streams_that_are_closed_or_full_are_no_crash(words: str, streams: str) -> None:

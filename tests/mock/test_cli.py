@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+from process_table import ProcessTable
 
 from amdgpu_hw import cli
 from amdgpu_hw.cli import validate
@@ -308,22 +309,8 @@ class Running:
     def end(self) -> str:
         """What it printed until it ended, which must be soon; nothing of it may be left."""
         output, _ = self.process.communicate(timeout=15)
-        assert _group(self.process.pid) == []
+        assert ProcessTable().session(self.process.pid) == set()
         return output
-
-
-def _group(leader: int) -> list[int]:
-    """Processes of a session, the mock kernel's own not counted: it has its own."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdecimal():
-            try:
-                fields = (entry / "stat").read_text().rpartition(")")[2].split()
-            except OSError:
-                continue
-            if int(fields[3]) == leader and fields[0] != "Z":
-                found.append(int(entry.name))
-    return found
 
 
 def _mock_kernel_of(pid: int) -> int:

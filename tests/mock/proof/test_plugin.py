@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from amdgpu_hw.exit_status import ExitStatus
+
 TESTS = """
 import time
 from amdgpu_hw.proof.behaviour import behaviour
@@ -86,6 +88,11 @@ def test_first(gpu, must):
 
 @behaviour("X02", "does not come back whatever is opened")
 def test_stuck(gpu, shut_gate):
+    with shut_gate(gpu.compute), gpu.syncobj() as nobody_signals:
+        nobody_signals.wait(60_000_000_000, for_submit=True)
+
+@behaviour("X03", "does not come back, and waits for nothing")
+def test_endless(gpu, shut_gate):
     with shut_gate(gpu.compute):
         time.sleep(60)
 """
@@ -200,12 +207,30 @@ def test_later_tests_are_not_harmed(cases: dict[str, Any]) -> None:
 def test_a_test_that_never_comes_back_is_given_up(tmp_path: Path) -> None:
     """The process ends with the verdict so far, and the file has it."""
     result, cases = run(tmp_path, STUCK, "--amdgpu-timeout=0.5")
-    assert result.returncode == 1
+    assert result.returncode == ExitStatus.BROKEN
     assert cases["X01"]["outcome"] == "holds"
     assert cases["X02"]["outcome"] == "broken"
-    assert "time.sleep(60)" in cases["X02"]["reason"]
+    assert "nobody_signals.wait" in cases["X02"]["reason"]
     assert "does not come back" in cases["X02"]["reason"]
     assert "1 broken, 1 hold" in result.stderr + result.stdout
+
+
+def test_a_test_that_waits_for_nothing_says_nothing_about_the_kernel(tmp_path: Path) -> None:
+    """It is given up as well, and inconclusive."""
+    result, cases = run(tmp_path, STUCK, "--amdgpu-timeout=0.5", "-k", "test_first or test_endless")
+    assert result.returncode == ExitStatus.INCOMPLETE
+    assert cases["X03"]["outcome"] == "inconclusive"
+    assert "nothing waited 1 s for the kernel" in cases["X03"]["reason"]
+    assert "time.sleep(60)" in cases["X03"]["reason"]
+
+
+def test_a_slow_test_is_inconclusive_and_not_tried_again(tmp_path: Path) -> None:
+    """It took long and waited for nothing: neither is held against the kernel."""
+    slow = STUCK.replace("time.sleep(60)", "time.sleep(2.5)")
+    result, cases = run(tmp_path, slow, "--amdgpu-timeout=1", "-k", "test_first or test_endless")
+    assert result.returncode == 1, result.stdout  # as pytest says it: a test failed
+    assert (cases["X03"]["outcome"], cases["X03"]["attempts"]) == ("inconclusive", 1)
+    assert "did not end within 1 s" in cases["X03"]["reason"]
 
 
 def test_a_mock_machine_asked_for_in_an_ini_file_is_built_once(tmp_path: Path) -> None:
@@ -249,9 +274,9 @@ def test_never_starts(stuck, must):
 
 
 def test_a_fixture_that_never_comes_back_is_given_up(tmp_path: Path) -> None:
-    """Opening and closing a GPU may block too."""
+    """Opening and closing a GPU may block too; this one only sleeps."""
     result, cases = run(tmp_path, STUCK_FIXTURE, "--amdgpu-timeout=0.2")
-    assert result.returncode == 1
+    assert result.returncode == ExitStatus.INCOMPLETE
     assert "the test and its fixtures did not end within" in cases["X01"]["reason"]
     assert "time.sleep(60)" in cases["X01"]["reason"]
 
