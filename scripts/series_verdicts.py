@@ -47,8 +47,8 @@ class SeriesState:
 
 
 STATES = (
-    SeriesState("posted", ("series-on-7.3",), "series-v1"),
-    SeriesState("mended", ("series-on-7.3", "series-mended"), "series-fixed"),
+    SeriesState("posted", ("series-on-7.3",), "series-v1-7.3"),
+    SeriesState("mended", ("series-on-7.3", "series-mended"), "series-fixed-7.3"),
 )
 
 

@@ -26,7 +26,7 @@ from amdgpu_hw.mock.testbed.live_sysfs import LiveSysfs
 from amdgpu_hw.mock.testbed.tracefs import Tracefs
 from amdgpu_hw.mock.testbed.umockdev import Testbed
 from amdgpu_hw.mock.transport.transport import HEARD_MODE, Transport
-from amdgpu_hw.mock.variants import Variant
+from amdgpu_hw.mock.variants import Variant, VgemBus
 from amdgpu_hw.uapi.drm import DRM_MINOR_RENDER_BASE
 
 __all__ = ("Board", "Busy")
@@ -199,7 +199,7 @@ class Board:
         if "vgem" not in self._without:
             index = len(self.gpus)
             vgem_drv.probe(kernel, index)
-            self._plug(sysfs.VGEM_SYSPATH, sysfs.describe_vgem(index, _render_minor(index)))
+            self._plug_vgem(variant.vgem_bus, index)
         if "sw_sync" not in self._without:
             sw_sync.probe(kernel)
         for node in kernel.nodes.values():
@@ -231,6 +231,15 @@ class Board:
         """Show a device in /sys, unless it is there already."""
         if not self._host(syspath).exists():
             self.testbed.add(description)
+
+    def _plug_vgem(self, bus: VgemBus, index: int) -> None:
+        """Show the device of vgem; the kernel before may have had it on another bus."""
+        for path in (sysfs.vgem_syspath(other) for other in VgemBus if other is not bus):
+            if self._host(path).exists():
+                for minor in (index, _render_minor(index)):
+                    self.testbed.remove(sysfs.node_syspath(path, minor))
+                self.testbed.remove(path)
+        self._plug(sysfs.vgem_syspath(bus), sysfs.describe_vgem(bus, index, _render_minor(index)))
 
     def _host(self, path: str) -> Path:
         return Path(f"{self.testbed.root}{path}")

@@ -9,7 +9,7 @@ of KERNEL.md, the project's collection of facts about amdgpu.
 from __future__ import annotations
 
 import errno
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from enum import Enum
 
 __all__ = (
@@ -20,6 +20,7 @@ __all__ = (
     "TlbFence",
     "UnknownKernel",
     "Variant",
+    "VgemBus",
     "get_variant",
 )
 
@@ -55,6 +56,13 @@ class TlbFence(Enum):
 
     COMPUTE = "compute VMs"
     ALL = "all VMs"
+
+
+class VgemBus(Enum):
+    """The bus on which vgem, a driver without hardware, has its device; the value is its name in /sys."""
+
+    PLATFORM = "platform"
+    FAUX = "faux"
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,21 +139,24 @@ class Variant:
     """2.3: DOORBELL buffers could not be allocated before 6.16."""
 
     gem_create_domains_exclude: bool = False
-    """2.3: special domains (GDS, GWS, OA, doorbells, MMIO) go with no other (amdgpu_gem_are_domains_valid; 7.3,
+    """2.3: special domains (GDS, GWS, OA, doorbells, MMIO) go with no other (amdgpu_gem_are_domains_valid; 7.2,
     6.12.117)."""
     userptr_checks_address: bool = False
-    """2.4: EFAULT for a userptr outside user space, before its flags are looked at (7.3)."""
+    """2.4: EFAULT for a userptr outside user space, before its flags are looked at (7.2)."""
     anonymous_userptr_is_one_vma: bool = False
     """2.4: ANONONLY memory beyond the first area of the process is EPERM (7.3, 6.12.117)."""
 
     # -- DRM core
-    xarray_handles: bool = False
-    """0.4: syncobjs, contexts and BO lists are in an xarray (7.3): freeing id 0 makes it one that is given out, and
-    contexts are without number."""
+    xarray_syncobjs: bool = False
+    """0.4: syncobjs are in an xarray (7.2): freeing id 0 makes it one that is given out."""
+    xarray_contexts: bool = False
+    """0.4: contexts and BO lists are in an xarray (7.3), too, and contexts are without number."""
     has_change_handle: bool = True
     """1.2: GEM_CHANGE_HANDLE (6.18)."""
     disables_change_handle: bool = False
-    """1.2: GEM_CHANGE_HANDLE is there and EINVAL (7.3)."""
+    """1.2: GEM_CHANGE_HANDLE is there and EINVAL (7.2)."""
+    vgem_bus: VgemBus = VgemBus.PLATFORM
+    """0.3: the bus of vgem's device; 7.2 has the faux bus (vgem_init)."""
     has_client_name: bool = True
     """1.2: SET_CLIENT_NAME (6.14)."""
     has_syncobj_fd_point: bool = True
@@ -181,9 +192,14 @@ class Variant:
     """7.3: gfx_reset_mask, compute_reset_mask and sdma_reset_mask in sysfs (6.13)."""
 
     guilty_is_sticky: bool = True
-    """2.7: a context that has hung the GPU stays guilty (ECANCELED); in 7.3 only as long as its last job is the one."""
-    rewrites_everything_after_reset: bool = True
-    """4.7: a VM whose VRAM is lost has PRT and always-valid mappings written again; 7.3 forgets them."""
+    """2.7: a context that has hung the GPU stays guilty (ECANCELED); from 7.2 on only as long as its last job is the
+    one."""
+    rewrites_prt_after_reset: bool = True
+    """4.7: a VM whose VRAM is lost has PRT mappings written again; 7.3 keeps them off the lists that say so
+    (amdgpu_vm_bo_update)."""
+    rewrites_always_valid_after_reset: bool = True
+    """4.7: the same of always-valid BOs; from 7.2 on they are listed, but not marked as moved
+    (amdgpu_vm_bo_needs_update)."""
 
     # -- submissions, queues
     bo_list_limit: int = 131072
@@ -191,13 +207,13 @@ class Variant:
     checks_bo_list_first: bool = False
     """2.6: records have the kernel's size, and the operation is looked at before they are copied (7.3)."""
     checks_chunks: bool = False
-    """2.7: EINVAL for a second FENCE, a short CP_GFX_SHADOW, IBs of more than 0xFFFFF dwords (7.3, 6.12.117)."""
+    """2.7: EINVAL for a second FENCE, a short CP_GFX_SHADOW, IBs of more than 0xFFFFF dwords (7.2, 6.12.117)."""
     long_chunk_errno: int = errno.ENOMEM
     """2.7: CS with a chunk of 2 GiB and more; EINVAL in 7.3."""
     refuses_absent_rings: bool = False
-    """2.5: naming a ring of an IP that the GPU lacks is EINVAL everywhere, not in CS alone (7.3)."""
+    """2.5: naming a ring of an IP that the GPU lacks is EINVAL everywhere, not in CS alone (7.2)."""
     refuses_no_fences: bool = False
-    """2.8: WAIT_FENCES without a fence is EINVAL (7.3)."""
+    """2.8: WAIT_FENCES without a fence is EINVAL (7.2)."""
     has_shadow_chunk: bool = True
     """2.7: the CP_GFX_SHADOW chunk (6.2)."""
     hw_ip_num: int = 10
@@ -338,26 +354,35 @@ _BASE = Variant(
     summary="the tree the series applies to (drm-misc of May 2026), without the series",
 )
 
-_V7_3 = replace(
+_V7_2 = replace(
     _BASE,
-    name="7.3",
-    summary="Linux 7.3.4: GEM_VA as in base; stricter checks, and what a reset loses stays lost",
+    name="7.2",
+    summary="Linux 7.2.13: GEM_VA as in base; stricter checks, always-valid mappings that a reset loses stay lost",
     skips_empty_clear=True,
     gem_create_domains_exclude=True,
     userptr_checks_address=True,
-    anonymous_userptr_is_one_vma=True,
-    xarray_handles=True,
+    xarray_syncobjs=True,
+    vgem_bus=VgemBus.FAUX,
     disables_change_handle=True,
     guilty_is_sticky=False,
-    rewrites_everything_after_reset=False,
-    checks_bo_list_first=True,
+    rewrites_always_valid_after_reset=False,
     checks_chunks=True,
-    long_chunk_errno=errno.EINVAL,
     refuses_absent_rings=True,
     refuses_no_fences=True,
-    has_proc_options=True,
     dev_info_size=440,
     va_reserved_top=0x410000,
+)
+
+_V7_3 = replace(
+    _V7_2,
+    name="7.3",
+    summary="Linux 7.3.4: as 7.2, with stricter checks of lists and chunks; PRT mappings stay lost, too",
+    anonymous_userptr_is_one_vma=True,
+    xarray_contexts=True,
+    rewrites_prt_after_reset=False,
+    checks_bo_list_first=True,
+    long_chunk_errno=errno.EINVAL,
+    has_proc_options=True,
 )
 
 _SERIES_V1_PATCH_1 = replace(
@@ -384,7 +409,7 @@ _SERIES_V1 = replace(
 _SERIES_FIXED = replace(
     _SERIES_V1,
     name="series-fixed",
-    summary="the series with its suspected faults mended; the kernel that must pass everything",
+    summary="base with the series, its suspected faults mended",
     stores_request_bits=False,
     shares_sync_container=False,
     flushes_delayed_freed=True,
@@ -396,6 +421,30 @@ _SERIES_FIXED = replace(
     reports_moved_errors=True,
 )
 
+
+def _on(tree: Variant, series: Variant, *, name: str, summary: str) -> Variant:
+    """``series``, which is one of `_BASE`, on another tree: what it changes there it changes here, and nothing else."""
+    changed = {f.name for f in fields(Variant) if getattr(series, f.name) != getattr(_BASE, f.name)}
+    changes = {field: getattr(series, field) for field in changed} | {"name": name, "summary": summary}
+    return replace(tree, **changes)
+
+
+# What the patches touch is the same in 7.3 but for skips_empty_clear, which 7.3 has without them: patch 1 takes it out
+# and patch 2 brings it back (amdgpu_vm_clear_freed). So patch 1 alone shows nothing here that it does not show on base.
+_SERIES_V1_7_3 = _on(
+    _V7_3,
+    _SERIES_V1,
+    name="series-v1-7.3",
+    summary="Linux 7.3.4 with the series as posted",
+)
+
+_SERIES_FIXED_7_3 = _on(
+    _V7_3,
+    _SERIES_FIXED,
+    name="series-fixed-7.3",
+    summary="Linux 7.3.4 with the series, its suspected faults mended; the kernel that must pass everything",
+)
+
 VARIANTS: dict[str, Variant] = {
     variant.name: variant
     for variant in (
@@ -405,15 +454,18 @@ VARIANTS: dict[str, Variant] = {
         _V6_18,
         _V6_18_STABLE,
         _BASE,
+        _V7_2,
         _V7_3,
         _SERIES_V1_PATCH_1,
         _SERIES_V1,
         _SERIES_FIXED,
+        _SERIES_V1_7_3,
+        _SERIES_FIXED_7_3,
     )
 }
 """Every kernel the mock machine can boot, by name."""
 
-DEFAULT_VARIANT = _SERIES_FIXED.name
+DEFAULT_VARIANT = _SERIES_FIXED_7_3.name
 """What boots when nobody asks for a kernel."""
 
 

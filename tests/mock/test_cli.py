@@ -190,7 +190,7 @@ def test_a_planted_bug_is_in_every_report(tmp_path: Path) -> None:
     result = run("validate", "--bug", "m05_flag_ignored", "-k", "B06", "--results", str(results))
     assert result.returncode == 1, result.stdout + result.stderr
     assert "planted bug m05_flag_ignored: The flag is accepted but ignored" in " ".join(result.stdout.split())
-    assert "--kernel series-fixed --bug m05_flag_ignored --gate=vgem --test" in " ".join(result.stdout.split())
+    assert "--kernel series-fixed-7.3 --bug m05_flag_ignored --gate=vgem --test" in " ".join(result.stdout.split())
     machine = json.loads(results.read_text())["machine"]
     assert list(machine["mock_bugs"]) == ["m05_flag_ignored"]
     assert machine["mock_bugs"]["m05_flag_ignored"].startswith("The flag is accepted but ignored")
@@ -201,10 +201,10 @@ def test_module_parameters_are_in_every_report(tmp_path: Path) -> None:
     result = run("validate", "--bug", "m05_flag_ignored", "--parameter", "debug_mask=0x4", "-k", "B06", cwd=tmp_path)
     assert result.returncode == 1, result.stdout + result.stderr
     words = " ".join(result.stdout.split())
-    assert "kernel series-fixed, amdgpu.debug_mask=0x4: MODELLED planted bug m05_flag_ignored" in words
+    assert "kernel series-fixed-7.3, amdgpu.debug_mask=0x4: MODELLED planted bug m05_flag_ignored" in words
     assert "--bug m05_flag_ignored --parameter debug_mask=0x4 --gate=vgem --test" in words
     (file,) = (tmp_path / "results").iterdir()
-    assert file.name.startswith("validate-navi31-series-fixed-m05_flag_ignored-debug_mask=4-")
+    assert file.name.startswith("validate-navi31-series-fixed-7.3-m05_flag_ignored-debug_mask=4-")
     assert json.loads(file.read_text())["machine"]["mock_parameters"] == {"debug_mask": 4}
 
 

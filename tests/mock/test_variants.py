@@ -17,10 +17,11 @@ def differences(one: Variant, other: Variant) -> set[str]:
 
 
 def test_the_kernels_the_harness_is_about_exist_and_the_mended_series_is_the_default() -> None:
-    """Released kernels, the tree of the series, each state of it; the default is the one that must pass everything."""
-    released = {"6.1", "6.12", "6.15", "6.18", "6.18-stable", "7.3"}
-    assert set(VARIANTS) >= released | {"base", "series-v1-patch-1", "series-v1", "series-fixed"}
-    assert DEFAULT_VARIANT == "series-fixed"
+    """Released kernels, the tree of the series, each state of it; by default the mended one on the newest release."""
+    released = {"6.1", "6.12", "6.15", "6.18", "6.18-stable", "7.2", "7.3"}
+    series = {"series-v1-patch-1", "series-v1", "series-fixed", "series-v1-7.3", "series-fixed-7.3"}
+    assert set(VARIANTS) == released | {"base"} | series
+    assert DEFAULT_VARIANT == "series-fixed-7.3"
     assert all(name == variant.name for name, variant in VARIANTS.items())
 
 
@@ -39,10 +40,13 @@ def test_unknown_kernel_names_the_known_ones() -> None:
         ("6.18", 64, False),
         ("6.18-stable", 64, False),
         ("base", 64, False),
+        ("7.2", 64, False),
         ("7.3", 64, False),
         ("series-v1-patch-1", 64, False),
         ("series-v1", 65, True),
         ("series-fixed", 65, True),
+        ("series-v1-7.3", 65, True),
+        ("series-fixed-7.3", 65, True),
     ],
 )
 def test_driver_minor_and_flag_go_together(name: str, minor: int, explicit: bool) -> None:
@@ -109,10 +113,34 @@ def test_6_18_x_has_the_refactored_update_fence() -> None:
     }
 
 
-def test_7_3_has_the_gem_va_of_base() -> None:
-    """What it does otherwise are checks, handles, and what a reset brings back."""
-    fields_of_updates = {name for name in differences(get_variant("base"), get_variant("7.3")) if "fence" in name}
+@pytest.mark.parametrize("name", ["7.2", "7.3"])
+def test_7_2_and_7_3_have_the_gem_va_of_base(name: str) -> None:
+    """What they do otherwise are checks, handles, and what a reset brings back."""
+    fields_of_updates = {name for name in differences(get_variant("base"), get_variant(name)) if "fence" in name}
     assert fields_of_updates == {"refuses_no_fences"}
+
+
+def test_7_3_is_7_2_with_what_came_in_one_release() -> None:
+    """In amdgpu_ctx.c, amdgpu_bo_list.c, amdgpu_cs.c, amdgpu_ttm.c, amdgpu_vm.c and amdgpu_drv.c of the two."""
+    assert differences(get_variant("7.2"), get_variant("7.3")) == {
+        "anonymous_userptr_is_one_vma",
+        "checks_bo_list_first",
+        "has_proc_options",
+        "long_chunk_errno",
+        "rewrites_prt_after_reset",
+        "xarray_contexts",
+    }
+
+
+@pytest.mark.parametrize("state", ["series-v1", "series-fixed"])
+def test_the_series_on_7_3_changes_what_it_changes_on_its_own_base(state: str) -> None:
+    """But for the early return of amdgpu_vm_clear_freed, which 7.3 has without it."""
+    on_base = differences(get_variant("base"), get_variant(state))
+    on_7_3 = differences(get_variant("7.3"), get_variant(f"{state}-7.3"))
+    assert on_base - on_7_3 == {"skips_empty_clear"}
+    assert on_7_3 < on_base
+    series = get_variant(state)
+    assert all(getattr(get_variant(f"{state}-7.3"), name) == getattr(series, name) for name in on_base)
 
 
 def test_the_first_patch_alone_has_no_flag_and_makes_every_map_wait() -> None:

@@ -12,18 +12,17 @@ from collections.abc import Iterable, Mapping
 
 from amdgpu_hw.gpu_model.gpus.identity import ModelIdentity
 from amdgpu_hw.mock.pci import gpu_syspath, pci_address
+from amdgpu_hw.mock.variants import VgemBus
 from amdgpu_hw.uapi.drm import DRM_MAJOR, DRM_MINOR_RENDER_BASE
 
 __all__ = (
-    "VGEM_SYSPATH",
     "describe_class_device",
     "describe_gpu",
     "describe_vgem",
     "node_path",
+    "node_syspath",
+    "vgem_syspath",
 )
-
-VGEM_SYSPATH = "/sys/devices/platform/vgem"
-"""Path of vgem's platform device."""
 
 _DEFAULT_LINK_SPEED = {0: 2.5, 1: 2.5, 2: 5.0, 3: 8.0, 4: 16.0, 5: 32.0}
 
@@ -31,6 +30,11 @@ _DEFAULT_LINK_SPEED = {0: 2.5, 1: 2.5, 2: 5.0, 3: 8.0, 4: 16.0, 5: 32.0}
 def node_path(minor: int) -> str:
     """Device node of a DRM minor, e.g. ``/dev/dri/renderD128``."""
     return f"/dev/dri/{_node_name(minor)}"
+
+
+def node_syspath(parent: str, minor: int) -> str:
+    """Path below /sys of the node's device that belongs to the device at ``parent``."""
+    return f"{parent}/drm/{_node_name(minor)}"
 
 
 def describe_gpu(identity: ModelIdentity, index: int, card_minor: int, render_minor: int) -> str:
@@ -51,16 +55,26 @@ def describe_gpu(identity: ModelIdentity, index: int, card_minor: int, render_mi
     return "\n".join([parent, *nodes])
 
 
-def describe_vgem(card_minor: int, render_minor: int) -> str:
-    """Describe the platform device of vgem and its two nodes."""
-    path = VGEM_SYSPATH.removeprefix("/sys")
-    parent = _block(
-        path,
-        properties={"SUBSYSTEM": "platform", "MODALIAS": "platform:vgem", "DRIVER": "vgem"},
-        attributes={"modalias": "platform:vgem\n"},
-    )
-    nodes = [_drm_node(path, minor, {"ID_PATH": "platform-vgem"}) for minor in (card_minor, render_minor)]
-    return "\n".join([parent, *nodes])
+def vgem_syspath(bus: VgemBus) -> str:
+    """Path of vgem's device below /sys."""
+    return f"/sys/devices/{bus.value}/vgem"
+
+
+def describe_vgem(bus: VgemBus, card_minor: int, render_minor: int) -> str:
+    """Describe vgem's device and its two nodes."""
+    path = vgem_syspath(bus).removeprefix("/sys")
+    if bus is VgemBus.PLATFORM:
+        parent = _block(
+            path,
+            properties={"SUBSYSTEM": "platform", "MODALIAS": "platform:vgem", "DRIVER": "vgem"},
+            attributes={"modalias": "platform:vgem\n"},
+        )
+        properties = {"ID_PATH": "platform-vgem"}
+    else:
+        # One driver for all devices (faux_driver of drivers/base/faux.c), no aliases; udev has no path for the bus.
+        parent = _block(path, properties={"SUBSYSTEM": "faux", "DRIVER": "faux_driver"}, attributes={})
+        properties = {}
+    return "\n".join([parent, *(_drm_node(path, minor, properties) for minor in (card_minor, render_minor))])
 
 
 def describe_class_device(path: str, subsystem: str, data: bytes) -> str:
@@ -79,12 +93,13 @@ def _drm_node(parent: str, minor: int, properties: dict[str, str]) -> str:
         "SUBSYSTEM": "drm",
         "DEVTYPE": "drm_minor",
         "DEVNAME": f"/dev/dri/{name}",
-        "DEVLINKS": f"/dev/dri/by-path/{properties['ID_PATH']}-{kind}",
         "MAJOR": str(DRM_MAJOR),
         "MINOR": str(minor),
     }
+    if "ID_PATH" in properties:
+        own["DEVLINKS"] = f"/dev/dri/by-path/{properties['ID_PATH']}-{kind}"
     return _block(
-        f"{parent}/drm/{name}",
+        node_syspath(parent, minor),
         node=f"dri/{name}",
         properties=own | properties,
         attributes={"dev": f"{DRM_MAJOR}:{minor}\n"},

@@ -28,13 +28,14 @@ from matrix.plan import (
 from matrix.warm import one_case
 
 from amdgpu_hw.mock.planting import Bug, PlantedBug
+from amdgpu_hw.mock.variants import DEFAULT_VARIANT
 from amdgpu_hw.proof.behaviour import Behaviour
 
 ROOT = Path(__file__).parents[3]
 SCRIPTS = ROOT / "scripts"
 
-SOUND = MatrixRun("navi31", "series-fixed")
-WRONG = MatrixRun("navi31", "series-fixed", "made_here")
+SOUND = MatrixRun("navi31", DEFAULT_VARIANT)
+WRONG = MatrixRun("navi31", DEFAULT_VARIANT, "made_here")
 
 
 def case(row: str, outcome: str = "holds") -> CaseResult:
@@ -150,7 +151,7 @@ def test_a_bug_that_needs_an_option_is_held_against_the_kernel_with_that_option(
     wrong = MatrixRun.of(bug)
     assert work.runs == (SOUND, wrong.sound, wrong)
     assert wrong.parameters == wrong.sound.parameters == (("debug_mask", 1),)
-    assert str(wrong.sound) == "series-fixed debug_mask=1 on navi31"
+    assert str(wrong.sound) == f"{DEFAULT_VARIANT} debug_mask=1 on navi31"
     sound, full = work.selection(wrong.sound), work.selection(SOUND)
     assert (sound.first, sound.without, sound.one_case) == (("B43",), EXHAUSTIVE_ROWS, True)
     assert (full.first, full.without, full.one_case) == ((), (), False)

@@ -35,7 +35,7 @@ from amdgpu_hw.mock.planting import (
     replaces,
     with_bugs,
 )
-from amdgpu_hw.mock.variants import VARIANTS, get_variant
+from amdgpu_hw.mock.variants import DEFAULT_VARIANT, VARIANTS, get_variant
 from amdgpu_hw.uapi import amdgpu_drm as drm
 
 ALL = bug_names()
@@ -160,12 +160,12 @@ def test_an_unknown_bug_names_its_neighbours() -> None:
 
 def test_bugs_of_different_kernels_need_a_choice(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without bugs it is the default kernel, with some it is theirs."""
-    assert kernel_of([]) == "series-fixed"
-    assert kernel_of(["m05_flag_ignored"]) == "series-fixed"
+    assert kernel_of([]) == DEFAULT_VARIANT
+    assert kernel_of(["m05_flag_ignored"]) == DEFAULT_VARIANT
     old = PlantedBug("old", "On an older kernel.", Bug(caught_by=("B05",), kernel="base"), ())
     monkeypatch.setattr(planting, "load_bug", lambda name: old if name == "old" else load_bug(name))
     assert kernel_of(["old"]) == "base"
-    with pytest.raises(HarnessError, match=r"different kernels \(base, series-fixed\): choose with --kernel"):
+    with pytest.raises(HarnessError, match=r"different kernels \(base, series-fixed-7.3\): choose with --kernel"):
         kernel_of(["old", "m05_flag_ignored"])
 
 

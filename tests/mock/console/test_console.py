@@ -153,7 +153,7 @@ def test_the_state_of_a_client(console: Console, client: Client) -> None:
 def test_status_and_log(console: Console) -> None:
     """The kernel, the GPUs, and the log's last lines."""
     status = console.status()
-    assert status.kernel == "series-fixed"
+    assert status.kernel == "series-fixed-7.3"
     assert [(gpu.index, gpu.name, gpu.unplugged) for gpu in status.gpus] == [(0, "navi31", False), (1, "mi300x", False)]
     assert len(console.log(2).splitlines()) == 2
     assert "Initialized amdgpu" in console.log()
@@ -322,7 +322,7 @@ def test_unplug() -> None:
             console.reset()
         client.close()
         wait_until(lambda: not console.files(), lambda: f"still open: {console.files()}")
-        machine.boot("series-fixed")
+        machine.boot("series-fixed-7.3")
         with contextlib.closing(Client(machine)) as again:
             assert again.do("print(error_of(lambda: gpu.alloc(4096).close()))") == ["0"]
 
@@ -347,7 +347,7 @@ with open_gpu() as gpu:
         with machine.console() as console:
             with pytest.raises(ConsoleError, match=r"have 1 files open, which a reboot would take away"):
                 machine.boot("6.12")
-            assert machine.kernel == "series-fixed"
+            assert machine.kernel == "series-fixed-7.3"
             client.close()
             wait_until(lambda: not console.files(), lambda: f"still open: {console.files()}")
             machine.boot("6.12")
@@ -358,15 +358,34 @@ with open_gpu() as gpu:
     assert before != after
 
 
+def test_vgem_is_on_the_bus_that_the_booted_kernel_has_it_on() -> None:
+    """7.2 moved it to the faux bus; nothing stays where it was, and programs find its node all the same."""
+    script = "import os; from amdgpu_hw.gate.vgem import find_vgem; print(find_vgem(), *os.listdir('/sys/class/drm'))"
+
+    def asked() -> list[str]:
+        answer = subprocess.check_output([sys.executable, "-c", script], env=machine.environ(), text=True).split()
+        devices = ("platform", "faux")
+        there = [bus for bus in devices if Path(f"{machine.environ()['UMOCKDEV_DIR']}/sys/devices/{bus}/vgem").exists()]
+        return [*there, answer[0], *sorted(answer[1:])]
+
+    nodes = ["card0", "card1", "renderD128", "renderD129"]
+    with Machine(["navi31"], "6.12") as machine:
+        assert asked() == ["platform", "/dev/dri/card1", *nodes]
+        machine.boot("7.3")
+        assert asked() == ["faux", "/dev/dri/card1", *nodes]
+        machine.boot("base")
+        assert asked() == ["platform", "/dev/dri/card1", *nodes]
+
+
 def test_a_bug_is_planted_by_a_reboot_and_lifted_by_the_next() -> None:
     """The status and the log say so, and a bug that does not exist leaves the machine as it is."""
     with Machine(["navi31"]) as machine, machine.console() as console:
         with pytest.raises(ConsoleError, match=r"no planted bug called 'x'"):
-            machine.boot("series-fixed", ["x"])
-        machine.boot("series-fixed", ["m05_flag_ignored"])
+            machine.boot("series-fixed-7.3", ["x"])
+        machine.boot("series-fixed-7.3", ["m05_flag_ignored"])
         assert (machine.bugs, console.status().bugs) == (("m05_flag_ignored",), ("m05_flag_ignored",))
         assert "planted bug m05_flag_ignored: The flag is accepted but ignored" in machine.log()
-        machine.boot("series-fixed")
+        machine.boot("series-fixed-7.3")
         assert (machine.bugs, console.status().bugs) == ((), ())
 
 
@@ -440,7 +459,7 @@ def test_connections_that_misbehave(board: Machine, console: Console) -> None:
             connection.send(b'{"command": "log"}\n')
             assert console.status().oopses == 0
     others = [board.console() for _ in range(8)]
-    assert [other.status().kernel for other in others] == ["series-fixed"] * 8
+    assert [other.status().kernel for other in others] == ["series-fixed-7.3"] * 8
     for other in others:
         other.close()
 

@@ -34,7 +34,7 @@ def console(machine: Machine, *words: str, typed: str = "") -> subprocess.Comple
 @pytest.mark.parametrize(
     ("words", "output"),
     [
-        (["status"], "kernel series-fixed, oopses 0"),
+        (["status"], "kernel series-fixed-7.3, oopses 0"),
         (["log", "1"], "[drm] Initialized amdgpu 3.65.0 for 0000:03:00.0"),
         (["rings"], "gfx_0.0.0"),
         (["clients"], "no client"),
@@ -97,7 +97,7 @@ status
     result = console(board, typed=typed)
     assert result.returncode == 0
     assert result.stderr.splitlines() == ["there is no command 'nonsense'; 'help' lists them", "No closing quotation"]
-    first, second, *rest = result.stdout.split("kernel series-fixed, ")[1:]
+    first, second, *rest = result.stdout.split("kernel series-fixed-7.3, ")[1:]
     assert not rest, "it went on after 'quit'"
     for line in (
         "enomem: amdgpu_bo_create: 1 times from occasion 3 on",

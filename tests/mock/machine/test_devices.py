@@ -37,9 +37,10 @@ for device in pyudev.Context().list_devices(subsystem="drm"):
 
 
 @pytest.mark.skipif(shutil.which("drmdevice") is None, reason="drmdevice (Debian: libdrm-tests) is not installed")
-def test_drmdevice_opens_every_device(output_of: OutputOf) -> None:
-    """libdrm's own program, unmodified, lists the GPUs and vgem and opens each of their nodes."""
-    output = output_of(["drmdevice"])
+def test_drmdevice_opens_every_device() -> None:
+    """libdrm's own program, unmodified, lists the GPUs and vgem (on a bus that every libdrm knows) and opens them."""
+    with Machine(["navi31", "navi48"], "6.12") as machine:
+        output = subprocess.check_output(["drmdevice"], env=machine.environ(), text=True, timeout=60).splitlines()
     assert "--- Devices reported 3 ---" in output
     opened = {line.split()[4] for line in output if line.startswith("--- Opening device node")}
     assert opened == {f"/dev/dri/card{n}" for n in range(3)} | {f"/dev/dri/renderD{128 + n}" for n in range(3)}
@@ -205,8 +206,6 @@ print(device.properties["DEVLINKS"])
         "pci-0000:03:00.0-render ../renderD128 /dev/dri/renderD128",
         "pci-0000:07:00.0-card ../card1 /dev/dri/card1",
         "pci-0000:07:00.0-render ../renderD129 /dev/dri/renderD129",
-        "platform-vgem-card ../card2 /dev/dri/card2",
-        "platform-vgem-render ../renderD130 /dev/dri/renderD130",
         "/dev/dri/by-path/pci-0000:07:00.0-render",
     ]
 

@@ -41,7 +41,7 @@ def test_nothing_is_left_of_a_machine() -> None:
         assert directory.stat().st_mode & 0o777 == 0o700, "the machine's directory is open to others"
     assert not directory.exists()
     assert not Path(f"/proc/{pid}").exists()
-    assert "mock kernel 'series-fixed'" in machine.log()
+    assert "mock kernel 'series-fixed-7.3'" in machine.log()
     machine.close()
 
 

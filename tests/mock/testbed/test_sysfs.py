@@ -13,6 +13,7 @@ import pytest
 from amdgpu_hw.gpu_model.gpus import load_identity
 from amdgpu_hw.mock.pci import MAX_GPUS, pci_address
 from amdgpu_hw.mock.testbed.sysfs import describe_gpu, describe_vgem, node_path
+from amdgpu_hw.mock.variants import VgemBus
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +23,7 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Path:
     blocks = [
         describe_gpu(load_identity("navi31"), 0, 0, 128),
         describe_gpu(load_identity("mi300x"), 1, 1, 129),
-        describe_vgem(2, 130),
+        describe_vgem(VgemBus.PLATFORM, 2, 130),
     ]
     path.write_text("\n".join(blocks))
     return path

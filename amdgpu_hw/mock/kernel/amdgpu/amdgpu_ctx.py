@@ -162,7 +162,7 @@ class AmdgpuCtxMgr:
     def __init__(self, adev: AmdgpuDevice, fpriv: AmdgpuFpriv) -> None:
         self.adev = adev
         self.fpriv = fpriv
-        self.contexts: Idr[AmdgpuCtx] = Xarray() if adev.variant.xarray_handles else Idr()
+        self.contexts: Idr[AmdgpuCtx] = Xarray() if adev.variant.xarray_contexts else Idr()
         self.time_spend: dict[int, int] = {}
         """By IP: ns on rings of submissions that no entity remembers any more."""
 
@@ -309,7 +309,7 @@ def amdgpu_ctx_ioctl(dev: DrmDevice, data: bytearray, filp: DrmFile, caller: Cal
             ctx_id = _amdgpu_ctx_alloc(fpriv, filp, caller, priority)
         except KernelError as error:
             # The id goes back to user space all the same: 0 once it had been reserved (up to 7.2), else what it was.
-            reserved = error.errno == errno.EACCES and not fpriv.adev.variant.xarray_handles
+            reserved = error.errno == errno.EACCES and not fpriv.adev.variant.xarray_contexts
             data[:4] = bytes(4) if reserved else ctx_id.to_bytes(4, "little")
             raise
         drm.CTX_ALLOC_OUT.pack_into(data, 0, ctx_id, flags)
@@ -378,7 +378,7 @@ def _flush_and_fini(ctx: AmdgpuCtx) -> Blocking[None]:
 
 def _amdgpu_ctx_alloc(fpriv: AmdgpuFpriv, filp: DrmFile, caller: Caller, priority: int) -> int:
     mgr = fpriv.ctx_mgr
-    if not mgr.adev.variant.xarray_handles and len(mgr.contexts) >= AMDGPU_VM_MAX_NUM_CTX - 1:
+    if not mgr.adev.variant.xarray_contexts and len(mgr.contexts) >= AMDGPU_VM_MAX_NUM_CTX - 1:
         raise KernelError(errno.ENOSPC)
     if priority > drm.AMDGPU_CTX_PRIORITY_NORMAL and not capable(caller) and not drm_is_current_master(filp):
         raise KernelError(errno.EACCES, "a priority above normal needs CAP_SYS_NICE or mastership")

@@ -75,7 +75,7 @@ class DrmFile:
         self.client_name: str | None = None
         self.client_caps: dict[int, int] = {}
         self.object_idr: Idr[DrmGemObject] = Idr()
-        self.syncobj_idr: Idr[DrmSyncobj] = Xarray() if dev.variant.xarray_handles else Idr()
+        self.syncobj_idr: Idr[DrmSyncobj] = Xarray() if dev.variant.xarray_syncobjs else Idr()
         self.prime = DrmPrimeFilePrivate()
         self.driver_priv: Any = None
 

@@ -76,9 +76,18 @@ def test_files_go_with_the_device() -> None:
     assert caught.value.errno == errno.ENOENT
 
 
-@pytest.mark.parametrize(("variant", "survives"), [("6.12", True), ("series-fixed", True), ("7.3", False)])
-def test_mappings_of_who_lived_through_a_reset(variant: str, *, survives: bool) -> None:
-    """7.3 marks neither PRT nor always-valid BOs as moved, so nobody writes their entries anew; a new file's are."""
+@pytest.mark.parametrize(
+    ("variant", "prt", "always_valid"),
+    [
+        ("6.12", True, True),
+        ("series-fixed", True, True),
+        ("7.2", True, False),
+        ("7.3", False, False),
+        ("series-fixed-7.3", False, False),
+    ],
+)
+def test_mappings_of_who_lived_through_a_reset(variant: str, *, prt: bool, always_valid: bool) -> None:
+    """What is not marked as moved nobody writes anew: always-valid BOs in 7.2, in 7.3 PRT as well; a new file's are."""
     client = Client(boot_gpu("navi31", variant))
     root, gtt = client.bo(flags=drm.AMDGPU_GEM_CREATE_VM_ALWAYS_VALID), client.bo()
 
@@ -97,6 +106,9 @@ def test_mappings_of_who_lived_through_a_reset(variant: str, *, survives: bool) 
     there = [EntryKind.PRT, EntryKind.VALID, EntryKind.VALID]
     assert map_all(client, root, gtt) == there
     read(client.adev, open_file(client.adev, "amdgpu_gpu_recover"))
-    assert entries(client, gtt) == (there if survives else [EntryKind.NONE, EntryKind.NONE, EntryKind.VALID])
+    kept = (prt, always_valid, True)
+    assert entries(client, gtt) == [
+        kind if is_kept else EntryKind.NONE for kind, is_kept in zip(there, kept, strict=True)
+    ]
     newcomer = Client(client.adev)
     assert map_all(newcomer, newcomer.bo(flags=drm.AMDGPU_GEM_CREATE_VM_ALWAYS_VALID), newcomer.bo()) == there

@@ -49,7 +49,7 @@ class AmdgpuFpriv:
         self.prt_va = prt_va
         self.csa_va: AmdgpuBoVa | None = None
         self.ctx_mgr = AmdgpuCtxMgr(adev, self)
-        self.bo_list_handles: Idr[AmdgpuBoList] = Xarray() if adev.variant.xarray_handles else Idr()
+        self.bo_list_handles: Idr[AmdgpuBoList] = Xarray() if adev.variant.xarray_contexts else Idr()
         self.userqs: Idr[AmdgpuUsermodeQueue] = Idr()
 
 

@@ -193,17 +193,17 @@ def _amdgpu_vm_bo_reset_state_machine(vm: AmdgpuVm) -> None:
     Updates queued before may have been cancelled, which would have made directories point to their tables.
     """
     vm.relocated = True
-    everything = vm.adev.variant.rewrites_everything_after_reset
+    variant = vm.adev.variant
     for mapping in vm.va.in_order():
         bo_va = mapping.bo_va
-        if not everything and bo_va is not None and (bo_va.bo is None or amdgpu_vm_is_bo_always_valid(vm, bo_va.bo)):
+        if bo_va is None or bo_va.moved:
             continue
-        if bo_va is not None and not bo_va.moved:
+        if bo_va.bo is not None and not amdgpu_vm_is_bo_always_valid(vm, bo_va.bo):
             bo_va.moved = True
-            if bo_va.bo is None or amdgpu_vm_is_bo_always_valid(vm, bo_va.bo):
-                vm.moved[bo_va] = None
-            else:
-                vm.invalidated[bo_va] = None
+            vm.invalidated[bo_va] = None
+        elif variant.rewrites_prt_after_reset if bo_va.bo is None else variant.rewrites_always_valid_after_reset:
+            bo_va.moved = True
+            vm.moved[bo_va] = None
 
 
 # -- attachments --------------------------------------------------------------------------------------------------
