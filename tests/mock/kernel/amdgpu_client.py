@@ -51,7 +51,7 @@ class Client:
         """An ioctl on the node; raises IoctlError."""
         return self.caller.ioctl(self.fd, ioctl, **fields)
 
-    def fails(self, ioctl: Any, **fields: Any) -> int:
+    def fails(self, ioctl: Any, /, **fields: Any) -> int:
         """The errno of an ioctl, 0 when it succeeds."""
         return self.caller.fails(self.fd, ioctl, **fields)
 

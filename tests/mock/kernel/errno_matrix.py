@@ -18,7 +18,7 @@ __all__ = ("HasFails", "check", "matrix")
 class HasFails(Protocol):
     """What a table can be run against."""
 
-    def fails(self, ioctl: Ioctl, **fields: Any) -> int:
+    def fails(self, ioctl: Ioctl, /, **fields: Any) -> int:
         """The errno of an ioctl, 0 when it succeeds."""
 
 

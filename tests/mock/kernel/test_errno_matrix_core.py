@@ -37,9 +37,9 @@ class Client:
         self.render = self.caller.open("/dev/dri/renderD128")
         self.master = self.caller.open("/dev/dri/card0")
         self.fd = self.render
-        self.bo = self.new_bo()
+        self.plain = self.new_bo()
         self.always_valid = self.new_bo(amdgpu.AMDGPU_GEM_CREATE_VM_ALWAYS_VALID)
-        self.dma_buf = self.export(self.render, self.bo)
+        self.dma_buf = self.export(self.render, self.plain)
         self.vgem = self.caller.open("/dev/dri/renderD129")
         self.vgem_card = self.caller.open("/dev/dri/card1")
         dumb = self.caller.ioctl(self.vgem_card, drm.IOCTL_MODE_CREATE_DUMB, width=64, height=16, bpp=32)
@@ -61,7 +61,7 @@ class Client:
         """Address of some bytes."""
         return self.caller.alloc(content)
 
-    def fails(self, ioctl: Ioctl, **fields: Any) -> int:
+    def fails(self, ioctl: Ioctl, /, **fields: Any) -> int:
         """The errno of an ioctl on the file."""
         return self.caller.fails(self.fd, ioctl, **fields)
 

@@ -49,7 +49,7 @@ class Client:
         """A new syncobj."""
         return int(self.caller.ioctl(self.fd, drm.IOCTL_SYNCOBJ_CREATE, flags=flags)["handle"])
 
-    def fails(self, ioctl: Ioctl, **fields: Any) -> int:
+    def fails(self, ioctl: Ioctl, /, **fields: Any) -> int:
         """The errno of an ioctl."""
         return self.caller.fails(self.fd, ioctl, **fields)
 

@@ -27,7 +27,7 @@ class ErrnoClient(Protocol):
 
     ctx: int
 
-    def fails(self, ioctl: Ioctl, **fields: Any) -> int:
+    def fails(self, ioctl: Ioctl, /, **fields: Any) -> int:
         """The errno of an ioctl, 0 when it succeeds."""
 
     def bo(self, size: int = 4096) -> int:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The DRM core's ioctls, dma-bufs, sync files, timelines and vgem (KERNEL.md 1.1 to 1.4).
 
-A client has the buffers ``bo`` and ``always_valid``, and descriptors: ``dma_buf`` and ``vgem_buf`` of buffers, the
+A client has the buffers ``plain`` and ``always_valid``, and descriptors: ``dma_buf`` and ``vgem_buf`` of buffers, the
 sync file ``fence``, the sw_sync file ``timeline``, vgem's nodes ``vgem`` and ``vgem_card``.
 """
 
@@ -73,7 +73,7 @@ RENDER_ROWS: tuple[Row, ...] = (
     row("not before 6.14", _NAME, EINVAL, OLD, name_len=1, name=text(b"a")),
     row("unknown handle", drm.IOCTL_GEM_CLOSE, EINVAL, *BOTH, handle=NO_HANDLE),
     row("handle 0", drm.IOCTL_GEM_CLOSE, EINVAL, *BOTH),
-    row("padding is not looked at", drm.IOCTL_GEM_CLOSE, 0, *BOTH, handle=of("bo"), pad=1),
+    row("padding is not looked at", drm.IOCTL_GEM_CLOSE, 0, *BOTH, handle=of("plain"), pad=1),
     row("unknown flag before handle", _TO_FD, EINVAL, *BOTH, handle=NO_HANDLE, flags=1),
     row("unknown handle", _TO_FD, ENOENT, *BOTH, handle=NO_HANDLE),
     row("always valid", _TO_FD, EPERM, *BOTH, handle=of("always_valid")),
@@ -83,10 +83,10 @@ RENDER_ROWS: tuple[Row, ...] = (
     row("flags and handle are not looked at", _FROM_FD, 0, *BOTH, fd=of("dma_buf"), flags=0xFFFF, handle=NO_HANDLE),
     row("of another device", _FROM_FD, 0, *BOTH, fd=of("vgem_buf")),
     row("unknown handle", _CHANGE, ENOENT, handle=NO_HANDLE, new_handle=NO_HANDLE),
-    row("itself", _CHANGE, 0, handle=of("bo"), new_handle=of("bo")),
-    row("taken", _CHANGE, errno.ENOSPC, handle=of("bo"), new_handle=of("always_valid")),
-    row("beyond an idr", _CHANGE, EINVAL, handle=of("bo"), new_handle=0xFFFFFFFF),
-    row("not before 6.18", _CHANGE, EINVAL, OLD, handle=of("bo"), new_handle=NO_HANDLE),
+    row("itself", _CHANGE, 0, handle=of("plain"), new_handle=of("plain")),
+    row("taken", _CHANGE, errno.ENOSPC, handle=of("plain"), new_handle=of("always_valid")),
+    row("beyond an idr", _CHANGE, EINVAL, handle=of("plain"), new_handle=0xFFFFFFFF),
+    row("not before 6.18", _CHANGE, EINVAL, OLD, handle=of("plain"), new_handle=NO_HANDLE),
 )
 
 _CLIENT_CAP = drm.IOCTL_SET_CLIENT_CAP
