@@ -19,7 +19,7 @@ from amdgpu_hw.gate import Gate, GateMaker
 from amdgpu_hw.gpu import Gpu
 from amdgpu_hw.libdrm import core
 from amdgpu_hw.libdrm.ioctl import ioctl
-from amdgpu_hw.memory import PAGE_SIZE
+from amdgpu_hw.memory import PAGE_SIZE, Buffer
 from amdgpu_hw.proof.absence import Absence
 from amdgpu_hw.proof.access import GpuView
 from amdgpu_hw.proof.programs.actions import KINDS, PAGES, Close, Step
@@ -40,6 +40,9 @@ _MEMORY = re.compile(
     r"^((?:drm|amd)-(?:memory|total|shared|resident|purgeable|active|evicted|requested)\S*):\s+(\d+)(.*)$"
 )
 """Lines of fdinfo that count memory."""
+_UNITS = {"": 1, " KiB": 1 << 10, " MiB": 1 << 20}
+_PAGE_TABLES = 1 << 16
+"""More than the page tables of a window take: they count as VRAM in kernels, and take no memory in the model."""
 
 
 class Player(Window):
@@ -49,6 +52,7 @@ class Player(Window):
     """
 
     def __init__(self, gpu: Gpu, gates: GateMaker, patience_ns: int) -> None:
+        self._spare: dict[str, tuple[Buffer, int]] = {}
         super().__init__(gpu)
         self._gates, self._patience_ns = gates, patience_ns
         self._may_fault = self._absence_of(gpu)
@@ -66,6 +70,19 @@ class Player(Window):
         self._fences: list[tuple[str, Callable[[], bool], Callable[[int], bool]]] = []
         self._syncobjs = [self._gpu.syncobj() for _ in range(SYNCOBJS)]
         self._closed: dict[int, str] = {}
+        self._fill_up()
+
+    def _fill_up(self) -> None:
+        """Have a successor of each buffer ready.
+
+        Under a shut gate a buffer in VRAM may have to be cleared, if its pages are not known to be zero by chance: then
+        its clear waits for the gate, and all page-table jobs for that (KERNEL.md E2).
+        """
+        for name in KINDS.keys() - self._spare.keys():
+            self._spare[name] = super()._successor(name)
+
+    def _successor(self, name: str) -> tuple[Buffer, int]:
+        return self._spare.pop(name, None) or super()._successor(name)
 
     # -- a program ----
 
@@ -98,6 +115,8 @@ class Player(Window):
         if isinstance(action, Step):
             return self._update(number, action)
         if isinstance(action, Close):
+            if self._gate is not None and action.name not in self._spare:
+                return {"errno": 0, "left out": True}
             self._closed[self._tags[action.name]] = action.name
             self.close_buffer(action.name)
         elif isinstance(action, Sync):
@@ -134,7 +153,9 @@ class Player(Window):
         gate, self._gate = self._gate, None
         if gate is not None:
             gate.close()
-        return all(wait(_ENDS_NS) for _, _, wait in self._fences)
+        ended = all(wait(_ENDS_NS) for _, _, wait in self._fences)
+        self._fill_up()
+        return ended
 
     # -- syncobjs ----
 
@@ -204,10 +225,11 @@ class Player(Window):
             for one in stored
         ]
 
-    def _memory(self) -> dict[str, str]:
-        """What fdinfo counts."""
+    def _memory(self) -> dict[str, int]:
+        """What fdinfo counts, in KiB; VRAM without page tables."""
         lines = map(_MEMORY.match, self._gpu.fdinfo().splitlines())
-        return {match[1]: match[2] + match[3] for match in lines if match}
+        counted = {match[1]: int(match[2]) * _UNITS[match[3]] for match in lines if match}
+        return {key: (size - size % _PAGE_TABLES if "vram" in key else size) >> 10 for key, size in counted.items()}
 
     def _read(self) -> Iterator[tuple[int, str, int]]:
         """Each page that may be read, whose page the GPU found there, and which of its pages."""

@@ -64,7 +64,7 @@ class Window:
         self._tells_mappings = True
         self._fault = vm_fault(gpu)
         for name in KINDS:
-            self._allocate(name)
+            self._buffers[name], self._tags[name] = self._successor(name)
         self._begin()
 
     def _begin(self) -> None:
@@ -112,7 +112,7 @@ class Window:
         """GEM_CLOSE; another buffer of its kind takes the name."""
         self.oracle.close(name)
         self._buffers[name].close()
-        self._allocate(name)
+        self._buffers[name], self._tags[name] = self._successor(name)
 
     def settle(self) -> None:
         """See all that is delayed done: a submission queues it, and what comes behind is waited for (KERNEL.md E3)."""
@@ -239,12 +239,13 @@ class Window:
     def __exit__(self, *_exc: object) -> None:
         self.close()
 
-    def _allocate(self, name: str) -> None:
+    def _successor(self, name: str) -> tuple[Buffer, int]:
+        """A new buffer of a kind, each page of which says whose it is, and by what number."""
         kind = KINDS[name]
         buffer = self._gpu.alloc(kind.pages * PAGE_SIZE, kind.domain, always_valid=kind.always_valid)
-        tag = self._tags[name] = next(self._numbers) << _TAG_SHIFT
+        tag = next(self._numbers) << _TAG_SHIFT
         buffer.write(0, b"".join(_page_of(tag | page) for page in range(kind.pages)))
-        self._buffers[name] = buffer
+        return buffer, tag
 
     def submit(self, words: Sequence[int] = ()) -> Submission:
         """Submit packets, or a NOP; it queues what is delayed."""
