@@ -66,6 +66,11 @@ class Gate(ABC):
         return fence
 
     @property
+    def sync_file(self) -> SyncFile:
+        """The fence as a sync file, which stays the gate's."""
+        return self._sync_file
+
+    @property
     def is_shut(self) -> bool:
         """Whether the kernel says that the fence is unsignalled right now."""
         return self._sync_file.status() == 0

@@ -222,10 +222,16 @@ class Variant:
     """2.9: INFO queries above are EINVAL; in 6.1 the newest is VIDEO_CAPS."""
     has_proc_options: bool = False
     """0.1: PROC_OPTIONS (7.3)."""
+    limits_ibs: bool = True
+    """2.7: a job has at most amdgpu_ring_max_ibs() IBs; 6.1 counts no IBs."""
     blocks_ce_ibs: bool = True
     """2.7: IBs for the constant engine are refused, unless debug=0x400 (6.18)."""
     has_userq_ioctls: bool = True
     """0.3: USERQ, USERQ_SIGNAL, USERQ_WAIT are in the ioctl table (6.16)."""
+    counts_ip_blocks: bool = False
+    """2.9: HW_IP_COUNT counts IP blocks, 0 of them is an answer, too; elsewhere instances, and none is EINVAL (6.1)."""
+    tells_all_userq_areas: bool = False
+    """2.9: UQ_FW_AREAS answers for COMPUTE and SDMA as well (7.3)."""
     hw_ip_info_size: int = 40
     """2.9: bytes of HW_IP_INFO, 32 before 6.16."""
     dev_info_size: int = 448
@@ -236,6 +242,12 @@ class Variant:
     """0.3: job timeout of compute rings: 60 s before 6.17."""
     flush_waits_root_resv: bool = False
     """E16: close() waits on the root resv (up to 6.16), later kernels flush the VM's entities."""
+
+    # -- memory
+    clear_entities: int = 1
+    """E2: FIFOs that clears of VRAM take turns on, no more than there are copy engines: TTM_NUM_MOVE_FENCES in 7.3."""
+    maps_seq64: bool = True
+    """7.3: every address space has the driver's 2 MiB for fences mapped, and fdinfo counts them (not in 6.1)."""
 
     # -- address space
     va_reserved_bottom: int = 0x10000
@@ -297,6 +309,9 @@ _V6_1 = replace(
     has_syncobj_eventfd=False,
     has_cursor_hotspot=False,
     has_shadow_chunk=False,
+    limits_ibs=False,
+    counts_ip_blocks=True,
+    maps_seq64=False,
     hw_ip_num=9,
     newest_info_query=0x21,
     checks_chunks=False,
@@ -383,6 +398,8 @@ _V7_3 = replace(
     checks_bo_list_first=True,
     long_chunk_errno=errno.EINVAL,
     has_proc_options=True,
+    tells_all_userq_areas=True,
+    clear_entities=8,
 )
 
 _SERIES_V1_PATCH_1 = replace(

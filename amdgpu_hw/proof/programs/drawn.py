@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import cast
+from typing import TypeVar, cast
 
 import hypothesis.strategies as st
-from hypothesis import given, settings
+from hypothesis import given, seed, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
 from amdgpu_hw.address_space import Operation
@@ -17,7 +17,9 @@ from amdgpu_hw.proof.programs.oracle import PRT, Oracle
 from amdgpu_hw.proof.programs.search import Patience, Search
 from amdgpu_hw.proof.programs.window import Window
 
-__all__ = ("hold_against_each_other", "hold_against_oracle")
+__all__ = ("draw_programs", "hold_against_each_other", "hold_against_oracle")
+
+T = TypeVar("T")
 
 Call = Callable[[Oracle], Step | None]
 """A GEM_VA that is made out when its turn comes: what is mapped by then decides where it goes, if anywhere."""
@@ -234,6 +236,34 @@ def hold_against_each_other(one: Window, other: Window, how: settings, patience:
     with search.smallest():
         ends_alike()
     return search
+
+
+def draw_programs(how: settings, number: int, others: st.SearchStrategy[T]) -> list[list[Step | T]]:
+    """Programs for somebody else to run: GEM_VA, none of it explicit, with ``others`` drawn in between.
+
+    ``number`` is the seed. Calls go where the oracle has something mapped; it knows nothing of ``others`` but `Close`.
+    """
+    programs: list[list[Step | T]] = []
+    either = (_puts, _cuts, _takes, _anythings, others, others)
+
+    @seed(number)
+    @how
+    @given(st.lists(_puts, max_size=5), st.lists(st.one_of(either), min_size=5, max_size=25))
+    def collect(first: list[Call], then: list[Call | T]) -> None:
+        oracle = Oracle({name: kind.pages for name, kind in KINDS.items()})
+        program: list[Step | T] = []
+        for drawn in (*first, *then):
+            if isinstance(drawn, Close):
+                oracle.close(drawn.name)
+            if not callable(drawn):
+                program.append(drawn)
+            elif (step := drawn(oracle)) is not None:
+                step.foretell(oracle)
+                program.append(replace(step, explicit=False))
+        programs.append(program)
+
+    collect()
+    return programs
 
 
 def _made_out(drawn: Call | Action, oracle: Oracle) -> Action | None:

@@ -12,13 +12,16 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import TypeVar, cast
 
 from hypothesis import HealthCheck, Phase, settings
 
 from amdgpu_hw.proof.programs.actions import Action, Step
 from amdgpu_hw.proof.record import Broken
 
-__all__ = ("Patience", "Search", "drawing")
+__all__ = ("Patience", "Search", "candidates", "drawing")
+
+T = TypeVar("T")
 
 
 def drawing(programs: int, steps_each: int = 20) -> settings:
@@ -96,7 +99,7 @@ class Search:
         progress = True
         while progress:
             progress = False
-            for candidate in _candidates(actions):
+            for candidate in candidates(actions):
                 if time.monotonic() > end:
                     return error
                 failure = self._failure(candidate)
@@ -113,8 +116,8 @@ class Search:
         return None
 
 
-def _candidates(actions: list[Action]) -> Iterator[list[Action]]:
-    """Programs that are simpler than this one, those that leave most out first."""
+def candidates(actions: list[T]) -> Iterator[list[T]]:
+    """Programs that are simpler than this one, those that leave most out first; calls stay calls."""
     length = len(actions) // 2
     while length:
         for start in range(0, len(actions), length):
@@ -122,7 +125,7 @@ def _candidates(actions: list[Action]) -> Iterator[list[Action]]:
         length //= 2
     for at, action in enumerate(actions):
         if isinstance(action, Step):
-            yield from ([*actions[:at], simpler, *actions[at + 1 :]] for simpler in _simpler(action))
+            yield from ([*actions[:at], cast("T", simpler), *actions[at + 1 :]] for simpler in _simpler(action))
 
 
 def _simpler(step: Step) -> Iterator[Step]:

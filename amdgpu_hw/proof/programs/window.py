@@ -26,6 +26,7 @@ from amdgpu_hw.proof.programs.oracle import PRT, Extent, MappedPage, Oracle
 from amdgpu_hw.proof.record import Broken
 from amdgpu_hw.proof.units import duration, ms
 from amdgpu_hw.submit import Submission
+from amdgpu_hw.sync import Syncobj
 
 __all__ = ("Window",)
 
@@ -63,7 +64,7 @@ class Window:
         self._tells_mappings = True
         self._fault = vm_fault(gpu)
         for name in KINDS:
-            self._allocate(name)
+            self._buffers[name], self._tags[name] = self._successor(name)
         self._begin()
 
     def _begin(self) -> None:
@@ -81,36 +82,41 @@ class Window:
         if isinstance(action, Step):
             self._do_step(action)
         elif isinstance(action, Close):
-            self.oracle.close(action.name)
-            self._buffers[action.name].close()
-            self._allocate(action.name)
+            self.close_buffer(action.name)
         elif action is SUBMIT:
-            self._submit()
+            self.submit()
         else:
             self._look()
 
     def _do_step(self, step: Step) -> None:
-        expected, error = step.foretell(self.oracle), self._gem_va(step)
+        expected, error = step.foretell(self.oracle), self.gem_va(step)
         self._lines[-1] += f" -> {errno_name(error)}" if error else ""
         if error != expected:
             must = f"it must be refused with {errno_name(expected)}" if expected else "it must be accepted"
             self.broken(f"the last call {f'gave {errno_name(error)}' if error else 'was accepted'}: {must}")
 
-    def _gem_va(self, step: Step) -> int:
+    def gem_va(self, step: Step, out: Syncobj | None = None) -> int:
+        """Make one call, whatever it must answer; its errno. ``out`` gets its update fence."""
         buffer = None if step.owner == PRT or step.operation is Operation.CLEAR else self._buffers[step.owner]
         va, size = self._range.va + step.first * PAGE_SIZE, step.count * PAGE_SIZE
         try:
             # The flags have the rest in them already.
             self._gpu.address_space.update(
-                step.operation, step.flags, va, size, buffer, step.index * PAGE_SIZE, out=None
+                step.operation, step.flags, va, size, buffer, step.index * PAGE_SIZE, out=out
             )
         except DrmError as error:
             return error.errno or 0
         return 0
 
+    def close_buffer(self, name: str) -> None:
+        """GEM_CLOSE; another buffer of its kind takes the name."""
+        self.oracle.close(name)
+        self._buffers[name].close()
+        self._buffers[name], self._tags[name] = self._successor(name)
+
     def settle(self) -> None:
         """See all that is delayed done: a submission queues it, and what comes behind is waited for (KERNEL.md E3)."""
-        self._submit()
+        self.submit()
         drain(self._gpu)
 
     # -- looking ------------------------------------------------------------------------------------------------
@@ -173,7 +179,7 @@ class Window:
             self._landing.write(first * PAGE_SIZE, _page_of(_NOTHING_READ) * count)
             at = first * PAGE_SIZE
             words += self._sdma.copy(self._range.va + at, self._landing_range.va + at, count * PAGE_SIZE)
-        submission = self._submit(words)
+        submission = self.submit(words)
         if not submission.wait(_COMPLETE_NS):
             self.broken(f"{submission}, a copy of all that is mapped, has not completed after {duration(_COMPLETE_NS)}")
         fault = vm_fault(self._gpu)
@@ -233,14 +239,15 @@ class Window:
     def __exit__(self, *_exc: object) -> None:
         self.close()
 
-    def _allocate(self, name: str) -> None:
+    def _successor(self, name: str) -> tuple[Buffer, int]:
+        """A new buffer of a kind, each page of which says whose it is, and by what number."""
         kind = KINDS[name]
         buffer = self._gpu.alloc(kind.pages * PAGE_SIZE, kind.domain, always_valid=kind.always_valid)
-        tag = self._tags[name] = next(self._numbers) << _TAG_SHIFT
+        tag = next(self._numbers) << _TAG_SHIFT
         buffer.write(0, b"".join(_page_of(tag | page) for page in range(kind.pages)))
-        self._buffers[name] = buffer
+        return buffer, tag
 
-    def _submit(self, words: Sequence[int] = ()) -> Submission:
+    def submit(self, words: Sequence[int] = ()) -> Submission:
         """Submit packets, or a NOP; it queues what is delayed."""
         self.oracle.submitted()
         return self._gpu.sdma.submit(words or self._sdma.nop(), buffers=self._listed())

@@ -16,14 +16,14 @@ from amdgpu_hw.mock.kernel.dma_buf.dma_fence import DmaFence, dma_fence_context_
 from amdgpu_hw.packets import Engine, codec_for
 from amdgpu_hw.uapi import amdgpu_drm as drm
 from amdgpu_hw.uapi import drm as core
+from tests.mock.kernel.errnos import IB_AREA, IB_VA
+from tests.mock.kernel.errnos.submissions import cs_fields
 from tests.mock.kernel.fake_caller import Call, FakeCaller, boot
 
 PAGE = 4096
 FOREVER = (1 << 63) - 1
 READ_WRITE_EXECUTE = drm.AMDGPU_VM_PAGE_READABLE | drm.AMDGPU_VM_PAGE_WRITEABLE | drm.AMDGPU_VM_PAGE_EXECUTABLE
 GFX, COMPUTE, SDMA = drm.AMDGPU_HW_IP_GFX, drm.AMDGPU_HW_IP_COMPUTE, drm.AMDGPU_HW_IP_DMA
-IB_VA = 0x7000_0000
-IB_AREA = 16 * PAGE
 
 
 def boot_gpu(gpu: str = "navi31", variant: str = "base") -> AmdgpuDevice:
@@ -51,7 +51,7 @@ class Client:
         """An ioctl on the node; raises IoctlError."""
         return self.caller.ioctl(self.fd, ioctl, **fields)
 
-    def fails(self, ioctl: Any, **fields: Any) -> int:
+    def fails(self, ioctl: Any, /, **fields: Any) -> int:
         """The errno of an ioctl, 0 when it succeeds."""
         return self.caller.fails(self.fd, ioctl, **fields)
 
@@ -62,6 +62,20 @@ class Client:
     def log(self) -> str:
         """The kernel's log."""
         return self.adev.kernel.log.text()
+
+    # -- its memory ---------------------------------------------------------------------------------------------------
+
+    def alloc(self, content: bytes) -> int:
+        """Put bytes into the client's memory; returns the address."""
+        return self.caller.alloc(content)
+
+    def u32s(self, *values: int) -> int:
+        """Address of an array of u32."""
+        return self.caller.u32s(*values)
+
+    def u64s(self, *values: int) -> int:
+        """Address of an array of u64."""
+        return self.caller.u64s(*values)
 
     # -- INFO ---------------------------------------------------------------------------------------------------------
 
@@ -139,6 +153,13 @@ class Client:
         self.write(self._ib_bo, data, offset)
         return drm.CS_CHUNK_IB.pack(flags=flags, va_start=IB_VA + offset, ib_bytes=len(data), ip_type=ip, ring=ring)
 
+    def nops(self, ip: int) -> tuple[int, int]:
+        """Address and bytes of an IB that does nothing; anything for an IP that there is none of."""
+        if ip not in {engine.value for engine in Engine}:
+            return IB_VA, 32
+        fields = drm.CS_CHUNK_IB.as_dict(self.ib_chunk(ip))
+        return fields["va_start"], fields["ib_bytes"]
+
     def bo_handles_chunk(self, *handles: int) -> bytes:
         """A BO_HANDLES chunk."""
         entries = self.caller.alloc(b"".join(drm.BO_LIST_ENTRY.pack(bo_handle=handle) for handle in handles))
@@ -148,18 +169,7 @@ class Client:
         self, chunks: Sequence[tuple[int, bytes]], ctx: int | None = None, bo_list: int = 0
     ) -> dict[str, int]:
         """Fields of a CS with these (id, data) chunks."""
-        pointers = [
-            self.caller.alloc(
-                drm.CS_CHUNK.pack(chunk_id=chunk_id, length_dw=len(data) // 4, chunk_data=self.caller.alloc(data))
-            )
-            for chunk_id, data in chunks
-        ]
-        return {
-            "ctx_id": self.ctx if ctx is None else ctx,
-            "bo_list_handle": bo_list,
-            "num_chunks": len(chunks),
-            "chunks": self.caller.u64s(*pointers),
-        }
+        return cs_fields(self, chunks, self.ctx if ctx is None else ctx, bo_list)
 
     def start_cs(self, chunks: Sequence[tuple[int, bytes]], ctx: int | None = None, bo_list: int = 0) -> Call:
         """Begin a CS that may sleep; its sequence number is `sequence_of(call)`."""

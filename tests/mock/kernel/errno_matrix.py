@@ -1,52 +1,34 @@
 # SPDX-License-Identifier: MIT
-"""Tables of ioctls that must fail: who calls what with which arguments, and the errno the kernel gives first."""
+"""Tests of tables of calls that must fail (`tests.mock.kernel.errnos`)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import pytest
 
 from amdgpu_hw.mock.kernel.errno_ import errno_name
-from amdgpu_hw.proof import errnos
-from amdgpu_hw.proof.errnos import BAD, Argument
 from amdgpu_hw.uapi.layout import Ioctl
+from tests.mock.kernel.errnos import Row
 
-__all__ = ("BAD", "Argument", "HasFails", "Row", "matrix", "on", "row")
+__all__ = ("HasFails", "check", "matrix")
 
 
 class HasFails(Protocol):
     """What a table can be run against."""
 
-    def fails(self, ioctl: Ioctl, **fields: Any) -> int:
+    def fails(self, ioctl: Ioctl, /, **fields: Any) -> int:
         """The errno of an ioctl, 0 when it succeeds."""
 
 
-@dataclass(frozen=True)
-class Row(errnos.Row):
-    """One call: what is wrong with it, and what it ends with on the kernels it is listed for."""
-
-    variants: tuple[str, ...]
-
-    def check(self, client: HasFails) -> None:
-        """Make the call."""
-        fields = self.arguments(client)
-        found = client.fails(self.ioctl, **fields)
-        assert found == self.errno, (
-            f"{self.ioctl.name} ({self.why}): {errno_name(found)} instead of {errno_name(self.errno)}, fields {fields}"
-        )
-
-
-def row(why: str, ioctl: Ioctl, errno: int, *variants: str, **fields: Argument) -> Row:
-    """A row of a table; without variants it is for ``base`` only."""
-    return Row(why, ioctl, (errno,), fields, variants or ("base",))
-
-
-def on(variants: Iterable[str], rows: Iterable[errnos.Row]) -> tuple[Row, ...]:
-    """Rows that hold on every kernel, for these."""
-    return tuple(Row(entry.why, entry.ioctl, entry.errnos, entry.fields, tuple(variants)) for entry in rows)
+def check(client: HasFails, row: Row) -> None:
+    """Make the call of a row."""
+    fields = row.arguments(client)
+    found = client.fails(row.ioctl, **fields)
+    assert found == row.errno, (
+        f"{row.ioctl.name} ({row.why}): {errno_name(found)} instead of {errno_name(row.errno)}, fields {fields}"
+    )
 
 
 def matrix(rows: Iterable[Row]) -> pytest.MarkDecorator:

@@ -4,32 +4,22 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable
-from typing import Any
 
 import pytest
 
-from amdgpu_hw.mock.kernel.errno_ import ENOTSUPP
-from amdgpu_hw.proof.errnos import NO_HANDLE, buffers, of
 from amdgpu_hw.uapi import amdgpu_drm as drm
 from amdgpu_hw.uapi import amdgpu_info as info
 from amdgpu_hw.uapi import drm as core
-from tests.mock.kernel.amdgpu_client import COMPUTE, GFX, PAGE, SDMA, Client, boot_gpu
-from tests.mock.kernel.errno_matrix import BAD, Row, matrix, on, row
+from tests.mock.kernel.amdgpu_client import Client, boot_gpu
+from tests.mock.kernel.errno_matrix import check, matrix
+from tests.mock.kernel.errnos import BAD, Row
+from tests.mock.kernel.errnos.contexts import CTX_ROWS, SCHED_ROWS
+from tests.mock.kernel.errnos.gem import GEM_ROWS
+from tests.mock.kernel.errnos.queries import INFO_ROWS, ROOM
 
 NEW, STABLE, OLD = "base", "6.18", "6.12"
-ALL = (NEW, STABLE, OLD, "series-v1", "series-fixed")
-EINVAL, ENOENT, EFAULT, EACCES, EPERM, ENOMEM, EBUSY = (
-    errno.EINVAL,
-    errno.ENOENT,
-    errno.EFAULT,
-    errno.EACCES,
-    errno.EPERM,
-    errno.ENOMEM,
-    errno.EBUSY,
-)
-GTT, GDS = drm.AMDGPU_GEM_DOMAIN_GTT, drm.AMDGPU_GEM_DOMAIN_GDS
-ALWAYS_VALID, ENCRYPTED = drm.AMDGPU_GEM_CREATE_VM_ALWAYS_VALID, drm.AMDGPU_GEM_CREATE_ENCRYPTED
+EINVAL, EFAULT, EACCES, EBUSY = errno.EINVAL, errno.EFAULT, errno.EACCES, errno.EBUSY
+_META, _CTX = drm.IOCTL_AMDGPU_GEM_METADATA, drm.IOCTL_AMDGPU_CTX
 
 
 class Owner(Client):
@@ -53,82 +43,17 @@ def client(variant: str) -> Owner:
     return Owner(variant)
 
 
-_CREATE, _META, _OP = drm.IOCTL_AMDGPU_GEM_CREATE, drm.IOCTL_AMDGPU_GEM_METADATA, drm.IOCTL_AMDGPU_GEM_OP
-_LIST_HANDLES, _CTX, _SCHED = drm.IOCTL_AMDGPU_GEM_LIST_HANDLES, drm.IOCTL_AMDGPU_CTX, drm.IOCTL_AMDGPU_SCHED
-_MAPPING_INFO = drm.AMDGPU_GEM_OP_GET_MAPPING_INFO
-
-GEM_ROWS: tuple[Row, ...] = (
-    *on(ALL, buffers.ROWS),
-    row("any tiling", _META, 0, *ALL, handle=of("any"), op=1, tiling_info=7 << 9),
-    *(
-        row(f"flag {bit} cannot be asked for", _CREATE, EINVAL, *ALL, bo_size=PAGE, domains=GTT, domain_flags=1 << bit)
-        for bit in (4, 5, 8, 11, 17, 40)
-    ),
-    *(
-        row(f"flag {bit} came later", _CREATE, EINVAL, OLD, bo_size=PAGE, domains=GTT, domain_flags=1 << bit)
-        for bit in (9, 13, 14, 15)
-    ),
-    *(
-        row(f"flag {bit}", _CREATE, 0, NEW, bo_size=PAGE, domains=GTT, domain_flags=1 << bit)
-        for bit in (0, 1, 2, 3, 6, 7, 9, 12, 13, 14, 15, 16)
-    ),
-    row("encrypted", _CREATE, EINVAL, *ALL, bo_size=PAGE, domains=GTT, domain_flags=ENCRYPTED),
-    row("registers", _CREATE, EINVAL, *ALL, bo_size=PAGE, domains=drm.AMDGPU_GEM_DOMAIN_MMIO_REMAP),
-    row("always valid on chip", _CREATE, EINVAL, *ALL, bo_size=1, domains=GDS, domain_flags=ALWAYS_VALID),
-    row("padding before handle", _OP, EINVAL, NEW, STABLE, handle=NO_HANDLE, padding=1),
-    row("padding is not there yet", _OP, ENOENT, OLD, handle=NO_HANDLE, padding=1),
-    row("mapping info came later", _OP, EINVAL, OLD, handle=of("mapped"), op=_MAPPING_INFO),
-    row("not writable", _OP, EFAULT, NEW, STABLE, handle=of("mapped"), op=_MAPPING_INFO, value=BAD, num_entries=1),
-    row("too small is not an error", _OP, 0, NEW, STABLE, handle=of("mapped"), op=_MAPPING_INFO, value=BAD),
-    row("room beyond 2 GiB", _OP, EINVAL, NEW, handle=of("mapped"), op=_MAPPING_INFO, num_entries=1 << 26),
-    row("room beyond 2 GiB", _OP, ENOMEM, STABLE, handle=of("mapped"), op=_MAPPING_INFO, num_entries=1 << 26),
-    row("not before 6.18", _LIST_HANDLES, EINVAL, OLD),
-    row("too small is not an error", _LIST_HANDLES, 0, NEW, STABLE, entries=BAD, num_entries=1),
-    row("not writable", _LIST_HANDLES, EFAULT, NEW, STABLE, entries=BAD, num_entries=9),
-    *(
-        entry
-        for ioctl in (drm.IOCTL_AMDGPU_USERQ, drm.IOCTL_AMDGPU_USERQ_SIGNAL, drm.IOCTL_AMDGPU_USERQ_WAIT)
-        for entry in (row("switched off", ioctl, ENOTSUPP, NEW, STABLE), row("not before 6.16", ioctl, EINVAL, OLD))
-    ),
-)
-
-
 @matrix(GEM_ROWS)
 def test_t14_errors_for_buffers_and_lists(client: Owner, row: Row) -> None:
     """Each row ends with the errno of the first check that fails."""
-    row.check(client)
-
-
-def ctx(op: str, **fields: int | Callable[[Any], int]) -> dict[str, Any]:
-    """Fields of a CTX operation on the client's context."""
-    return {"op": getattr(drm, f"AMDGPU_CTX_OP_{op}"), "ctx_id": of("ctx"), **fields}
-
-
-_BY_ID = ("FREE_CTX", "QUERY_STATE", "QUERY_STATE2", "GET_STABLE_PSTATE")
-
-CTX_ROWS: tuple[Row, ...] = (
-    row("unknown op", _CTX, EINVAL, op=0),
-    row("unknown op", _CTX, EINVAL, op=7),
-    row("alloc with flags", _CTX, EINVAL, **ctx("ALLOC_CTX", flags=1)),
-    row("flags before priority", _CTX, EINVAL, **ctx("ALLOC_CTX", flags=1, priority=512)),
-    row("high priority", _CTX, EACCES, **ctx("ALLOC_CTX", priority=512)),
-    row("very high priority", _CTX, EACCES, **ctx("ALLOC_CTX", priority=1023)),
-    row("garbage is normal priority", _CTX, 0, **ctx("ALLOC_CTX", priority=513)),
-    row("unset is normal priority", _CTX, 0, **ctx("ALLOC_CTX", priority=-2048)),
-    *(row(f"{op} with flags", _CTX, EINVAL, **ctx(op, flags=1)) for op in _BY_ID),
-    *(row(f"{op} of unknown", _CTX, EINVAL, **ctx(op, ctx_id=NO_HANDLE)) for op in _BY_ID),
-    *(row(f"{op} of 0", _CTX, EINVAL, **ctx(op, ctx_id=0)) for op in _BY_ID),
-    row("unknown state", _CTX, EINVAL, **ctx("SET_STABLE_PSTATE", flags=5)),
-    row("flags beyond the state", _CTX, EINVAL, **ctx("SET_STABLE_PSTATE", flags=0x10)),
-    row("state of unknown", _CTX, EINVAL, **ctx("SET_STABLE_PSTATE", flags=1, ctx_id=NO_HANDLE)),
-)
+    check(client, row)
 
 
 @matrix(CTX_ROWS)
 def test_t14_errors_for_contexts(client: Owner, row: Row, monkeypatch: pytest.MonkeyPatch) -> None:
     """From a client that is neither root nor master."""
     monkeypatch.setattr("amdgpu_hw.mock.kernel.amdgpu.amdgpu_ctx.capable", lambda _caller: False)
-    row.check(client)
+    check(client, row)
 
 
 def test_who_dropped_mastership_gets_no_priority(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -152,21 +77,10 @@ def test_contexts_run_out() -> None:
     assert client.fails(_CTX, op=drm.AMDGPU_CTX_OP_ALLOC_CTX) == errno.ENOSPC
 
 
-SCHED_ROWS: tuple[Row, ...] = (
-    row("unknown op", _SCHED, EINVAL, op=0, fd=900),
-    row("invalid priority", _SCHED, EINVAL, op=1, priority=1, fd=900),
-    row("unset is invalid", _SCHED, EINVAL, op=1, priority=-2048, fd=of("fd")),
-    row("closed", _SCHED, EINVAL, op=1, fd=900),
-    row("unknown context", _SCHED, EINVAL, op=2, fd=of("fd"), ctx_id=NO_HANDLE),
-    row("all contexts", _SCHED, 0, op=1, fd=of("fd")),
-    row("one context", _SCHED, 0, op=2, fd=of("fd"), ctx_id=of("ctx")),
-)
-
-
 @matrix(SCHED_ROWS)
 def test_t14_errors_of_sched(variant: str, row: Row) -> None:
     """From the master."""
-    row.check(Client(boot_gpu(variant=variant), path="/dev/dri/card0"))
+    check(Client(boot_gpu(variant=variant), path="/dev/dri/card0"), row)
 
 
 def test_tile_split_is_checked_up_to_gfx8() -> None:
@@ -180,41 +94,6 @@ def test_tile_split_is_checked_up_to_gfx8() -> None:
 
 # -- INFO -----------------------------------------------------------------------------------------------------------
 
-_ROOM = 512
-
-INFO_ROWS: tuple[tuple[str, int, tuple[int, ...], int, tuple[str, ...]], ...] = (
-    ("no display", info.AMDGPU_INFO_CRTC_FROM_ID, (), EINVAL, ALL),
-    ("unknown IP", info.AMDGPU_INFO_HW_IP_INFO, (10,), EINVAL, ALL),
-    ("instance", info.AMDGPU_INFO_HW_IP_INFO, (GFX, 1), EINVAL, ALL),
-    ("absent IP", info.AMDGPU_INFO_HW_IP_INFO, (drm.AMDGPU_HW_IP_UVD,), 0, ALL),
-    ("unknown IP", info.AMDGPU_INFO_HW_IP_COUNT, (10,), EINVAL, ALL),
-    ("absent IP", info.AMDGPU_INFO_HW_IP_COUNT, (drm.AMDGPU_HW_IP_UVD,), EINVAL, ALL),
-    ("compute", info.AMDGPU_INFO_HW_IP_COUNT, (COMPUTE,), 0, ALL),
-    ("firmware instance", info.AMDGPU_INFO_FW_VERSION, (info.AMDGPU_INFO_FW_GFX_ME, 1), EINVAL, ALL),
-    ("unknown firmware", info.AMDGPU_INFO_FW_VERSION, (9,), EINVAL, ALL),
-    ("third MEC", info.AMDGPU_INFO_FW_VERSION, (info.AMDGPU_INFO_FW_GFX_MEC, 0, 2), EINVAL, ALL),
-    ("no such SDMA", info.AMDGPU_INFO_FW_VERSION, (info.AMDGPU_INFO_FW_SDMA, 0, 9), EINVAL, ALL),
-    ("no such TA", info.AMDGPU_INFO_FW_VERSION, (info.AMDGPU_INFO_FW_TA, 0, 1), EINVAL, ALL),
-    ("no such engine", info.AMDGPU_INFO_READ_MMR_REG, (0x263E, 1, 4), EINVAL, ALL),
-    ("no such array", info.AMDGPU_INFO_READ_MMR_REG, (0x263E, 1, 0x200), EINVAL, ALL),
-    ("too many registers", info.AMDGPU_INFO_READ_MMR_REG, (0x263E, 129, 0xFFFFFFFF), EINVAL, ALL),
-    ("not on the list", info.AMDGPU_INFO_READ_MMR_REG, (0x1, 1, 0xFFFFFFFF), EFAULT, ALL),
-    ("beyond the VBIOS", info.AMDGPU_INFO_VBIOS, (info.AMDGPU_INFO_VBIOS_IMAGE, 1 << 20), EINVAL, ALL),
-    ("unknown part", info.AMDGPU_INFO_VBIOS, (9,), EINVAL, ALL),
-    ("UVD handles", info.AMDGPU_INFO_NUM_HANDLES, (drm.AMDGPU_HW_IP_UVD,), errno.ENODATA, ALL),
-    ("other handles", info.AMDGPU_INFO_NUM_HANDLES, (GFX,), EINVAL, ALL),
-    ("sensor 0", info.AMDGPU_INFO_SENSOR, (0,), EINVAL, ALL),
-    ("unknown sensor", info.AMDGPU_INFO_SENSOR, (99,), EINVAL, ALL),
-    ("no RAS", info.AMDGPU_INFO_RAS_ENABLED_FEATURES, (), EINVAL, ALL),
-    ("neither decode nor encode", info.AMDGPU_INFO_VIDEO_CAPS, (2,), EINVAL, ALL),
-    ("fault of nobody", info.AMDGPU_INFO_GPUVM_FAULT, (), 0, ALL),
-    ("user queues of SDMA", info.AMDGPU_INFO_UQ_FW_AREAS, (SDMA,), EINVAL, ALL),
-    ("user queues of GFX", info.AMDGPU_INFO_UQ_FW_AREAS, (GFX,), 0, (NEW, STABLE)),
-    ("not before 6.16", info.AMDGPU_INFO_UQ_FW_AREAS, (GFX,), EINVAL, (OLD,)),
-    ("never was", 0x04, (), EINVAL, ALL),
-    ("not yet", 0x25, (), EINVAL, ALL),
-)
-
 
 @pytest.mark.parametrize(
     ("variant", "query", "args", "expected"),
@@ -227,7 +106,7 @@ INFO_ROWS: tuple[tuple[str, int, tuple[int, ...], int, tuple[str, ...]], ...] = 
 def test_t14_errors_of_info(variant: str, query: int, args: tuple[int, ...], expected: int) -> None:
     """Room for the reply is checked first, then the query, last whether the reply can be written."""
     client = Client(boot_gpu(variant=variant))
-    assert client.info_fails(query, _ROOM, *args) == expected
+    assert client.info_fails(query, ROOM, *args) == expected
     fields = {"query": query, **{f"arg{i}": value for i, value in enumerate(args)}}
     assert client.fails(drm.IOCTL_AMDGPU_INFO, return_pointer=BAD, **fields) == EINVAL
     assert client.fails(drm.IOCTL_AMDGPU_INFO, return_size=4, **fields) == EINVAL
@@ -238,11 +117,11 @@ def test_t14_errors_of_info(variant: str, query: int, args: tuple[int, ...], exp
 def test_dev_info_has_grown(variant: str, size: int) -> None:
     """What lies behind the reply of an older kernel stays as it was."""
     client = Client(boot_gpu(variant=variant))
-    fields = client.info_request(info.AMDGPU_INFO_DEV_INFO, _ROOM)
-    client.caller.copy_to_user(client.reply, b"\xa5" * _ROOM)
+    fields = client.info_request(info.AMDGPU_INFO_DEV_INFO, ROOM)
+    client.caller.copy_to_user(client.reply, b"\xa5" * ROOM)
     client.ioctl(drm.IOCTL_AMDGPU_INFO, **fields)
-    reply = client.caller.copy_from_user(client.reply, _ROOM)
-    assert reply[size:] == b"\xa5" * (_ROOM - size)
+    reply = client.caller.copy_from_user(client.reply, ROOM)
+    assert reply[size:] == b"\xa5" * (ROOM - size)
     assert reply[size - 4 : size] == bytes(4), "the last field is 0 on this GPU"
 
 

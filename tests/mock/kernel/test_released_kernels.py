@@ -5,11 +5,14 @@ from __future__ import annotations
 
 import errno
 import mmap
+import struct
 from collections.abc import Callable
 
 import pytest
 
+from amdgpu_hw.mock.kernel.dma_buf.dma_resv import DMA_RESV_USAGE_KERNEL
 from amdgpu_hw.uapi import amdgpu_drm as drm
+from amdgpu_hw.uapi import amdgpu_info as info
 from amdgpu_hw.uapi import drm as core
 from tests.mock.kernel.amdgpu_client import COMPUTE, SDMA, Client, boot_gpu
 
@@ -210,3 +213,62 @@ def test_contexts_are_limited_up_to_6_18(kernel: str) -> None:
     client = Client(boot_gpu("vega10", kernel))
     errors = {client.fails(drm.IOCTL_AMDGPU_CTX, op=drm.AMDGPU_CTX_OP_ALLOC_CTX) for _ in range(4096)}
     assert errors == ({0} if kernel == "7.3" else {0, errno.ENOSPC})
+
+
+@pytest.mark.parametrize(("kernel", "expected"), [("6.1", 0), ("6.12", EINVAL), ("7.3", EINVAL)])
+def test_ibs_of_a_submission_are_counted_since_then(kernel: str, expected: int) -> None:
+    """`amdgpu_cs_p1_ib`: 50 IBs for a ring of SDMA, which takes 49."""
+    client = Client(boot_gpu("vega10", kernel))
+    assert client.cs_fails(*[(drm.AMDGPU_CHUNK_ID_IB, client.ib_chunk(SDMA))] * 50) == expected
+
+
+@pytest.mark.parametrize(
+    ("kernel", "ip", "expected"),
+    [
+        ("6.1", SDMA, 1),
+        ("6.1", drm.AMDGPU_HW_IP_UVD, 0),
+        ("6.12", SDMA, 2),
+        ("6.12", drm.AMDGPU_HW_IP_UVD, None),
+    ],
+)
+def test_what_hw_ip_count_counts(kernel: str, ip: int, expected: int | None) -> None:
+    """Blocks in 6.1, of which SDMA is one and there may be none; later instances, and no instance is EINVAL."""
+    client = Client(boot_gpu("vega10", kernel))
+    error = client.info_fails(info.AMDGPU_INFO_HW_IP_COUNT, 4, ip)
+    assert error == (EINVAL if expected is None else 0)
+    if expected is not None:
+        assert client.info(info.AMDGPU_INFO_HW_IP_COUNT, 4, ip) == expected.to_bytes(4, "little")
+
+
+@pytest.mark.parametrize(
+    ("kernel", "gpu", "ip", "expected"),
+    [
+        ("7.3", "vega10", COMPUTE, errno.EOPNOTSUPP),
+        ("7.3", "vega10", SDMA, errno.EOPNOTSUPP),
+        ("7.3", "navi31", COMPUTE, (2048, 256)),
+        ("7.3", "navi31", SDMA, (32, 4)),
+        ("base", "navi31", COMPUTE, EINVAL),
+    ],
+)
+def test_user_queues_of_all_engines_need_areas(kernel: str, gpu: str, ip: int, expected: int | tuple[int, int]) -> None:
+    """`amdgpu_userq_metadata_info_compute` and `.._sdma`: what a queue saves there, from GFX11 on."""
+    client = Client(boot_gpu(gpu, kernel))
+    if isinstance(expected, int):
+        assert client.info_fails(info.AMDGPU_INFO_UQ_FW_AREAS, 16, ip) == expected
+    else:
+        assert struct.unpack("<4I", client.info(info.AMDGPU_INFO_UQ_FW_AREAS, 16, ip)) == (*expected, 0, 0)
+
+
+@pytest.mark.parametrize(("kernel", "stalls"), [("6.12", True), ("7.3", False)])
+def test_clears_take_turns(kernel: str, stalls: bool) -> None:
+    """E2: a wipe that waits for a gate holds up the next clear of VRAM; in 7.3 only that of the same FIFO."""
+    client = Client(boot_gpu("vega10", kernel))
+    gated = client.bo(PAGE, drm.AMDGPU_GEM_DOMAIN_VRAM)
+    gate, fence = client.gate()
+    client.submit(SDMA, None, gate, (drm.AMDGPU_CHUNK_ID_BO_HANDLES, client.bo_handles_chunk(gated)))
+    client.ioctl(core.IOCTL_GEM_CLOSE, handle=gated)
+    fresh = client.object(client.bo(PAGE, drm.AMDGPU_GEM_DOMAIN_VRAM))
+    client.settle()
+    assert any(not one.signaled for one in fresh.resv.iter(DMA_RESV_USAGE_KERNEL)) == stalls
+    client.open_gate(fence)
+    assert all(one.signaled for one in fresh.resv.iter(DMA_RESV_USAGE_KERNEL))

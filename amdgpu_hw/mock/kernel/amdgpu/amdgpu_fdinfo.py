@@ -19,10 +19,13 @@ if TYPE_CHECKING:
     from amdgpu_hw.mock.kernel.amdgpu.amdgpu_kms.kms import AmdgpuFpriv
     from amdgpu_hw.mock.kernel.drm.drm_drv import DrmDevice
     from amdgpu_hw.mock.kernel.drm.drm_file import DrmFile
+    from amdgpu_hw.mock.variants import Variant
 
 __all__ = ("amdgpu_show_fdinfo",)
 
 _KIB = 1024
+_SEQ64_SIZE = 2 << 20
+"""Bytes of the driver's own memory that every address space has mapped (AMDGPU_VA_RESERVED_SEQ64_SIZE)."""
 
 _IP_NAMES = {
     drm.AMDGPU_HW_IP_GFX: "gfx",
@@ -62,9 +65,9 @@ def amdgpu_show_fdinfo(dev: DrmDevice, filp: DrmFile) -> str:
     fpriv: AmdgpuFpriv = filp.driver_priv
     lines = [f"pasid:\t{fpriv.vm.pasid}"]
     if fpriv.adev.variant.has_fdinfo_regions:
-        lines += _regions(filp)
+        lines += _regions(filp, fpriv.adev.variant)
     else:
-        lines += _legacy(filp)
+        lines += _legacy(filp, fpriv.adev.variant)
     usage = amdgpu_ctx_mgr_usage(fpriv.ctx_mgr)
     lines += [f"drm-engine-{name}:\t{usage[ip]} ns" for ip, name in _IP_NAMES.items() if usage.get(ip)]
     return "".join(f"{line}\n" for line in lines)
@@ -86,7 +89,7 @@ def _placement(bo: AmdgpuBo) -> int:
     return domain if domain in _REGIONS else drm.AMDGPU_GEM_DOMAIN_CPU
 
 
-def _regions(filp: DrmFile) -> Iterator[str]:
+def _regions(filp: DrmFile, variant: Variant) -> Iterator[str]:
     stats = {domain: _MemStats() for domain in _REGIONS}
     for bo in _bos(filp):
         wanted, found = stats[_placement(bo)], stats[bo.domain]
@@ -99,6 +102,10 @@ def _regions(filp: DrmFile) -> Iterator[str]:
             found.purgeable += bo.size
         if not bo.in_preferred_domain:
             wanted.evicted += bo.size
+    if variant.maps_seq64:
+        gtt = stats[drm.AMDGPU_GEM_DOMAIN_GTT]
+        gtt.private += _SEQ64_SIZE
+        gtt.resident += _SEQ64_SIZE
     for domain, name in _REGIONS.items():
         region = stats[domain]
         yield _size("total", name, region.shared + region.private)
@@ -128,7 +135,7 @@ def _size(stat: str, region: str, size: int) -> str:
     return f"drm-{stat}-{region}:\t{size}{unit}"
 
 
-def _legacy(filp: DrmFile) -> Iterator[str]:
+def _legacy(filp: DrmFile, variant: Variant) -> Iterator[str]:
     """The lines of kernels before 6.14 (amdgpu_bo_get_memory)."""
     used = dict.fromkeys(("vram", "gtt", "cpu"), 0)
     shared, requested = dict(used), dict(used)
@@ -148,6 +155,9 @@ def _legacy(filp: DrmFile) -> Iterator[str]:
             evicted_visible += bo.size if region != "vram" and wants_cpu else 0
         elif bo.preferred_domains & drm.AMDGPU_GEM_DOMAIN_GTT:
             requested["gtt"] += bo.size
+    if variant.maps_seq64:
+        used["gtt"] += _SEQ64_SIZE
+        requested["gtt"] += _SEQ64_SIZE
     yield f"drm-memory-vram:\t{used['vram'] // _KIB} KiB"
     yield f"drm-memory-gtt: \t{used['gtt'] // _KIB} KiB"
     yield f"drm-memory-cpu: \t{used['cpu'] // _KIB} KiB"

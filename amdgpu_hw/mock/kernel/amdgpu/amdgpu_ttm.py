@@ -102,8 +102,11 @@ class AmdgpuMman(TtmDevice):
         self.managers = {manager.mem_type: manager for manager in (self.vram, self.gtt, self.system)} | {
             mem_type: TtmResourceManager(mem_type, size) for mem_type, size in on_chip if size
         }
-        self.clear_entity = DrmSchedEntity(adev.vm_pte_scheds[:1], DRM_SCHED_PRIORITY_NORMAL)
-        """One FIFO for all clears of the device: one that waits for a gate stalls everybody's (E2)."""
+        clears = min(adev.variant.clear_entities, len(adev.vm_pte_scheds))
+        schedulers = adev.vm_pte_scheds[:clears]
+        self.clear_entities = [DrmSchedEntity(schedulers, DRM_SCHED_PRIORITY_NORMAL) for _ in schedulers]
+        """FIFOs for all clears of the device: one that waits for a gate stalls everybody's on the same one (E2)."""
+        self.next_clear_entity = 0
         self.move_entity = DrmSchedEntity(adev.vm_pte_scheds[:1], DRM_SCHED_PRIORITY_NORMAL)
         """The same for moves."""
         self.ib_pool = DelayedIbPool()
@@ -273,11 +276,17 @@ def _hand_over(bo: AmdgpuBo, old_address: int, new_address: int) -> None:
 def amdgpu_ttm_clear_buffer(bo: AmdgpuBo, fences: Iterable[DmaFence]) -> DmaFence:
     """Zero the VRAM of a new buffer; returns the fence, a signalled one when the pages are known to be zero.
 
-    Leaves out: clearing only those parts that are not known to be zero, and (7.3) taking turns among several entities.
+    Leaves out: clearing only those parts that are not known to be zero.
     """
     if bo.adev.mman.pages_known_clear:
         return dma_fence_get_stub()
     return amdgpu_fill_buffer(bo, fences)
+
+
+def amdgpu_ttm_next_clear_entity(mman: AmdgpuMman) -> DrmSchedEntity:
+    """The entity whose turn it is."""
+    mman.next_clear_entity += 1
+    return mman.clear_entities[mman.next_clear_entity % len(mman.clear_entities)]
 
 
 def amdgpu_fill_buffer(bo: AmdgpuBo, fences: Iterable[DmaFence]) -> DmaFence:
@@ -286,12 +295,12 @@ def amdgpu_fill_buffer(bo: AmdgpuBo, fences: Iterable[DmaFence]) -> DmaFence:
     The owner is UNDEFINED: everybody, whatever their synchronisation mode, waits for it (KERNEL.md 4.2).
     """
     mman = bo.adev.mman
-    fences = tuple(fences)
+    fences, entity = tuple(fences), amdgpu_ttm_next_clear_entity(mman)
     fence = dma_fence_get_stub()
     done = 0
     while done < bo.size:
         size = min(bo.size - done, _MAX_FILL)
-        job = amdgpu_job.amdgpu_job_alloc(mman.adev, None, mman.clear_entity, AMDGPU_FENCE_OWNER_UNDEFINED, 1)
+        job = amdgpu_job.amdgpu_job_alloc(mman.adev, None, entity, AMDGPU_FENCE_OWNER_UNDEFINED, 1)
         # amdgpu_ttm_prepare_job: every fence of the reservation object, BOOKKEEP included.
         for dependency in fences:
             job.add_dependency(dependency)

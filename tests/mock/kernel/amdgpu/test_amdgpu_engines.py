@@ -10,7 +10,8 @@ import pytest
 from amdgpu_hw.mock.variants import VARIANTS
 from amdgpu_hw.uapi import amdgpu_drm as drm
 from amdgpu_hw.uapi.amdgpu_info import AMDGPU_INFO_GPUVM_FAULT, INFO_GPUVM_FAULT
-from tests.mock.kernel.amdgpu_client import COMPUTE, GFX, IB_AREA, PAGE, SDMA, Client, boot_gpu
+from tests.mock.kernel.amdgpu_client import COMPUTE, GFX, PAGE, SDMA, Client, boot_gpu
+from tests.mock.kernel.errnos import IB_AREA
 
 TARGET_VA = 0x200000
 ENGINES = [

@@ -19,7 +19,8 @@ from amdgpu_hw.mock.kernel.wait import Blocking, Task
 from amdgpu_hw.uapi import amdgpu_drm as drm
 from amdgpu_hw.uapi import amdgpu_info as info
 from amdgpu_hw.uapi import drm as core
-from tests.mock.kernel.amdgpu_client import COMPUTE, IB_AREA, PAGE, SDMA, Client, boot_gpu
+from tests.mock.kernel.amdgpu_client import COMPUTE, PAGE, SDMA, Client, boot_gpu
+from tests.mock.kernel.errnos import IB_AREA
 from tests.mock.kernel.fake_caller import Call, IoctlError, settle
 
 VRAM, GTT, CPU = drm.AMDGPU_GEM_DOMAIN_VRAM, drm.AMDGPU_GEM_DOMAIN_GTT, drm.AMDGPU_GEM_DOMAIN_CPU

@@ -48,10 +48,10 @@ def test_memory_by_region() -> None:
     assert before["drm-purgeable-vram"] == "4 KiB"
     assert before["drm-shared-vram"] == "0"
     assert before["drm-memory-vram"] == before["amd-requested-vram"] == "2052 KiB"
-    assert before["drm-total-gtt"] == "64 KiB", "the client's area for IBs"
+    assert before["drm-total-gtt"] == f"{64 + 2048} KiB", "the client's area for IBs, and the driver's for fences"
     assert before["drm-total-oa"] == "0"
     client.bo(3 * MIB, GTT)
-    assert fdinfo(client)["amd-requested-gtt"] == f"{64 + 3 * 1024} KiB"
+    assert fdinfo(client)["amd-requested-gtt"] == f"{64 + 5 * 1024} KiB"
     big = Client(client.adev)
     big.bo(16 * MIB, VRAM)
     assert fdinfo(big)["drm-resident-vram"] == "16 MiB"
@@ -90,6 +90,13 @@ def test_older_kernels_have_no_regions() -> None:
     assert not any(key.startswith(("drm-total-", "drm-resident-", "drm-purgeable-")) for key in found)
     assert found["amd-memory-visible-vram"] == found["drm-memory-vram"] == "2048 KiB"
     assert found["amd-evicted-visible-vram"] == found["amd-requested-visible-vram"] == "0 KiB"
+
+
+@pytest.mark.parametrize(("variant", "kib"), [("6.1", 0), ("6.12", 2048), ("7.3", 2048)])
+def test_the_drivers_memory_for_fences_counts(variant: str, kib: int) -> None:
+    """amdgpu_seq64_map: since 6.12 at the latest every address space has it mapped. Seen on real kernels."""
+    found = fdinfo(Client(boot_gpu(variant=variant)))
+    assert found["drm-memory-gtt"] == found["amd-requested-gtt"] == f"{64 + kib} KiB"
 
 
 def test_time_on_the_rings_only_grows() -> None:

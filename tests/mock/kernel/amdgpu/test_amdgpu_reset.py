@@ -11,7 +11,8 @@ import pytest
 from amdgpu_hw.gpu_model.ring import Hang
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_reset import reset_masks
 from amdgpu_hw.uapi import amdgpu_drm as drm
-from tests.mock.kernel.amdgpu_client import COMPUTE, GFX, IB_VA, SDMA, Client, boot_gpu
+from tests.mock.kernel.amdgpu_client import COMPUTE, GFX, SDMA, Client, boot_gpu
+from tests.mock.kernel.errnos import IB_VA
 from tests.mock.kernel.hang_fixture import (
     RESET_ERRORS,
     TIMEOUT_NS,

@@ -43,7 +43,7 @@ class Setup:
     def ioctl(self, ioctl: Any, **fields: Any) -> dict[str, Any]:
         return self.client.ioctl(self.fd, ioctl, **fields)
 
-    def fails(self, ioctl: Any, **fields: Any) -> int:
+    def fails(self, ioctl: Any, /, **fields: Any) -> int:
         return self.client.fails(self.fd, ioctl, **fields)
 
     def create(self, flags: int = 0, fence: DmaFence | None = None) -> int:

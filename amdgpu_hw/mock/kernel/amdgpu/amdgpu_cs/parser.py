@@ -220,7 +220,7 @@ def _amdgpu_cs_p1_ib(p: AmdgpuCsParser, kdata: bytes) -> None:
     _require_size(kdata, drm.CS_CHUNK_IB.size)
     _, _, _, _, ip_type, ip_instance, ring = drm.CS_CHUNK_IB.unpack_from(kdata)
     index = _amdgpu_cs_job_idx(p, ip_type, ip_instance, ring)
-    if p.num_ibs[index] >= amdgpu_ring_max_ibs(ip_type):
+    if p.adev.variant.limits_ibs and p.num_ibs[index] >= amdgpu_ring_max_ibs(ip_type):
         raise KernelError(errno.EINVAL, f"more than {p.num_ibs[index]} IBs")
     p.num_ibs[index] += 1
     p.gang_leader_idx = index

@@ -108,6 +108,8 @@ def _hw_ip_info(adev: AmdgpuDevice, fpriv: AmdgpuFpriv, ip: int, instance: int, 
 
 
 def _hw_ip_count(adev: AmdgpuDevice, fpriv: AmdgpuFpriv, ip: int, *_: int) -> bytes:
+    if adev.variant.counts_ip_blocks and ip < adev.variant.hw_ip_num:
+        return _u32(ip not in _MM_IP_BLOCKS)
     if ip in (drm.AMDGPU_HW_IP_GFX, drm.AMDGPU_HW_IP_COMPUTE):
         return _u32(adev.identity.topology.xcc)
     if ip == drm.AMDGPU_HW_IP_DMA:
@@ -275,17 +277,26 @@ def _gpuvm_fault(adev: AmdgpuDevice, fpriv: AmdgpuFpriv, *_: int) -> bytes:
 
 
 def _uq_fw_areas(adev: AmdgpuDevice, fpriv: AmdgpuFpriv, ip: int, *_: int) -> bytes:
-    if ip != drm.AMDGPU_HW_IP_GFX:
+    if ip != drm.AMDGPU_HW_IP_GFX and not (
+        adev.variant.tells_all_userq_areas and ip in (drm.AMDGPU_HW_IP_COMPUTE, drm.AMDGPU_HW_IP_DMA)
+    ):
         raise KernelError(errno.EINVAL)
     shadow = _GFX_SHADOW.get(adev.identity.gc.version[0])
     if shadow is None:
         raise KernelError(errno.EOPNOTSUPP)
+    if ip != drm.AMDGPU_HW_IP_GFX:
+        # All kinds are members of one union, whose size is that of the largest.
+        return struct.pack("<2I8x", *(_EOP if ip == drm.AMDGPU_HW_IP_COMPUTE else _SDMA_CSA))
     size, alignment, csa_size, csa_alignment = shadow
     return info.INFO_UQ_METADATA_GFX.pack(
         shadow_size=size, shadow_alignment=alignment, csa_size=csa_size, csa_alignment=csa_alignment
     )
 
 
+_EOP = 2048, 256
+"""GFX11_MEC_HPD_SIZE, GFX12_MEC_HPD_SIZE, and their alignment."""
+_SDMA_CSA = 32, 4
+"""SDMA6_CSA_SIZE and SDMA7_CSA_SIZE, and their alignment; the GPUs that have them are those with _GFX_SHADOW."""
 # MQD_SHADOW_BASE_SIZE, .._ALIGNMENT, MQD_FWWORKAREA_SIZE, .._ALIGNMENT of gfx_v11_0.c and gfx_v12_0.c.
 _GFX_SHADOW = {11: (73728, 256, 484, 256), 12: (73728, 256, 484, 256)}
 

@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: MIT
+"""One comparison: a guest is booted once, the mock machine does the same, and what differs is made small."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from agreement.calls import CALLS
+from agreement.comparing import compare_calls, compare_programs, compare_rows, program_findings
+from agreement.drawing import draw
+from agreement.findings import Area, AreaResult, Differences, Finding, Listed
+from agreement.golden import GoldenCase, GoldenFile, write_golden
+from agreement.machines import GuestSide, MockSide, Side
+from agreement.program import Program
+from agreement.smaller import smallest
+from amdgpu_hw.errors import HarnessError
+from amdgpu_hw.guest.session import GuestMachine, GuestOptions
+
+__all__ = ("Amounts", "Comparison", "compare_machines")
+
+_PATIENCE_MS = 40
+_LONG_PATIENCE_MS = 500
+"""For programs that differed: a guest is slow, and a fence that comes late has not waited for the gate."""
+
+
+@dataclass(frozen=True, slots=True)
+class Amounts:
+    """How much is compared, and for how many seconds and differences programs are made smaller."""
+
+    programs: int
+    seed: int
+    rows: tuple[str, ...] = ()
+    """Options of `amdgpu-hw validate`."""
+    every_call: int = 1
+    """Of so many calls one is made."""
+    smaller_s: float = 240
+    smaller: int = 3
+    golden: int = 0
+    """So many programs in which the machines agree are kept as golden cases, too."""
+
+    @property
+    def whole(self) -> tuple[Area, ...]:
+        """Areas in which every listed difference must show."""
+        return () if self.every_call > 1 or self.rows else (Area.ROWS, Area.ERRNOS)
+
+
+@dataclass
+class Comparison:
+    """What came of it."""
+
+    kernel: str
+    gpu: str
+    release: str = ""
+    areas: list[AreaResult] = field(default_factory=list)
+    stale: list[Listed] = field(default_factory=list)
+    smaller: list[tuple[Finding, Program]] = field(default_factory=list)
+    golden: Path | None = None
+    trouble: list[str] = field(default_factory=list)
+    """What kept areas from being compared."""
+
+    @property
+    def agrees(self) -> bool:
+        """Whether all that was to be compared was, and nothing differs that is not listed."""
+        return not self.trouble and not any(area.unlisted for area in self.areas)
+
+
+def compare_machines(
+    kernel: str,
+    gpu: str,
+    amounts: Amounts,
+    listed: Sequence[Listed],
+    directory: Path,
+    say: Callable[[str], None],
+) -> Comparison:
+    """Compare a stock kernel with the mock's variant of its name. Raises `HarnessError` if no guest can be booted."""
+    result = Comparison(kernel, gpu)
+    differences = Differences(listed, kernel, gpu)
+    mock = MockSide(gpu, kernel, directory)
+    options = GuestOptions(gpus=(gpu,), linux=kernel, console=directory / "guest.console.log", writable=(directory,))
+    with GuestMachine(options) as machine:
+        say(machine.words)
+        if machine.trouble or machine.kernel is None:
+            raise HarnessError(machine.trouble)
+        result.release = machine.kernel.release
+        guest = GuestSide(machine, directory)
+        for compare in (_programs, _calls, _rows):
+            try:
+                compare(result, guest, mock, amounts, differences, say)
+            except HarnessError as error:
+                result.trouble.append(str(error))
+                say(f"{kernel}: {error}")
+    result.stale = differences.stale([area for area in amounts.whole if area in {each.area for each in result.areas}])
+    return result
+
+
+def _rows(
+    result: Comparison,
+    guest: Side,
+    mock: Side,
+    amounts: Amounts,
+    differences: Differences,
+    say: Callable[[str], None],
+) -> None:
+    say(f"{result.kernel}: the suite")
+    area = compare_rows(guest.rows(*amounts.rows), mock.rows(*amounts.rows))
+    _judged(result, area, differences)
+
+
+def _calls(
+    result: Comparison,
+    guest: Side,
+    mock: Side,
+    amounts: Amounts,
+    differences: Differences,
+    say: Callable[[str], None],
+) -> None:
+    numbers = range(0, len(CALLS), amounts.every_call)
+    say(f"{result.kernel}: {len(numbers)} calls")
+    names = [CALLS[number].name for number in numbers]
+    _judged(result, compare_calls(names, guest.calls(numbers), mock.calls(numbers)), differences)
+
+
+def _judged(result: Comparison, area: AreaResult, differences: Differences) -> None:
+    differences.judge(area)
+    result.areas.append(area)
+
+
+def _programs(
+    result: Comparison,
+    guest: Side,
+    mock: Side,
+    amounts: Amounts,
+    differences: Differences,
+    say: Callable[[str], None],
+) -> None:
+    programs = draw(amounts.programs, amounts.seed)
+    say(f"{result.kernel}: {len(programs)} programs of {sum(map(len, programs))} steps")
+    answers = guest.programs(programs, _PATIENCE_MS)
+    area = compare_programs(programs, answers, mock.programs(programs, _PATIENCE_MS))
+    different = sorted({int(finding.name.rpartition(" ")[2]) for finding in area.findings})
+    if different:
+        say(f"{result.kernel}: {len(different)} programs differ; once more, with patience")
+        again = [programs[number] for number in different]
+        ours, theirs = (side.programs(again, _LONG_PATIENCE_MS) for side in (guest, mock))
+        area.findings = [
+            finding
+            for number, one, other in zip(different, ours, theirs, strict=False)
+            for finding in program_findings(f"program {number}", one, other)
+        ]
+        for number, one in zip(different, ours, strict=False):
+            answers[number] = one
+    _judged(result, area, differences)
+    cases = [
+        GoldenCase.of("the mock agreed when it was recorded", programs[number], answers[number])
+        for number in [each for each in range(len(answers)) if each not in different][: amounts.golden]
+    ]
+    for finding in _one_of_each(area.unlisted)[: amounts.smaller]:
+        say(f"{result.kernel}: making {finding.name} smaller ({finding.what})")
+        program = programs[int(finding.name.rpartition(" ")[2])]
+        small = smallest(program, _differs(finding.what, guest, mock, differences), amounts.smaller_s)
+        result.smaller.append((finding, small))
+        cases += [
+            GoldenCase.of(f"{finding.what} differed", small, answer)
+            for answer in guest.programs([small], _LONG_PATIENCE_MS)
+        ]
+    if cases:
+        result.golden = guest.directory / f"{result.kernel}-{result.gpu}.golden.json"
+        write_golden(result.golden, GoldenFile(result.kernel, result.release, result.gpu, cases))
+
+
+def _one_of_each(findings: Sequence[Finding]) -> list[Finding]:
+    """The first finding of each kind, and of each program only one."""
+    chosen: list[Finding] = []
+    for finding in findings:
+        if finding.what not in {one.what for one in chosen} and finding.name not in {one.name for one in chosen}:
+            chosen.append(finding)
+    return chosen
+
+
+def _differs(what: str, guest: Side, mock: Side, differences: Differences) -> Callable[[Sequence[Program]], list[bool]]:
+    """Says of programs whether the machines differ in one respect, otherwise than is listed."""
+
+    def differ(programs: Sequence[Program]) -> list[bool]:
+        answers = zip(
+            guest.programs(programs, _LONG_PATIENCE_MS), mock.programs(programs, _LONG_PATIENCE_MS), strict=True
+        )
+        return [
+            any(each.what == what and differences.known(each) is None for each in program_findings("", one, other))
+            for one, other in answers
+        ]
+
+    return differ
