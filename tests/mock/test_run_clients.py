@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from clients import igt, runner
+from clients import igt, results, runner
 from clients.expectations import ClientExpectation, ClientExpectations
 from clients.results import Ended, Result, Setup, TestCase, TestResult
 
@@ -175,3 +175,12 @@ def test_a_failure_whose_stack_trace_crashes_is_a_failure() -> None:
     said = "(amd_bo:1) CRITICAL: Failed assertion: r == 0\nStack trace:\nReceived signal SIGSEGV.\n"
     assert igt.understand(test, Ended(-11, said)) == TestResult(test, Result.FAIL, "r == 0", output=said)
     assert igt.understand(test, Ended(-11, "Received signal SIGSEGV.\n")).result is Result.CRASH
+
+
+def test_a_child_that_outlives_its_program_holds_nobody_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One in a session of its own is not killed with the group, and keeps the pipe open."""
+    monkeypatch.setattr(results, "KILL_WAIT_S", 0.5)
+    program = "echo here; setsid sleep 8 & sleep 60"
+    ended = results.run_process(["sh", "-c", program], dict(os.environ), 0.5, tmp_path)
+    assert ended.timed_out
+    assert ended.output == "here\n"
