@@ -1,6 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Runs IGT's amdgpu tests and libdrm's `amdgpu_test`, built elsewhere, on mock machines, and prints what came of them.
+"""Runs IGT's amdgpu tests and libdrm's `amdgpu_test` on mock machines, and prints what came of them.
+
+IGT is Debian's, of its newest distribution, in a private root that is made when it is asked for first (30 MB); other
+programs, and another IGT, are built elsewhere and named by their directory.
 
 Each test is a process with a time limit, each program has a machine of its own, and behind it nothing may be left in
 the mock kernel. Exit status: 0 all as expected (`scripts/clients/expectations.toml`), 1 not, 2 nothing could be run.
@@ -21,6 +24,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from clients.expectations import EXPECTATIONS, ClientExpectations, load_expectations, load_sets
+from clients.igt_packages import SUITE, igt_programs
 from clients.results import Result, Setup, TestCase, TestResult
 from clients.runner import ProgramRun, Runner, find_programs
 from rich.console import Console
@@ -43,9 +47,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         sets, expectations = load_sets(), load_expectations(options.expectations)
         chosen = _chosen(sets, options.set or list(sets), options.only)
-        binaries = find_programs(options.directory, set(chosen))
+        directories = options.directory or [_debian_igt(set(chosen), console)]
+        binaries = find_programs(directories, set(chosen))
         if not binaries:
-            raise ValueError(f"none of the programs is in {', '.join(map(str, options.directory))}: {_some(chosen)}")
+            raise ValueError(f"none of the programs is in {', '.join(map(str, directories))}: {_some(chosen)}")
         with tempfile.TemporaryDirectory(prefix="amdgpu-hw-clients-") as scratch:
             runs = _run(Runner(setup, expectations, options.timeout, Path(scratch)), chosen, binaries, console)
     except (ValueError, HarnessError) as error:
@@ -146,6 +151,13 @@ class Report:
         self.console.print(f"{line}: {why}" if why else line, soft_wrap=True, highlight=False)
 
 
+def _debian_igt(names: set[str], console: Console) -> Path:
+    with console.status(f"IGT of Debian {SUITE}"):
+        directory, version = igt_programs(names)
+    console.print(f"IGT {version} of Debian {SUITE}", highlight=False)
+    return directory
+
+
 def _run(runner: Runner, chosen: dict[str, list[str]], binaries: dict[str, Path], console: Console) -> list[ProgramRun]:
     """Run the programs that were found, one after the other, and say which test is being run."""
     runs: list[ProgramRun] = []
@@ -179,7 +191,7 @@ def _some(names: dict[str, list[str]]) -> str:
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("directory", type=Path, nargs="+", help="where built programs are, at any depth")
+    parser.add_argument("directory", type=Path, nargs="*", help="where built programs are, at any depth (default: IGT)")
     parser.add_argument("--gpu", action="append", default=[], choices=gpu_names(), help="repeatable: one machine")
     parser.add_argument("--kernel", default=DEFAULT_VARIANT, choices=sorted(VARIANTS))
     add_parameter_option(parser, "; debug_mask=0x400 lets CE IBs through")

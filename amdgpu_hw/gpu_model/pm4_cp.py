@@ -32,6 +32,7 @@ DMA_DST_NOWHERE = 2
 DMA_GDS = 1
 DATA_VALUE32, DATA_VALUE64, DATA_GPU_CLOCK, DATA_SYSTEM_CLOCK = 1, 2, 3, 4
 ATOMIC_LOOP = 1
+_FENCE_DWORDS = 4
 
 NESTING = 1
 """IBs may call IBs, but no further: hardware has IB1 and IB2 (PACKETS.md section 8)."""
@@ -178,6 +179,15 @@ class Pm4Processor(CommandProcessor):
             raise RingStop(StopCause.OPCODE, f"{packet.name} outside of a user queue's ring")
         told(self.ib_va + 4 * self.at)
 
+    def _fence_wait_multi(self, packet: Packet) -> Pauses:
+        """Wait until every fence has reached its number; they only grow."""
+        words = packet.payload
+        if len(words) % _FENCE_DWORDS:
+            raise RingStop(StopCause.OPCODE, f"{packet.name} of {len(words)} dwords of fences")
+        quads = [words[at : at + _FENCE_DWORDS] for at in range(0, len(words), _FENCE_DWORDS)]
+        fences = [(low | high << 32, value | value_high << 32) for low, high, value, value_high in quads]
+        yield from self.wait_until(lambda: all(self.vm.read_u64(va, Client.CP) >= value for va, value in fences))
+
     # -- control flow -------------------------------------------------------------------------------------------------
 
     def _cond_exec(self, packet: Packet) -> None:
@@ -199,6 +209,7 @@ class Pm4Processor(CommandProcessor):
         "CP_DMA": _cp_dma,
         "DMA_DATA": _dma_data,
         "EVENT_WRITE_EOP": _end_of_pipe,
+        "FENCE_WAIT_MULTI": _fence_wait_multi,
         "INDIRECT_BUFFER": _indirect_buffer,
         "PROTECTED_FENCE_SIGNAL": _protected_fence_signal,
         "RELEASE_MEM": _end_of_pipe,

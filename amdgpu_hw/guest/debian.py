@@ -36,12 +36,15 @@ class Download:
 
 
 class Archive:
-    """Debian's archive as we see it: these suites, and a system on which nothing is installed."""
+    """Debian's archive as we see it: these suites, and a system on which nothing is installed.
 
-    def __init__(self, suites: Sequence[str] = SUITES, mirror: str = MIRROR) -> None:
+    ``directory``: where lists and packages are kept; whoever has one to himself may remove it when he is done.
+    """
+
+    def __init__(self, suites: Sequence[str] = SUITES, mirror: str = MIRROR, directory: Path | None = None) -> None:
         self._suites = suites
         self._mirror = mirror
-        self._directory = cache("apt")
+        self._directory = directory or cache("apt")
 
     @property
     def packages(self) -> Path:

@@ -55,6 +55,7 @@ class TlbFence(Enum):
     """Which VMs get a TLB-flush fence behind a flushing page-table update (KERNEL.md 0.3, 4.4)."""
 
     COMPUTE = "compute VMs"
+    USER_QUEUES = "compute VMs, and all where there are user queues"
     ALL = "all VMs"
 
 
@@ -122,7 +123,7 @@ class Variant:
     reports_moved_errors: bool = True
     """F3: a failed update of an always-valid BO fails the submission."""
     tlb_fence: TlbFence = TlbFence.COMPUTE
-    """0.3: ALL from 6.18 to the Dec-2025 trees."""
+    """0.3: ALL from 6.18 to the Dec-2025 trees; USER_QUEUES in 7.2 and 7.3 (amdgpu_vm_init, need_tlb_fence)."""
     always_valid_can_unready: bool = False
     """E11: up to 7.0 an always-valid BO outside its preferred domain makes the whole VM not ready."""
 
@@ -133,6 +134,8 @@ class Variant:
     """2.4: GET_MAPPING_INFO with room for more than 2 GiB of entries; ENOMEM before 6.18.x, which checks."""
     has_list_handles: bool = True
     """2.4: GEM_LIST_HANDLES (6.18)."""
+    list_handles_in_bytes: bool = False
+    """2.4: GEM_LIST_HANDLES tells alignments in bytes and not in pages (amdgpu_gem_list_handles_ioctl; 7.2)."""
     gem_create_settable: int = 0x1F6CF
     """2.2: AMDGPU_GEM_CREATE_SETTABLE_MASK, the flags user space may ask for."""
     refuses_doorbell: bool = False
@@ -181,15 +184,19 @@ class Variant:
     soft_recovery_on_rdna: bool = False
     """4.7: shaders of hung jobs could be killed on GFX10 and later as well, before 6.17."""
     gfx_ring_reset_since: tuple[int, int, int] = (10, 0, 0)
-    """4.7: GC version from which a hung graphics ring can be reset alone; from GFX7 on before 6.17."""
+    """4.7: GC version from which a hung graphics ring can be reset alone; from GFX7 on before 6.17, from GFX9 on in 7.2
+    and 7.3 (gfx_v9_0_sw_init)."""
     has_sdma_ring_reset: bool = True
     """4.7: hung SDMA rings can be reset alone (6.15)."""
     ring_reset_cancels_ring: bool = False
     """4.7: before 6.17 the reset of a ring cancelled the jobs of all contexts on it, and was not reported."""
     reemits_jobs_once: bool = True
-    """4.7: a job survives one reset of its ring, a second one cancels it (7.0)."""
+    """4.7: a job survives one reset of its ring, a second one cancels it (7.0). In 7.2 and 7.3 jobs of other contexts
+    survive any number (amdgpu_ring_set_fence_errors_and_reemit)."""
     has_reset_masks: bool = True
     """7.3: gfx_reset_mask, compute_reset_mask and sdma_reset_mask in sysfs (6.13)."""
+    soft_recovery_word: str = "soft"
+    """7.3: what these call the killing of shaders (amdgpu_show_reset_mask); "soft_recovery" in 7.3."""
 
     guilty_is_sticky: bool = True
     """2.7: a context that has hung the GPU stays guilty (ECANCELED); from 7.2 on only as long as its last job is the
@@ -214,6 +221,12 @@ class Variant:
     """2.5: naming a ring of an IP that the GPU lacks is EINVAL everywhere, not in CS alone (7.2)."""
     refuses_no_fences: bool = False
     """2.8: WAIT_FENCES without a fence is EINVAL (7.2)."""
+    bugs_on_unaligned_user_fence: bool = False
+    """2.7: a user fence at no qword ends the machine (BUG_ON in *_ring_emit_fence), until stable kernels of 2026 only
+    warn."""
+    forgets_after_failed_cs: bool = False
+    """2.7: with debug_vm the buffers of a submission that failed are invalidated as well (amdgpu_cs_parser_fini; 7.2
+    and, by then, stable kernels)."""
     has_shadow_chunk: bool = True
     """2.7: the CP_GFX_SHADOW chunk (6.2)."""
     hw_ip_num: int = 10
@@ -232,6 +245,19 @@ class Variant:
     """2.9: HW_IP_COUNT counts IP blocks, 0 of them is an answer, too; elsewhere instances, and none is EINVAL (6.1)."""
     tells_all_userq_areas: bool = False
     """2.9: UQ_FW_AREAS answers for COMPUTE and SDMA as well (7.3)."""
+    userq_spans_are_bytes: bool = False
+    """2.1: the ring of a user queue has to be mapped to its last byte and its pointers are 8 bytes long; before 7.3
+    pages were counted, of which a pointer had one (amdgpu_userq_input_va_validate)."""
+    userq_pointers_aligned: bool = False
+    """2.1: these pointers are at qwords, else EINVAL (amdgpu_userq_input_args_validate; 7.3)."""
+    userq_doorbell_is_exclusive: bool = False
+    """2.1: a doorbell that another queue has is EBUSY, one BO is one only as long as it prefers that domain, and a file
+    has at most 512 queues (amdgpu_userq_create; 7.2)."""
+    userq_cancels_last_fence_only: bool = False
+    """4.7: of the fences of a queue that is reset only the last one tells of it
+    (amdgpu_userq_fence_driver_force_completion; 7.2)."""
+    userq_fence_handles_u16: bool = False
+    """2.1: the number of syncobjs of USERQ_SIGNAL is a 16-bit field, as large as there may be (7.2)."""
     hw_ip_info_size: int = 40
     """2.9: bytes of HW_IP_INFO, 32 before 6.16."""
     dev_info_size: int = 448
@@ -293,6 +319,7 @@ _V6_12 = Variant(
     anonymous_userptr_is_one_vma=True,
     gem_create_domains_exclude=True,
     checks_chunks=True,
+    forgets_after_failed_cs=True,
     va_reserved_top=0x410000,
 )
 
@@ -315,6 +342,8 @@ _V6_1 = replace(
     hw_ip_num=9,
     newest_info_query=0x21,
     checks_chunks=False,
+    bugs_on_unaligned_user_fence=True,
+    forgets_after_failed_cs=False,
     dev_info_size=368,
     va_reserved_bottom=0x200000,
     va_reserved_top=0x200000,
@@ -328,6 +357,8 @@ _V6_15 = replace(
     anonymous_userptr_is_one_vma=False,
     gem_create_domains_exclude=False,
     checks_chunks=False,
+    bugs_on_unaligned_user_fence=True,
+    forgets_after_failed_cs=False,
     bo_list_limit=0,
     va_reserved_top=0x402000,
     prt_map_is_implicit=False,
@@ -351,6 +382,7 @@ _V6_18 = Variant(
     reemits_jobs_once=False,
     lockup_timeout_ns=10 * SEC,
     compute_lockup_timeout_ns=10 * SEC,
+    bugs_on_unaligned_user_fence=True,
     bo_list_limit=0,
 )
 
@@ -361,6 +393,7 @@ _V6_18_STABLE = replace(
     out_fence=OutFence.STABLE,
     mapping_info_limit_errno=errno.EINVAL,
     tlb_fence=TlbFence.COMPUTE,
+    bugs_on_unaligned_user_fence=False,
     bo_list_limit=131072,
 )
 
@@ -374,6 +407,9 @@ _V7_2 = replace(
     name="7.2",
     summary="Linux 7.2.13: GEM_VA as in base; stricter checks, always-valid mappings that a reset loses stay lost",
     skips_empty_clear=True,
+    tlb_fence=TlbFence.USER_QUEUES,
+    reemits_jobs_once=False,
+    gfx_ring_reset_since=(9, 0, 0),
     gem_create_domains_exclude=True,
     userptr_checks_address=True,
     xarray_syncobjs=True,
@@ -382,8 +418,13 @@ _V7_2 = replace(
     guilty_is_sticky=False,
     rewrites_always_valid_after_reset=False,
     checks_chunks=True,
+    list_handles_in_bytes=True,
+    forgets_after_failed_cs=True,
     refuses_absent_rings=True,
     refuses_no_fences=True,
+    userq_doorbell_is_exclusive=True,
+    userq_cancels_last_fence_only=True,
+    userq_fence_handles_u16=True,
     dev_info_size=440,
     va_reserved_top=0x410000,
 )
@@ -400,6 +441,9 @@ _V7_3 = replace(
     has_proc_options=True,
     tells_all_userq_areas=True,
     clear_entities=8,
+    soft_recovery_word="soft_recovery",
+    userq_spans_are_bytes=True,
+    userq_pointers_aligned=True,
 )
 
 _SERIES_V1_PATCH_1 = replace(

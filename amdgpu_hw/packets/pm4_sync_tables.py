@@ -52,6 +52,19 @@ SYNC_PACKETS: tuple[PacketLayout, ...] = (
     # In a user queue's ring alone: writes the queue's read pointer to where its driver looks for it, and interrupts.
     # The second dword is empty (libdrm's userq_tests.c, IGT's amd_user_queue.c).
     PacketLayout("PROTECTED_FENCE_SIGNAL", 0xD0, 2, since=GFX11, engines=BOTH),
+    # What a user queue waits for in the place of a scheduler: up to 32 fences, four dwords each, the address of a qword
+    # and the number that it has to reach (Mesa's amdgpu_cs_add_userq_packets, IGT's amdgpu_fwm_test).
+    PacketLayout(
+        "FENCE_WAIT_MULTI",
+        0xD1,
+        2,
+        # Who waits, how often it looks, whether it may be preempted: nothing of that matters to one processor.
+        (word("control", 1),),
+        payload="fences",
+        least=6,
+        since=GFX11,
+        engines=BOTH,
+    ),
     PacketLayout(
         "EVENT_WRITE_EOP",
         0x47,

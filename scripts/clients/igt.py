@@ -65,6 +65,11 @@ def understand(test: TestCase, ended: Ended) -> TestResult:
         # Some programs declare subtests by what the GPU is, and list more without one.
         return TestResult(test, Result.SKIP, "the program does not have this subtest on this GPU", output=ended.output)
     result = _MEANING.get(ended.status, Result.CRASH)
+    if result is Result.CRASH and (
+        _REASON[Result.FAIL].search(ended.output) or f"Subtest {test.name}: FAIL" in ended.output
+    ):
+        # It had failed before. To print where it asks libunwind, which cannot read a program that patchelf has changed.
+        result = Result.FAIL
     if result is Result.CRASH:
         how = f"signal {-ended.status}" if ended.status < 0 else f"exit status {ended.status}"
         return TestResult(test, result, f"ended with {how}", output=ended.output)

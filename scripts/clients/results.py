@@ -96,8 +96,12 @@ def run_process(
             output, _ = process.communicate(timeout=timeout_s)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
-            output, _ = process.communicate(timeout=KILL_WAIT_S)
-            return Ended(process.returncode, output.decode(errors="replace"), timed_out=True)
+            try:
+                output, _ = process.communicate(timeout=KILL_WAIT_S)
+            except subprocess.TimeoutExpired as late:
+                # A child that left the group keeps the pipe open: what was read so far has to do.
+                output = late.output or b""
+            return Ended(-signal.SIGKILL, output.decode(errors="replace"), timed_out=True)
         except BaseException:
             os.killpg(process.pid, signal.SIGKILL)
             raise

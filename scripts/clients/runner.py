@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from amdgpu_hw.mock.machine import Machine, MachineError
+from amdgpu_hw.errors import HarnessError
+from amdgpu_hw.mock.machine import Machine
 from clients import cunit, igt
 from clients.expectations import ClientExpectations
 from clients.results import Ended, Result, Setup, TestCase, TestResult, run_process
@@ -69,19 +70,27 @@ class Runner:
     def run(
         self, binary: Path, patterns: Sequence[str], progress: Callable[[TestCase], None] = lambda _test: None
     ) -> ProgramRun:
-        """Run those of a program's tests that a pattern names; raises `MachineError` if no machine can be started."""
+        """Run those of a program's tests that a pattern names.
+
+        What is wrong with the machine, from its start to its end, is a complaint: the results that there are stay.
+        """
         results: list[TestResult] = []
-        with Machine(self.setup.gpus, self.setup.kernel, parameters=self.setup.parameters) as machine:
-            environment = machine.environ(self._environment())
-            try:
-                for job in self._jobs(binary, patterns, environment):
-                    progress(job.test)
-                    results.append(self._run_job(job, environment))
-                    machine.check()
-                complaints = _complaints(machine)
-            except MachineError as error:
-                complaints = [str(error).splitlines()[0]]
-            return ProgramRun(binary.name, results, complaints, machine.log())
+        complaints: list[str] = []
+        log = ""
+        try:
+            with Machine(self.setup.gpus, self.setup.kernel, parameters=self.setup.parameters) as machine:
+                try:
+                    environment = machine.environ(self._environment())
+                    for job in self._jobs(binary, patterns, environment):
+                        progress(job.test)
+                        results.append(self._run_job(job, environment))
+                        machine.check()
+                    complaints += _complaints(machine)
+                finally:
+                    log = machine.log()
+        except HarnessError as error:
+            complaints.append(str(error).splitlines()[0])
+        return ProgramRun(binary.name, results, complaints, log)
 
     def _run_job(self, job: _Job, environment: Mapping[str, str]) -> TestResult:
         """Run a test, again if it may be tried several times and did not end as expected."""
@@ -101,7 +110,9 @@ class Runner:
     def _environment(self) -> dict[str, str]:
         own = {name: value for name, value in os.environ.items() if name not in ("DISPLAY", "WAYLAND_DISPLAY")}
         path = f"{_make_sudo(self.scratch)}:{own.get('PATH', os.defpath)}"
-        return own | {"XDG_CACHE_HOME": str(self.scratch), "HOME": str(self.scratch), "PATH": path}
+        scratch = str(self.scratch)
+        # IGT leaves its tests of user queues out without the last.
+        return own | {"XDG_CACHE_HOME": scratch, "HOME": scratch, "PATH": path, "AMDGPU_ENABLE_USERQTEST": "1"}
 
     def _jobs(self, binary: Path, patterns: Sequence[str], environment: Mapping[str, str]) -> Iterator[_Job]:
         if binary.name == CUNIT_PROGRAM:

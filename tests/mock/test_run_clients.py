@@ -10,6 +10,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from clients import igt, results, runner
+from clients.expectations import ClientExpectation, ClientExpectations
+from clients.results import Ended, Result, Setup, TestCase, TestResult
+
+from amdgpu_hw.mock.console.client import ConsoleError
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "run_clients.py"
 
@@ -134,3 +139,48 @@ def test_mistakes_are_one_sentence(tmp_path: Path, arguments: list[str], sentenc
     assert result.stderr.startswith("run_clients: ")
     assert sentence in result.stderr
     assert result.stderr.count("\n") == 1
+
+
+def test_a_machine_that_does_not_answer_costs_no_results(
+    programs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the tests came to before stays, and the silence is a complaint beside it."""
+
+    def silent(_machine: object) -> list[str]:
+        raise ConsoleError("the mock machine does not answer: timed out")
+
+    monkeypatch.setattr(runner, "_complaints", silent)
+    expectations = ClientExpectations([ClientExpectation(["*"], Result.PASS, "")])
+    found = runner.Runner(Setup(["navi31"], "base"), expectations, 10.0, tmp_path).run(
+        programs / "igt/tests/amd_bo", ["passes", "skips"]
+    )
+    assert [result.result for result in found.results] == [Result.PASS, Result.SKIP]
+    assert found.complaints == ["the mock machine does not answer: timed out"]
+    assert "Linux mock kernel 'base'" in found.log
+
+
+def test_a_machine_that_does_not_start_is_a_complaint(programs: Path, tmp_path: Path) -> None:
+    """The programs after it run all the same."""
+    found = runner.Runner(Setup(["navi31"], "6.99"), ClientExpectations([]), 10.0, tmp_path).run(
+        programs / "igt/tests/amd_bo", ["*"]
+    )
+    assert not found.results
+    assert len(found.complaints) == 1
+    assert "there is no kernel called '6.99'" in found.complaints[0]
+
+
+def test_a_failure_whose_stack_trace_crashes_is_a_failure() -> None:
+    """A crash without a failed assertion before it stays one."""
+    test = TestCase("amd_bo", "fails")
+    said = "(amd_bo:1) CRITICAL: Failed assertion: r == 0\nStack trace:\nReceived signal SIGSEGV.\n"
+    assert igt.understand(test, Ended(-11, said)) == TestResult(test, Result.FAIL, "r == 0", output=said)
+    assert igt.understand(test, Ended(-11, "Received signal SIGSEGV.\n")).result is Result.CRASH
+
+
+def test_a_child_that_outlives_its_program_holds_nobody_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One in a session of its own is not killed with the group, and keeps the pipe open."""
+    monkeypatch.setattr(results, "KILL_WAIT_S", 0.5)
+    program = "echo here; setsid sleep 8 & sleep 60"
+    ended = results.run_process(["sh", "-c", program], dict(os.environ), 0.5, tmp_path)
+    assert ended.timed_out
+    assert ended.output == "here\n"

@@ -83,7 +83,9 @@ def test_the_series_changes_only_what_its_patches_touch() -> None:
 STABLE_FIXES = {
     "anonymous_userptr_is_one_vma",
     "bo_list_limit",
+    "bugs_on_unaligned_user_fence",
     "checks_chunks",
+    "forgets_after_failed_cs",
     "gem_create_domains_exclude",
     "va_reserved_top",
 }
@@ -110,14 +112,24 @@ def test_6_18_x_has_the_refactored_update_fence() -> None:
         "tlb_fence",
         "mapping_info_limit_errno",
         "bo_list_limit",
+        "bugs_on_unaligned_user_fence",
     }
 
 
 @pytest.mark.parametrize("name", ["7.2", "7.3"])
 def test_7_2_and_7_3_have_the_gem_va_of_base(name: str) -> None:
-    """What they do otherwise are checks, handles, and what a reset brings back."""
-    fields_of_updates = {name for name in differences(get_variant("base"), get_variant(name)) if "fence" in name}
-    assert fields_of_updates == {"refuses_no_fences"}
+    """What they do otherwise are checks, handles, user queues, and what a reset brings back."""
+    of_updates = {
+        "checks_va_overflow",
+        "rejects_delay_with_syncobj",
+        "input_fences",
+        "out_fence",
+        "stores_request_bits",
+        "prt_map_is_implicit",
+        "clear_sets_last_update",
+        "always_valid_can_unready",
+    }
+    assert not differences(get_variant("base"), get_variant(name)) & of_updates
 
 
 def test_7_3_is_7_2_with_what_came_in_one_release() -> None:
@@ -128,6 +140,9 @@ def test_7_3_is_7_2_with_what_came_in_one_release() -> None:
         "has_proc_options",
         "long_chunk_errno",
         "rewrites_prt_after_reset",
+        "soft_recovery_word",
+        "userq_pointers_aligned",
+        "userq_spans_are_bytes",
         "xarray_contexts",
     }
 

@@ -56,6 +56,33 @@ def test_a_protected_fence_is_for_rings_of_user_queues_alone(rig: Rig) -> None:
     assert told == [ib.va + 12, 0]
 
 
+def fence_wait_multi(*fences: tuple[int, int]) -> list[int]:
+    """The packet, dword by dword: address and number of each fence."""
+    words = [word for va, value in fences for word in (va & 0xFFFFFFFF, va >> 32, value & 0xFFFFFFFF, value >> 32)]
+    return [0xC000D100 | len(words) << 16, 0, *words]
+
+
+def test_fence_wait_multi_waits_for_every_fence(rig: Rig) -> None:
+    """64 bits, equal or beyond; a fence that has been reached before is none that is waited for."""
+    done = rig.submit(rig.ring(COMPUTE), fence_wait_multi((DATA_VA, 3), (DATA_VA + 8, 1 << 32)))
+    rig.run()
+    assert not done
+    rig.set_word(7)
+    rig.wait(MS)
+    assert not done
+    rig.set_word(1, 12)
+    rig.wait(MS)
+    assert done == [0]
+
+
+def test_fence_wait_multi_of_half_a_fence_is_illegal(rig: Rig) -> None:
+    """Four dwords each; before GFX11 nobody knows the packet."""
+    ring = rig.ring(COMPUTE)
+    rig.submit(ring, [0xC000D100 | 5 << 16, 0, 0, 0, 0, 0, 0])
+    rig.run()
+    assert ring.state is RingActivity.HUNG
+
+
 @ON_BOTH
 def test_write_data(rig: Rig, name: str, engine: Engine) -> None:
     """Dwords are written in order; with one_address only the last stays."""

@@ -132,10 +132,11 @@ def amdgpu_fence_driver_force_completion(ring: AmdgpuRing) -> None:
 def amdgpu_ring_set_fence_errors_and_reemit(ring: AmdgpuRing, guilty: AmdgpuFence) -> None:
     """After the reset of one ring: blame the job that hung it, and cancel what its context queued behind it.
 
-    Jobs of other contexts are put on the ring again, but [since 7.0] only once: with a second hang in front of them
-    everything on the ring is cancelled.
+    Jobs of other contexts are put on the ring again, in some kernels (`reemits_jobs_once`) only once: with a second
+    hang in front of them everything on the ring is cancelled.
 
-    Leaves out: the copy of the ring: what stays on the model's ring is not written again.
+    Leaves out: the copy of the ring: what stays on the model's ring is not written again. And (7.3) giving up where one
+    job is guilty twice, which it cannot be here: its IBs are gone after the first reset.
     """
     twice = False
     for fence in ring.fence_drv.pending:

@@ -12,7 +12,7 @@ import errno
 from typing import TYPE_CHECKING
 
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_fence import amdgpu_fence_emit
-from amdgpu_hw.mock.kernel.amdgpu.amdgpu_ring import SDMA_IB_ALIGNMENT, amdgpu_ring_emit_ib
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_ring import SDMA_IB_ALIGNMENT, amdgpu_ring_emit_ib, user_fence_address
 from amdgpu_hw.mock.kernel.dma_buf.dma_fence import DmaFence
 from amdgpu_hw.mock.kernel.errno_ import KernelError
 from amdgpu_hw.mock.kernel.wait import Blocking, Sleep, WaitQueue
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ("DelayedIbPool", "amdgpu_ib_schedule")
 
+_QWORD_SIZE = 8
 POOL_UNITS = 1024
 """1 MiB in pieces of 1 KiB, the least a job takes."""
 
@@ -79,6 +80,8 @@ def amdgpu_ib_schedule(ring: AmdgpuRing, job: AmdgpuJob) -> DmaFence:
     for index, ib in enumerate(job.ibs):
         if ib.va & SDMA_IB_ALIGNMENT - 1 or ib.flags & drm.AMDGPU_IB_FLAG_CE:
             job.ibs[index] = amdgpu_ring_emit_ib(ring, ib)
+    if job.uf_address is not None and job.uf_address % _QWORD_SIZE:
+        job.uf_address = user_fence_address(ring, job.uf_address)
     fence = amdgpu_fence_emit(ring, job)
     fence.work = work = job.hardware_work(fence.done)
     ring.hw.submit(work)

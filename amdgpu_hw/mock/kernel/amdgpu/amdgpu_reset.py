@@ -78,15 +78,16 @@ def reset_masks(adev: AmdgpuDevice) -> dict[str, str]:
     for name, hw_ip in kinds.items():
         ring = next((ring for ring in adev.rings if ring.hw_ip == hw_ip), None)
         if ring is not None:
-            masks[f"{name}_reset_mask"] = _show_reset_mask(supported_resets(ring))
+            masks[f"{name}_reset_mask"] = _show_reset_mask(supported_resets(ring), adev.variant.soft_recovery_word)
     return masks
 
 
-def _show_reset_mask(supported: ResetType) -> str:
+def _show_reset_mask(supported: ResetType, soft_recovery: str) -> str:
+    """Leaves out: pipes, which GC 9.4.3 can reset."""
     if not supported:
         return "unsupported\n"
     words = {
-        ResetType.SOFT_RESET: "soft ",
+        ResetType.SOFT_RESET: f"{soft_recovery} ",
         ResetType.PER_QUEUE: "queue ",
         ResetType.FULL: "full ",
     }

@@ -38,6 +38,7 @@ __all__ = (
     "amdgpu_ring_max_ibs",
     "amdgpu_ring_reset",
     "amdgpu_ring_soft_recovery",
+    "user_fence_address",
 )
 
 SCHED_JOBS = 32
@@ -50,6 +51,8 @@ PAGE_QUEUE_HW_SUBMISSION = 256
 
 SDMA_IB_ALIGNMENT = 32
 """In bytes; the lower bits of an address are not in the packet (sdma_v*_ring_emit_ib)."""
+_FENCE_UNIT, _SDMA_FENCE_UNIT = 8, 4
+_SDMA_WITH_WARNING = 4
 _GFX_WITH_ALIGNED_IBS = 9
 _GFX_WITHOUT_CE = 11
 
@@ -133,6 +136,26 @@ def amdgpu_ring_emit_ib(ring: AmdgpuRing, ib: PlacedIb) -> PlacedIb:
         adev.err(f"kernel BUG in gfx_v{gfx}_0_ring_emit_ib: IB at {ib.va:#x}")
         raise KernelError(errno.EINVAL, "IB that does not start at a dword")
     return ib._replace(va=ib.va & ~3)
+
+
+def user_fence_address(ring: AmdgpuRing, address: int) -> int:
+    """Return where the packet behind a job writes its user fence: a qword, for SDMA a dword (`*_ring_emit_fence`).
+
+    No ioctl checks the offset in the BO. GFX8 drops the lower bits without a word; from GFX9 on current kernels warn.
+    Older ones have a BUG_ON() there but for SDMA 4, as `amdgpu_ring_emit_ib` has it.
+    """
+    adev = ring.adev
+    sdma = ring.hw_ip == drm.AMDGPU_HW_IP_DMA
+    unit = _SDMA_FENCE_UNIT if sdma else _FENCE_UNIT
+    version = adev.identity.sdma_version if sdma else adev.identity.gc_version
+    first_to_say_so = _SDMA_WITH_WARNING if sdma else _GFX_WITH_ALIGNED_IBS
+    if address % unit and version[0] >= first_to_say_so:
+        where = f"{'sdma' if sdma else 'gfx'}_v{version[0]}_{version[1]}_ring_emit_fence: user fence at {address:#x}"
+        if adev.variant.bugs_on_unaligned_user_fence and not (sdma and version[0] == _SDMA_WITH_WARNING):
+            adev.err(f"kernel BUG in {where}")
+            raise KernelError(errno.EINVAL, "user fence that is not aligned")
+        adev.warn(f"WARNING: {where}")
+    return address & -unit
 
 
 def amdgpu_ring_soft_recovery(ring: AmdgpuRing, vmid: int, fence: DmaFence) -> bool:

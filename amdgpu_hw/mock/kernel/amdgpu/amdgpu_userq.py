@@ -39,12 +39,15 @@ if TYPE_CHECKING:
     from amdgpu_hw.mock.kernel.drm.drm_drv import DrmDevice
     from amdgpu_hw.mock.kernel.drm.drm_file import DrmFile
     from amdgpu_hw.mock.kernel.file import Caller
+    from amdgpu_hw.mock.variants import Variant
 
 __all__ = ("AmdgpuUsermodeQueue", "amdgpu_userq_ioctl", "amdgpu_userq_mgr_fini")
 
 _FLAGS = drm.AMDGPU_USERQ_CREATE_FLAGS_QUEUE_PRIORITY_MASK | drm.AMDGPU_USERQ_CREATE_FLAGS_QUEUE_SECURE
 _IPS = (drm.AMDGPU_HW_IP_GFX, drm.AMDGPU_HW_IP_COMPUTE, drm.AMDGPU_HW_IP_DMA)
 _QWORD_SIZE = 8
+_QUEUES_MAX = 512
+"""AMDGPU_MAX_USERQ_COUNT, of one file."""
 _AMDGPU_BO_INVALID_OFFSET = (1 << 64) - 1
 
 
@@ -54,6 +57,10 @@ class _Qword:
     def __init__(self, bo: AmdgpuBo, offset: int) -> None:
         self.bo = bo
         self._offset = offset
+
+    def is_same(self, bo: AmdgpuBo, offset: int) -> bool:
+        """Whether it is this qword of this BO."""
+        return self.bo is bo and self._offset == offset
 
     def read(self) -> int:
         """Return what is there now."""
@@ -75,6 +82,7 @@ class AmdgpuUsermodeQueue:
         adev = self.adev = vm.adev
         self.fence_drv = AmdgpuUserqFenceDriver(comm)
         self._wptr = wptr
+        self.doorbell = doorbell
         self._bos = [doorbell.bo, wptr.bo, rptr.bo]
         for bo in self._bos:
             bo.get()
@@ -121,7 +129,7 @@ class AmdgpuUsermodeQueue:
     def reset(self) -> None:
         """Take it off the hardware, where it never comes back to, and cancel its fences."""
         self._hw.close()
-        self.fence_drv.force_completion()
+        self.fence_drv.force_completion(last_only=self.adev.variant.userq_cancels_last_fence_only)
         self._watch()
 
     def _hung(self) -> None:
@@ -142,7 +150,7 @@ def amdgpu_userq_ioctl(dev: DrmDevice, data: bytearray, filp: DrmFile, caller: C
     adev = fpriv.adev
     require_user_queues(adev)
     args = drm.USERQ_IN.as_dict(data)
-    _validate(args)
+    _validate(args, adev.variant)
     if args["op"] == drm.AMDGPU_USERQ_OP_FREE:
         queue = fpriv.userqs.remove(args["queue_id"])
         if queue is None:
@@ -168,7 +176,7 @@ def amdgpu_userq_mgr_fini(fpriv: AmdgpuFpriv) -> Blocking[None]:
         yield from queue.destroy()
 
 
-def _validate(args: dict[str, int]) -> None:
+def _validate(args: dict[str, int], variant: Variant) -> None:
     """Check what needs no lookup (amdgpu_userq_input_args_validate): EINVAL."""
     if args["op"] == drm.AMDGPU_USERQ_OP_FREE:
         others = [name for name, value in args.items() if value and name not in ("op", "queue_id")]
@@ -188,6 +196,8 @@ def _validate(args: dict[str, int]) -> None:
         or not args["rptr_va"]
     ):
         raise KernelError(errno.EINVAL, "flags, IP, ring or pointers of a queue")
+    if variant.userq_pointers_aligned and (args["wptr_va"] | args["rptr_va"]) % _QWORD_SIZE:
+        raise KernelError(errno.EINVAL, "a pointer of a queue is not at a qword")
 
 
 def _create(adev: AmdgpuDevice, filp: DrmFile, args: dict[str, int], caller: Caller) -> AmdgpuUsermodeQueue:
@@ -203,10 +213,12 @@ def _create(adev: AmdgpuDevice, filp: DrmFile, args: dict[str, int], caller: Cal
     if not adev.userq_ip_mask >> args["ip_type"] & 1:
         raise KernelError(errno.EINVAL, f"no user queues of IP {args['ip_type']}")
     _lookup_va(vm, args["queue_va"], args["queue_size"], "queue_va")
-    rptr = _lookup_va(vm, args["rptr_va"], PAGE_SIZE, "rptr_va")
-    wptr = _lookup_va(vm, args["wptr_va"], PAGE_SIZE, "wptr_va")
+    variant = adev.variant
+    span = _QWORD_SIZE if variant.userq_spans_are_bytes else PAGE_SIZE
+    rptr = _lookup_va(vm, args["rptr_va"], span, "rptr_va")
+    wptr = _lookup_va(vm, args["wptr_va"], span, "wptr_va")
     doorbell = filp.object_idr.find(args["doorbell_handle"])
-    if not isinstance(doorbell, AmdgpuBo) or doorbell.domain != drm.AMDGPU_GEM_DOMAIN_DOORBELL:
+    if not isinstance(doorbell, AmdgpuBo) or not _is_doorbell(doorbell):
         raise KernelError(errno.EINVAL, f"no doorbell BO {args['doorbell_handle']}")
     doorbell_at = args["doorbell_offset"] * _QWORD_SIZE
     if doorbell_at + _QWORD_SIZE > doorbell.size:
@@ -219,14 +231,31 @@ def _create(adev: AmdgpuDevice, filp: DrmFile, args: dict[str, int], caller: Cal
     if wptr_qword.bo.size > PAGE_SIZE:
         raise KernelError(errno.EINVAL, "the BO of the write pointer has more than one page")
     rptr_qword = _qword(rptr, args["rptr_va"])
+    if variant.userq_doorbell_is_exclusive:
+        if any(queue.doorbell.is_same(doorbell, doorbell_at) for queue in adev.userqs):
+            raise KernelError(errno.EBUSY, f"doorbell {args['doorbell_offset']} is another queue's")
+        # xa_alloc comes last there, and takes the whole queue back; nothing of that can be seen.
+        if len(filp.driver_priv.userqs) >= _QUEUES_MAX:
+            raise KernelError(errno.EBUSY, "too many queues")
     return AmdgpuUsermodeQueue(vm, args, _Qword(doorbell, doorbell_at), wptr_qword, rptr_qword, filp.comm)
+
+
+def _is_doorbell(bo: AmdgpuBo) -> bool:
+    """Whether a BO can be a doorbell (amdgpu_userq_get_doorbell_index); SET_PLACEMENT takes that from one in 7.2."""
+    if bo.adev.variant.userq_doorbell_is_exclusive and not bo.preferred_domains & drm.AMDGPU_GEM_DOMAIN_DOORBELL:
+        return False
+    return bo.domain == drm.AMDGPU_GEM_DOMAIN_DOORBELL
 
 
 def _lookup_va(vm: AmdgpuVm, va: int, size: int, name: str) -> AmdgpuBoVaMapping:
     """Return the one mapping that covers a range of ``size`` bytes (amdgpu_userq_input_va_validate): EINVAL."""
     first = (va & VA_MASK) >> AMDGPU_GPU_PAGE_SHIFT
     mapping = amdgpu_vm_bo_lookup_mapping(vm, first)
-    if mapping is None or mapping.last - first + 1 < size >> AMDGPU_GPU_PAGE_SHIFT:
+    if vm.adev.variant.userq_spans_are_bytes:
+        last = (va & VA_MASK) + size - 1 >> AMDGPU_GPU_PAGE_SHIFT
+    else:
+        last = first + (size >> AMDGPU_GPU_PAGE_SHIFT) - 1
+    if mapping is None or mapping.last < last:
         raise KernelError(errno.EINVAL, f"{name} {va:#x} is not mapped")
     return mapping
 

@@ -35,6 +35,7 @@ __all__ = (
 )
 
 AMDGPU_USERQ_MAX_HANDLES = 1 << 16
+_U16_MAX = 0xFFFF
 
 
 def require_user_queues(adev: AmdgpuDevice) -> None:
@@ -70,12 +71,18 @@ class AmdgpuUserqFenceDriver:
         done = [fence for fence in self.fences if fence.seqno <= rptr]
         self.fences = [fence for fence in self.fences if fence.seqno > rptr]
         for fence in done:
-            fence.signal(error)
+            fence.signal(error or fence.error)
 
-    def force_completion(self) -> None:
-        """Cancel what is pending: the queue is gone (amdgpu_userq_fence_driver_force_completion)."""
+    def force_completion(self, *, last_only: bool) -> None:
+        """Cancel what is pending: the queue is gone (amdgpu_userq_fence_driver_force_completion).
+
+        ``last_only``: only the last fence tells of it (7.2, 7.3), those before it end well.
+        """
         if self.fences:
-            self.process(self.fences[-1].seqno, -errno.ECANCELED)
+            last = self.fences[-1]
+            if last_only:
+                last.set_error(-errno.ECANCELED)
+            self.process(last.seqno, 0 if last_only else -errno.ECANCELED)
 
 
 def amdgpu_userq_signal_ioctl(dev: DrmDevice, data: bytearray, filp: DrmFile, caller: Caller) -> Blocking[int]:
@@ -88,6 +95,8 @@ def amdgpu_userq_signal_ioctl(dev: DrmDevice, data: bytearray, filp: DrmFile, ca
     fpriv: AmdgpuFpriv = filp.driver_priv
     require_user_queues(fpriv.adev)
     queue_id, _pad, syncobjs, num_syncobjs, reads, writes, num_reads, num_writes = USERQ_SIGNAL.unpack_from(data)
+    if fpriv.adev.variant.userq_fence_handles_u16:
+        num_syncobjs &= _U16_MAX  # what follows it there is padding that nobody looks at
     if max(num_syncobjs, num_reads, num_writes) > AMDGPU_USERQ_MAX_HANDLES:
         raise KernelError(errno.EINVAL, "too many handles")
     signalled = [drm_syncobj_find(filp, handle) for handle in _handles(caller, syncobjs, num_syncobjs)]

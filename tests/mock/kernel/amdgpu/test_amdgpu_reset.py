@@ -195,6 +195,17 @@ def test_without_gpu_recovery_a_hung_job_stays() -> None:
         ("mi300x", "base", {"compute": "soft queue full \n", "sdma": "queue full \n"}),
         ("polaris10", "base", {"gfx": "soft full \n", "compute": "soft full \n", "sdma": "full \n"}),
         ("navi31", "6.12", {}),
+        ("vega10", "7.2", {"gfx": "soft queue full \n", "compute": "soft queue full \n", "sdma": "full \n"}),
+        (
+            "vega10",
+            "7.3",
+            {"gfx": "soft_recovery queue full \n", "compute": "soft_recovery queue full \n", "sdma": "full \n"},
+        ),
+        (
+            "polaris10",
+            "7.3",
+            {"gfx": "soft_recovery full \n", "compute": "soft_recovery full \n", "sdma": "full \n"},
+        ),
     ],
 )
 def test_reset_masks(gpu: str, variant: str, masks: dict[str, str]) -> None:
@@ -231,9 +242,11 @@ def test_on_6_12_a_ring_reset_cancels_everybody() -> None:
     assert query2(client, innocent) == drm.AMDGPU_CTX_QUERY2_FLAGS_RESET
 
 
-@pytest.mark.parametrize(("variant", "error"), [("6.18", errno.ETIME), ("base", errno.ECANCELED)])
+@pytest.mark.parametrize(
+    ("variant", "error"), [("6.18", errno.ETIME), ("base", errno.ECANCELED), ("7.2", errno.ETIME), ("7.3", errno.ETIME)]
+)
 def test_a_second_hang_behind_the_first(variant: str, error: int) -> None:
-    """A job that survived one reset of its ring and hangs itself: ETIME; since 7.0 everything is cancelled then."""
+    """A job that survived one reset of its ring and hangs itself: ETIME; in base everything is cancelled then."""
     client = Client(boot_impatient("navi31", variant))
     innocent = client.new_ctx()
     first, second = hang(client, GFX), hang(client, GFX, ctx=innocent)

@@ -19,7 +19,7 @@ from amdgpu_hw.packets import Engine, Pm4, codec_for
 from amdgpu_hw.uapi import amdgpu_drm as drm
 from amdgpu_hw.uapi import amdgpu_info as info
 from tests.mock.kernel.fake_caller import MEMORY_BASE, MEMORY_SIZE
-from tests.mock.kernel.vm_fixture import BASE, MAP, PAGE, PRT, REPLACE, UNMAP, E, Machine
+from tests.mock.kernel.vm_fixture import BASE, MAP, PAGE, PRT, REPLACE, UNMAP, E, Machine, new_gate
 
 RING, RPTR, WPTR, EOP, X = (0x2_0000_0000 + i * PAGE for i in range(5))
 CREATE, FREE = drm.AMDGPU_USERQ_OP_CREATE, drm.AMDGPU_USERQ_OP_FREE
@@ -372,3 +372,99 @@ def test_the_end_of_its_file_ends_a_queue(queue: Queue) -> None:
     assert not adev.userqs
     assert not adev.vms
     assert adev.kernel.oopses == 0
+
+
+# -- what kernels do otherwise ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("kernel", "error"), [("series-fixed", 0), ("7.2", 0), ("7.3", errno.EINVAL)])
+@pytest.mark.parametrize("name", ["rptr_va", "wptr_va"])
+def test_7_3_wants_pointers_at_qwords(kernel: str, error: int, name: str) -> None:
+    """amdgpu_userq_input_args_validate; before, the page that they are in was looked at alone."""
+    queue = Queue(machine_with(kernel=kernel))
+    assert queue.errno(**{name: queue.arguments[name] + 4}) == error
+
+
+@pytest.mark.parametrize(("kernel", "error"), [("7.2", 0), ("7.3", errno.EINVAL)])
+def test_7_3_wants_a_ring_mapped_to_its_last_byte(kernel: str, error: int) -> None:
+    """One that begins in the middle of a page ends in another one (amdgpu_userq_input_va_validate)."""
+    queue = Queue(machine_with(kernel=kernel))
+    client = queue.client
+    client.do(UNMAP, RPTR, queue.memory[RPTR])
+    client.do(MAP, BASE, queue.memory[RPTR])
+    assert queue.errno(queue_va=RING + 256, rptr_va=BASE) == error
+
+
+@pytest.mark.parametrize(("kernel", "error"), [("series-fixed", 0), ("7.2", errno.EBUSY), ("7.3", errno.EBUSY)])
+def test_a_doorbell_belongs_to_one_queue(kernel: str, error: int) -> None:
+    """xa_insert refuses an index that is taken; another one in the same BO is fine."""
+    queue = Queue(machine_with(kernel=kernel)).make()
+    assert queue.errno() == error
+    assert queue.errno(doorbell_offset=DOORBELL + 1) == 0
+
+
+@pytest.mark.parametrize(("kernel", "error"), [("series-fixed", 0), ("7.3", errno.EINVAL)])
+def test_a_doorbell_that_was_placed_elsewhere_is_none(kernel: str, error: int) -> None:
+    """SET_PLACEMENT leaves it where it is, but 7.2 and 7.3 would have to move it (preferred_domains)."""
+    queue = Queue(machine_with(kernel=kernel))
+    operation = {"handle": queue.doorbell, "op": drm.AMDGPU_GEM_OP_SET_PLACEMENT, "value": drm.AMDGPU_GEM_DOMAIN_GTT}
+    queue.client.ioctl(queue.client.fd, drm.IOCTL_AMDGPU_GEM_OP, **operation)
+    assert queue.errno() == error
+
+
+def test_a_file_has_512_queues() -> None:
+    """XA_LIMIT(1, AMDGPU_MAX_USERQ_COUNT); one more is EBUSY."""
+    queue = Queue(machine_with(kernel="7.3"))
+    client = queue.client
+    doorbells = client.bo(size=2 * PAGE, domain=drm.AMDGPU_GEM_DOMAIN_DOORBELL)
+    ids = [
+        client.ioctl(
+            client.fd,
+            drm.IOCTL_AMDGPU_USERQ,
+            **(queue.arguments | {"doorbell_handle": doorbells, "doorbell_offset": i}),
+        )["op"]
+        for i in range(512)
+    ]
+    assert ids == list(range(1, 513))
+    assert queue.errno(doorbell_handle=doorbells, doorbell_offset=512) == errno.EBUSY
+
+
+@pytest.mark.parametrize(
+    ("kernel", "first"), [("series-fixed", -errno.ECANCELED), ("7.2", 1), ("7.3", 1)], ids=["base", "7.2", "7.3"]
+)
+def test_which_fences_of_a_reset_queue_tell_of_it(kernel: str, first: int) -> None:
+    """In 7.2 and 7.3 only the last one (amdgpu_userq_fence_driver_force_completion)."""
+    queue = Queue(machine_with(kernel=kernel)).make()
+    queue.put_fence()
+    fences = [queue.signal()]
+    queue.put_fence()
+    fences.append(queue.signal())
+    amdgpu_device_gpu_recover(queue.client.adev, None, ResetSource.USER)
+    assert [fence.get_status() for fence in fences] == [first, -errno.ECANCELED]
+
+
+@pytest.mark.parametrize(("kernel", "error"), [("series-fixed", errno.EINVAL), ("7.3", 0)])
+def test_the_number_of_syncobjs_is_16_bits_wide(kernel: str, error: int) -> None:
+    """What was the upper part of the field is padding in 7.2 and 7.3, which nobody looks at."""
+    queue = Queue(machine_with(kernel=kernel)).make()
+    fields = {"queue_id": queue.id, "num_syncobj_handles": 1 << 32}
+    assert queue.client.fails(queue.client.fd, drm.IOCTL_AMDGPU_USERQ_SIGNAL, **fields) == error
+
+
+@pytest.mark.parametrize(
+    ("kernel", "user_queue", "fenced"),
+    [("series-fixed", 1, False), ("7.2", 1, True), ("7.3", 1, True), ("7.3", 0, False), ("6.18", 1, True)],
+)
+def test_where_user_queues_are_every_tlb_flush_has_a_fence(kernel: str, user_queue: int, *, fenced: bool) -> None:
+    """The update fence is that of the flush behind the job that has changed the page tables (need_tlb_fence)."""
+    client = machine_with(user_queue, kernel).client()
+    bo = client.bo()
+    client.op(MAP, X, bo)
+    gate = new_gate()
+    client.submit(gate)
+    out = client.op(UNMAP, X, bo)
+    fence = client.syncobj_fence(out.handle)
+    assert fence is not None
+    assert (fence.driver_name == "amdgpu tlb fence") == fenced
+    client.open_gate(gate)
+    assert out.signals

@@ -74,6 +74,8 @@ def amdgpu_cs_ioctl(dev: DrmDevice, data: bytearray, filp: DrmFile, caller: Call
         killed = True
         raise
     finally:
+        if adev.debug_vm and adev.variant.forgets_after_failed_cs and p.bo_list is not None:
+            invalidate_all(p.bo_list)
         blocking = p.fini(killed=killed)
         if blocking is not None:
             yield from blocking
@@ -129,10 +131,14 @@ def amdgpu_cs_vm_handling(p: AmdgpuCsParser, bo_list: AmdgpuBoList, locked: Sequ
         p.sync.fence(vm.last_update)
     finally:
         amdgpu_vm.amdgpu_vm_update_ctx_fini(ctx)
-    if adev.debug_vm:
-        # So that buffers which a later submission does not list are missed.
-        for bo in bo_list.bos:
-            amdgpu_vm.amdgpu_vm_bo_invalidate(bo, False)
+    if adev.debug_vm and not adev.variant.forgets_after_failed_cs:
+        invalidate_all(bo_list)
+
+
+def invalidate_all(bo_list: AmdgpuBoList) -> None:
+    """Have buffers missed that a later submission does not list (debug_vm)."""
+    for bo in bo_list.bos:
+        amdgpu_vm.amdgpu_vm_bo_invalidate(bo, False)
 
 
 def amdgpu_cs_sync_rings(p: AmdgpuCsParser, bo_list: AmdgpuBoList) -> None:

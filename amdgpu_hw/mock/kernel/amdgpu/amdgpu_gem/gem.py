@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from amdgpu_hw.mock.kernel.drm.drm_drv import DrmDevice
     from amdgpu_hw.mock.kernel.drm.drm_file import DrmFile
     from amdgpu_hw.mock.kernel.file import Caller
+    from amdgpu_hw.mock.variants import Variant
 
 __all__ = (
     "amdgpu_gem_list_handles_ioctl",
@@ -240,7 +241,9 @@ def amdgpu_gem_op_ioctl(dev: DrmDevice, data: bytearray, filp: DrmFile, caller: 
         if num_entries > _INT_MAX // GEM_VM_ENTRY.size:
             raise KernelError(variant.mapping_info_limit_errno, f"{num_entries} entries")
         bo_va = amdgpu_vm.amdgpu_vm_bo_find(filp.driver_priv.vm, bo)
-        entries = _mapping_info(bo_va) if bo_va is not None else []
+        if bo_va is None:
+            raise KernelError(errno.ENOENT, f"BO {handle} is being closed")
+        entries = _mapping_info(bo_va)
         # Written to user space even if copying the entries fails.
         GEM_OP.pack_into(data, 0, handle, op, value, len(entries), padding)
         if entries and len(entries) <= num_entries:
@@ -285,18 +288,18 @@ def amdgpu_gem_list_handles_ioctl(dev: DrmDevice, data: bytearray, filp: DrmFile
     GEM_LIST_HANDLES.pack_into(data, 0, entries, len(bos), padding)
     if not bos or num_entries < len(bos):
         return 0
-    settable = drm_to_adev(dev).variant.gem_create_settable
-    caller.copy_to_user(entries, b"".join(_handle_info(handle, bo, settable) for handle, bo in bos))
+    variant = drm_to_adev(dev).variant
+    caller.copy_to_user(entries, b"".join(_handle_info(handle, bo, variant) for handle, bo in bos))
     return 0
 
 
-def _handle_info(handle: int, obj: DrmGemObject, settable: int) -> bytes:
+def _handle_info(handle: int, obj: DrmGemObject, variant: Variant) -> bytes:
     assert isinstance(obj, AmdgpuBo), "an object of another driver"
     return GEM_LIST_HANDLES_ENTRY.pack(
         gem_handle=handle,
         flags=AMDGPU_GEM_LIST_HANDLES_FLAG_IS_IMPORT if obj.import_attach is not None else 0,
         size=obj.size,
         preferred_domains=obj.preferred_domains,
-        alloc_flags=obj.flags & settable,
-        alignment=obj.alignment >> AMDGPU_GPU_PAGE_SHIFT,
+        alloc_flags=obj.flags & variant.gem_create_settable,
+        alignment=obj.alignment if variant.list_handles_in_bytes else obj.alignment >> AMDGPU_GPU_PAGE_SHIFT,
     )

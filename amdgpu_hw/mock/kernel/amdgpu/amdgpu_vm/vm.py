@@ -295,7 +295,10 @@ def amdgpu_vm_tlb_flush(vm: AmdgpuVm, fence: DmaFence) -> DmaFence:
 
 
 def _needs_tlb_fence(vm: AmdgpuVm) -> bool:
-    return vm.is_compute_context or vm.adev.variant.tlb_fence is TlbFence.ALL
+    """Whether a flush has a fence of its own (need_tlb_fence); where a user queue may run it has to be waited for."""
+    kind = vm.adev.variant.tlb_fence
+    with_user_queues = kind is TlbFence.USER_QUEUES and bool(vm.adev.userq_ip_mask)
+    return vm.is_compute_context or kind is TlbFence.ALL or with_user_queues
 
 
 def amdgpu_vm_update_range(

@@ -257,7 +257,21 @@ def test_list_handles(client: Client) -> None:
         client.copy_from_user(where + drm.GEM_LIST_HANDLES_ENTRY.size, drm.GEM_LIST_HANDLES_ENTRY.size)
     )
     assert (entry["gem_handle"], entry["size"], entry["preferred_domains"]) == (2, 2 * PAGE, VRAM)
+    assert entry["alignment"] == 1
     assert client.fails(client.fd, ioctl, entries=16, num_entries=2) == errno.EFAULT
+
+
+@pytest.mark.parametrize("kernel", ["7.2", "7.3"])
+def test_list_handles_tells_alignments_in_bytes_from_7_2_on(kernel: str) -> None:
+    """amdgpu_gem_list_handles_ioctl: page_alignment << PAGE_SHIFT."""
+    client = Machine(kernel).client()
+    handle = client.bo(2 * PAGE, VRAM)
+    where = client.alloc(handle * drm.GEM_LIST_HANDLES_ENTRY.size)
+    client.ioctl(client.fd, drm.IOCTL_AMDGPU_GEM_LIST_HANDLES, entries=where, num_entries=handle)
+    last = client.copy_from_user(
+        where + (handle - 1) * drm.GEM_LIST_HANDLES_ENTRY.size, drm.GEM_LIST_HANDLES_ENTRY.size
+    )
+    assert drm.GEM_LIST_HANDLES_ENTRY.as_dict(last)["alignment"] == PAGE
 
 
 def test_a_misplaced_always_valid_bo_makes_the_vm_unready_up_to_7_0(client: Client) -> None:
