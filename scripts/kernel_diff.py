@@ -6,7 +6,7 @@ usage: scripts/kernel_diff.py [--kernel 7.3|6.12|6.1]... [--gpu NAME] [--program
 
 One guest is booted for each kernel. Compared are every row's verdict and evidence, the errno of each call of
 tests/mock/kernel/errnos, and drawn programs of GEM_VA, submissions and syncobjs step by step. What is known to differ
-is in `scripts/agreement/differences.toml`. Exit status: 0 nothing else differs, 1 something does, 2 nothing was compared.
+is in `scripts/agreement/differences.toml`. Exit status: 0 nothing else differs, 1 something does, 2 not compared.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+
+sys.path.append(str(Path(__file__).resolve().parents[1]))  # the tables of calls are the tests'
 
 from agreement.comparison import Amounts, Comparison, compare_machines
 from agreement.findings import load_differences

@@ -231,7 +231,7 @@ class Variant:
     clear_entities: int = 1
     """E2: FIFOs that clears of VRAM take turns on, no more than there are copy engines: TTM_NUM_MOVE_FENCES in 7.3."""
     maps_seq64: bool = True
-    """7.3: every address space has the driver's 2 MiB for fences mapped, and fdinfo counts them (not in 6.1)."""
+    """7.3: every address space has the driver's 2 MiB for fences mapped, and fdinfo counts them (6.9)."""
 
     # -- address space
     va_reserved_bottom: int = 0x10000

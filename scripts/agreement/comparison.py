@@ -21,7 +21,7 @@ from amdgpu_hw.guest.session import GuestMachine, GuestOptions
 __all__ = ("Amounts", "Comparison", "compare_machines")
 
 _PATIENCE_MS = 40
-_LONG_PATIENCE_MS = 500
+_LONG_PATIENCE_MS = 200
 """For programs that differed: a guest is slow, and a fence that comes late has not waited for the gate."""
 
 
@@ -154,7 +154,9 @@ def _programs(
     _judged(result, area, differences)
     cases = [
         GoldenCase.of("the mock agreed when it was recorded", programs[number], answers[number])
-        for number in [each for each in range(len(answers)) if each not in different][: amounts.golden]
+        for number in _telling(
+            programs, [each for each in range(len(answers)) if each not in different], amounts.golden
+        )
     ]
     for finding in _one_of_each(area.unlisted)[: amounts.smaller]:
         say(f"{result.kernel}: making {finding.name} smaller ({finding.what})")
@@ -168,6 +170,12 @@ def _programs(
     if cases:
         result.golden = guest.directory / f"{result.kernel}-{result.gpu}.golden.json"
         write_golden(result.golden, GoldenFile(result.kernel, result.release, result.gpu, cases))
+
+
+def _telling(programs: Sequence[Program], numbers: Sequence[int], count: int) -> list[int]:
+    """So many programs with many different actions; not those side by side, which are often drawn from each other."""
+    ranked = sorted(numbers, key=lambda number: -len(set(programs[number])))
+    return sorted(ranked[: 5 * count : 5])
 
 
 def _one_of_each(findings: Sequence[Finding]) -> list[Finding]:

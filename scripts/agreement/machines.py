@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from abc import ABC, abstractmethod
@@ -25,6 +26,7 @@ __all__ = ("GuestSide", "MockSide", "Side")
 
 TOP = Path(__file__).resolve().parents[2]
 _PATH = os.pathsep.join((str(TOP / "scripts"), str(TOP)))
+_INTERRUPTED = 128 + signal.SIGINT
 _JUDGED = (ExitStatus.PROVEN, ExitStatus.BROKEN, ExitStatus.INCOMPLETE, ExitStatus.SILENT)
 
 
@@ -42,6 +44,8 @@ class Side(ABC):
         results = self.directory / f"{self.name}-rows.json"
         results.unlink(missing_ok=True)
         status = self._validate(results, *options)
+        if status == _INTERRUPTED:
+            raise KeyboardInterrupt
         if status not in _JUDGED or not results.is_file():
             raise HarnessError(f"there is no verdict: validate ended with {status}, see {results.with_suffix('.txt')}")
         return read_results(results)
@@ -70,6 +74,8 @@ class Side(ABC):
         words = ["sh", "-c", 'log=$1; shift; exec "$@" >"$log" 2>&1', "sh", str(log)]
         words += [sys.executable, "-m", module, *map(str, arguments)]
         status = self._run(words)
+        if status == _INTERRUPTED:
+            raise KeyboardInterrupt  # a guest passes Ctrl-C on to what runs there
         if status:
             raise HarnessError(f"{module} ended with {status} on the {self.name}: {_last_line(log)}")
 
