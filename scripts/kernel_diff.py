@@ -37,7 +37,7 @@ __all__ = ("main",)
 KERNELS = ("7.3", "6.12", "6.1")
 """Of which set-up fetches one and the mock has a variant, the newest first."""
 AGREES, DIFFERS, UNUSABLE = 0, 1, 2
-SHORT = Amounts(programs=12, seed=1, rows=("-k", "test_errnos"), every_call=5, smaller=0)
+SHORT = Amounts(programs=12, seed=1, rows=("-k", "test_who_waits"), every_call=10, smaller=0)
 _SHOWN = 20
 """Unlisted findings of an area that are printed."""
 
@@ -133,7 +133,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--gpu", choices=GUEST_GPUS, default=DEFAULT_GPU, help="the modelled GPU (%(default)s)")
     parser.add_argument("--programs", metavar="N", type=int, default=300, help="how many are drawn (%(default)s)")
     parser.add_argument("--seed", metavar="S", type=int, default=1, help="which are drawn (%(default)s)")
-    parser.add_argument("--short", action="store_true", help="a fifth of the calls, 12 programs, two rows: a minute")
+    parser.add_argument("--short", action="store_true", help="a tenth of the calls, 12 programs, 4 rows: a minute")
     parser.add_argument("--golden", metavar="N", type=int, default=0, help="keep N programs that agree as golden cases")
     parser.add_argument("--results", metavar="DIR", type=Path, default=Path("results/kernel_diff"))
     return parser.parse_args(arguments)

@@ -18,7 +18,7 @@ from agreement.smaller import smallest
 from amdgpu_hw.errors import HarnessError
 from amdgpu_hw.guest.session import GuestMachine, GuestOptions
 
-__all__ = ("Amounts", "Comparison", "compare_machines")
+__all__ = ("Amounts", "Comparison", "compare_drawn", "compare_machines")
 
 _PATIENCE_MS = 40
 _LONG_PATIENCE_MS = 200
@@ -85,7 +85,7 @@ def compare_machines(
             raise HarnessError(machine.trouble)
         result.release = machine.kernel.release
         guest = GuestSide(machine, directory)
-        for compare in (_programs, _calls, _rows):
+        for compare in (compare_drawn, _calls, _rows):
             try:
                 compare(result, guest, mock, amounts, differences, say)
             except HarnessError as error:
@@ -127,7 +127,7 @@ def _judged(result: Comparison, area: AreaResult, differences: Differences) -> N
     result.areas.append(area)
 
 
-def _programs(
+def compare_drawn(
     result: Comparison,
     guest: Side,
     mock: Side,
@@ -135,6 +135,7 @@ def _programs(
     differences: Differences,
     say: Callable[[str], None],
 ) -> None:
+    """Play drawn programs on both; what differs is tried again with patience, made smaller and kept."""
     programs = draw(amounts.programs, amounts.seed)
     say(f"{result.kernel}: {len(programs)} programs of {sum(map(len, programs))} steps")
     answers = guest.programs(programs, _PATIENCE_MS)
