@@ -25,7 +25,7 @@ from pathlib import Path
 sys.path.append(str(Path(__file__).resolve().parents[1]))  # the tables of calls are the tests'
 
 from agreement.comparison import Amounts, Comparison, compare_machines
-from agreement.findings import load_differences
+from agreement.findings import Area, load_differences
 from rich.console import Console
 from rich.table import Table
 
@@ -89,7 +89,8 @@ def _explain(result: Comparison, console: Console) -> None:
 def _amounts(options: argparse.Namespace) -> Amounts:
     if options.short:
         return SHORT
-    return Amounts(programs=options.programs, seed=options.seed, golden=options.golden)
+    areas = tuple(map(Area, options.area)) or tuple(Area)
+    return Amounts(programs=options.programs, seed=options.seed, areas=areas, golden=options.golden)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -133,6 +134,8 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--gpu", choices=GUEST_GPUS, default=DEFAULT_GPU, help="the modelled GPU (%(default)s)")
     parser.add_argument("--programs", metavar="N", type=int, default=300, help="how many are drawn (%(default)s)")
     parser.add_argument("--seed", metavar="S", type=int, default=1, help="which are drawn (%(default)s)")
+    areas = [area.value for area in Area]
+    parser.add_argument("--area", action="append", default=[], choices=areas, help="repeatable; default: all of them")
     parser.add_argument("--short", action="store_true", help="a tenth of the calls, 12 programs, 4 rows: a minute")
     parser.add_argument("--golden", metavar="N", type=int, default=0, help="keep N programs that agree as golden cases")
     parser.add_argument("--results", metavar="DIR", type=Path, default=Path("results/kernel_diff"))
