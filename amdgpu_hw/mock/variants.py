@@ -160,6 +160,8 @@ class Variant:
     """1.3: what clients can say of cursors, and ask of asynchronous atomic flips (6.6, 6.8)."""
     has_fdinfo_regions: bool = True
     """7.3: fdinfo tells totals, shared, resident and purgeable memory by region (6.14)."""
+    has_fdinfo_requests: bool = True
+    """7.3: before there were regions, fdinfo told what is visible, evicted and requested as well (not in 6.1)."""
     has_wedged_uevent: bool = True
     """0.3: WEDGED= uevents (6.15)."""
 
@@ -294,6 +296,7 @@ _V6_1 = replace(
     has_cursor_hotspot=False,
     has_shadow_chunk=False,
     limits_ibs=False,
+    has_fdinfo_requests=False,
     counts_ip_blocks=True,
     maps_seq64=False,
     hw_ip_num=9,

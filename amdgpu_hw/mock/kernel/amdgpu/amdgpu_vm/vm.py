@@ -204,6 +204,7 @@ def _amdgpu_vm_bo_reset_state_machine(vm: AmdgpuVm) -> None:
                 vm.moved[bo_va] = None
             else:
                 vm.invalidated[bo_va] = None
+                bo_va.is_listed = True
 
 
 # -- attachments --------------------------------------------------------------------------------------------------
@@ -427,6 +428,7 @@ def amdgpu_vm_bo_update(ctx: AmdgpuVmUpdateCtx, bo_va: AmdgpuBoVa, clear: bool) 
     bo_va.invalids = {}
     bo_va.cleared = clear
     bo_va.moved = False
+    bo_va.is_listed = True  # amdgpu_vm_bo_done
     if always_valid and bo is not None and not bo.in_preferred_domain:
         _amdgpu_vm_bo_evicted(bo_va)  # so that the next submission tries again
 
