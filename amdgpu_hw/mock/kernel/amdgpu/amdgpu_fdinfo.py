@@ -139,7 +139,7 @@ def _size(stat: str, region: str, size: int) -> str:
 
 
 def _is_on_a_list(vm: AmdgpuVm, bo: AmdgpuBo) -> bool:
-    """Whether `amdgpu_vm_get_memory` finds a buffer: one that was never mapped nor submitted is on no list of the VM."""
+    """Whether `amdgpu_vm_get_memory` finds a buffer: what was never mapped nor submitted is on no list of the VM."""
     bo_va = amdgpu_vm_bo_find(vm, bo)
     return bo_va is not None and (bo_va.is_listed or amdgpu_vm_is_bo_always_valid(vm, bo))
 
