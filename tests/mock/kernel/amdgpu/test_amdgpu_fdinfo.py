@@ -148,6 +148,9 @@ def test_buffers_that_were_never_mapped(variant: str, counts: bool) -> None:
     assert vram() == 1024, "once on a list, always on one"
     client.bo(MIB, VRAM, drm.AMDGPU_GEM_CREATE_VM_ALWAYS_VALID)
     assert vram() == 2048
+    listed = client.bo(MIB, VRAM)
+    client.submit(SDMA, None, (drm.AMDGPU_CHUNK_ID_BO_HANDLES, client.bo_handles_chunk(listed)))
+    assert vram() == 3072, "a submission updates what it lists"
 
 
 def test_6_1_tells_memory_in_three_lines() -> None:
