@@ -38,6 +38,7 @@ KERNELS = ("7.3", "6.12", "6.1")
 """Of which set-up fetches one and the mock has a variant, the newest first."""
 AGREES, DIFFERS, UNUSABLE = 0, 1, 2
 SHORT = Amounts(programs=12, seed=1, rows=("-k", "test_who_waits"), every_call=10, smaller=0)
+_WIDTH = 120
 _SHOWN = 20
 """Unlisted findings of an area that are printed."""
 
@@ -96,7 +97,7 @@ def _amounts(options: argparse.Namespace) -> Amounts:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Compare, and print the table; the exit status."""
     options = _parse(arguments)
-    console = Console()
+    console = Console() if sys.stdout.isatty() else Console(width=_WIDTH)
     kernels = options.kernel or (KERNELS[:1] if options.short else KERNELS)
     results: list[Comparison] = []
     status = AGREES
