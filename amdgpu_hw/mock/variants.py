@@ -174,6 +174,8 @@ class Variant:
     """1.3: what clients can say of cursors, and ask of asynchronous atomic flips (6.6, 6.8)."""
     has_fdinfo_regions: bool = True
     """7.3: fdinfo tells totals, shared, resident and purgeable memory by region (6.14)."""
+    has_fdinfo_requests: bool = True
+    """7.3: before there were regions, fdinfo told what is visible, evicted and requested as well (not in 6.1)."""
     has_wedged_uevent: bool = True
     """0.3: WEDGED= uevents (6.15)."""
 
@@ -273,7 +275,7 @@ class Variant:
     clear_entities: int = 1
     """E2: FIFOs that clears of VRAM take turns on, no more than there are copy engines: TTM_NUM_MOVE_FENCES in 7.3."""
     maps_seq64: bool = True
-    """7.3: every address space has the driver's 2 MiB for fences mapped, and fdinfo counts them (not in 6.1)."""
+    """7.3: every address space has the driver's 2 MiB for fences mapped, and fdinfo counts them (6.9)."""
 
     # -- address space
     va_reserved_bottom: int = 0x10000
@@ -337,6 +339,7 @@ _V6_1 = replace(
     has_cursor_hotspot=False,
     has_shadow_chunk=False,
     limits_ibs=False,
+    has_fdinfo_requests=False,
     counts_ip_blocks=True,
     maps_seq64=False,
     hw_ip_num=9,

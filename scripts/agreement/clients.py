@@ -11,6 +11,7 @@ import ctypes
 import mmap
 import os
 import struct
+import time
 from collections.abc import Iterator
 from functools import cached_property
 from typing import Any, Self
@@ -34,7 +35,7 @@ _RWX = amdgpu.AMDGPU_VM_PAGE_READABLE | amdgpu.AMDGPU_VM_PAGE_WRITEABLE | amdgpu
 _HOLD_NS = 9_000_000_000
 _IB_BYTES = 256
 _NOBODY = 65534
-_ENDS_NS = 2_000_000_000
+_ENDS_NS = 10_000_000_000
 
 
 class _Machine:
@@ -186,8 +187,9 @@ class CallClient:
     def finish(self, ip: int, reply: dict[str, Any]) -> None:
         """See a submission done, by what CS answered."""
         sequence = reply["ctx_id"] | reply["bo_list_handle"] << 32
-        fields = {"handle": sequence, "ip_type": ip, "ctx_id": self.ctx, "timeout": _ENDS_NS}
-        self.fails(amdgpu.IOCTL_AMDGPU_WAIT_CS, **fields)
+        fields = {"handle": sequence, "ip_type": ip, "ctx_id": self.ctx, "timeout": time.monotonic_ns() + _ENDS_NS}
+        if self.call(amdgpu.IOCTL_AMDGPU_WAIT_CS, **fields)["handle"]:
+            raise HarnessError("a NOP did not end")
 
     # -- syncobjs ----
 

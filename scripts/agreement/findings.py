@@ -21,9 +21,9 @@ DIFFERENCES = Path(__file__).parent / "differences.toml"
 class Area(Enum):
     """What is compared."""
 
-    ROWS = "rows"
-    ERRNOS = "errnos"
     PROGRAMS = "programs"
+    ERRNOS = "errnos"
+    ROWS = "rows"
 
 
 @dataclass(frozen=True, slots=True)

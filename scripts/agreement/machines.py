@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from abc import ABC, abstractmethod
@@ -21,10 +22,11 @@ from amdgpu_hw.mock.machine import Machine
 from amdgpu_hw.options.suite import ALLOW_FAULTS
 from amdgpu_hw.verdict.results import Results, read_results
 
-__all__ = ("GuestSide", "MockSide", "Side")
+__all__ = ("PYTHONPATH", "GuestSide", "MockSide", "Side")
 
 TOP = Path(__file__).resolve().parents[2]
-_PATH = os.pathsep.join((str(TOP / "scripts"), str(TOP)))
+PYTHONPATH = os.pathsep.join((str(TOP / "scripts"), str(TOP)))
+_INTERRUPTED = 128 + signal.SIGINT
 _JUDGED = (ExitStatus.PROVEN, ExitStatus.BROKEN, ExitStatus.INCOMPLETE, ExitStatus.SILENT)
 
 
@@ -42,6 +44,8 @@ class Side(ABC):
         results = self.directory / f"{self.name}-rows.json"
         results.unlink(missing_ok=True)
         status = self._validate(results, *options)
+        if status == _INTERRUPTED:
+            raise KeyboardInterrupt
         if status not in _JUDGED or not results.is_file():
             raise HarnessError(f"there is no verdict: validate ended with {status}, see {results.with_suffix('.txt')}")
         return read_results(results)
@@ -70,6 +74,8 @@ class Side(ABC):
         words = ["sh", "-c", 'log=$1; shift; exec "$@" >"$log" 2>&1', "sh", str(log)]
         words += [sys.executable, "-m", module, *map(str, arguments)]
         status = self._run(words)
+        if status == _INTERRUPTED:
+            raise KeyboardInterrupt  # a guest passes Ctrl-C on to what runs there
         if status:
             raise HarnessError(f"{module} ended with {status} on the {self.name}: {_last_line(log)}")
 
@@ -92,7 +98,7 @@ class GuestSide(Side):
         self.machine = machine
 
     def _run(self, command: Sequence[str]) -> int:
-        return self.machine.run(command, {"PYTHONPATH": _PATH})
+        return self.machine.run(command, {"PYTHONPATH": PYTHONPATH})
 
     def _validate(self, results: Path, *options: str) -> int:
         words = ["sh", "-c", 'log=$1; shift; exec "$@" >"$log" 2>&1', "sh", str(results.with_suffix(".txt"))]
@@ -112,7 +118,7 @@ class MockSide(Side):
     def _run(self, command: Sequence[str]) -> int:
         # Debian's kernels have no sw_sync.
         with Machine([self.gpu], self.kernel, without=("sw_sync",)) as machine:
-            return machine.run(command, {**os.environ, "PYTHONPATH": _PATH})
+            return machine.run(command, {**os.environ, "PYTHONPATH": PYTHONPATH})
 
     def _validate(self, results: Path, *options: str) -> int:
         words = [sys.executable, "-m", "amdgpu_hw", "validate", f"--mock={self.gpu}", f"--kernel={self.kernel}"]

@@ -13,9 +13,10 @@ from typing import Any
 
 from agreement.bounded import Answer
 from agreement.program import SYNCOBJS, Door, Program, Sync, SyncOperation
-from amdgpu_hw.errors import DrmError, FeatureMissing
+from amdgpu_hw.errors import DrmError, FeatureMissing, GateError
 from amdgpu_hw.evidence.mapping_info import stored_mappings
 from amdgpu_hw.gate import Gate, GateMaker
+from amdgpu_hw.gate.base import WATCHDOG
 from amdgpu_hw.gpu import Gpu
 from amdgpu_hw.libdrm import core
 from amdgpu_hw.libdrm.ioctl import ioctl
@@ -31,7 +32,8 @@ from amdgpu_hw.uapi import drm
 
 __all__ = ("Player",)
 
-_HOLD_NS = 5_000_000_000
+_HOLD_NS = 8_000_000_000
+"""Less than the ten seconds that vgem has for it, more than a program has to wait for."""
 _ENDS_NS = 5_000_000_000
 _VA_SPAN = 1 << 48
 _ABSENT = 2
@@ -153,6 +155,8 @@ class Player(Window):
         gate, self._gate = self._gate, None
         if gate is not None:
             gate.close()
+            if gate.opened_by == WATCHDOG:
+                raise GateError(gate.why_open)
         ended = all(wait(_ENDS_NS) for _, _, wait in self._fences)
         self._fill_up()
         return ended

@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING
 
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_ctx import amdgpu_ctx_mgr_usage
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_object.object import AmdgpuBo
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.update_ctx import amdgpu_vm_is_bo_always_valid
+from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.vm import amdgpu_vm_bo_find
 from amdgpu_hw.mock.kernel.ttm.ttm_resource.resource import TTM_PL_TT, TTM_PL_VRAM
 from amdgpu_hw.uapi import amdgpu_drm as drm
 
 if TYPE_CHECKING:
     from amdgpu_hw.mock.kernel.amdgpu.amdgpu_kms.kms import AmdgpuFpriv
+    from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.types import AmdgpuVm
     from amdgpu_hw.mock.kernel.drm.drm_drv import DrmDevice
     from amdgpu_hw.mock.kernel.drm.drm_file import DrmFile
     from amdgpu_hw.mock.variants import Variant
@@ -67,7 +70,7 @@ def amdgpu_show_fdinfo(dev: DrmDevice, filp: DrmFile) -> str:
     if fpriv.adev.variant.has_fdinfo_regions:
         lines += _regions(filp, fpriv.adev.variant)
     else:
-        lines += _legacy(filp, fpriv.adev.variant)
+        lines += _legacy(filp, fpriv.vm, fpriv.adev.variant)
     usage = amdgpu_ctx_mgr_usage(fpriv.ctx_mgr)
     lines += [f"drm-engine-{name}:\t{usage[ip]} ns" for ip, name in _IP_NAMES.items() if usage.get(ip)]
     return "".join(f"{line}\n" for line in lines)
@@ -135,12 +138,20 @@ def _size(stat: str, region: str, size: int) -> str:
     return f"drm-{stat}-{region}:\t{size}{unit}"
 
 
-def _legacy(filp: DrmFile, variant: Variant) -> Iterator[str]:
+def _is_on_a_list(vm: AmdgpuVm, bo: AmdgpuBo) -> bool:
+    """Whether `amdgpu_vm_get_memory` finds a buffer: what was never mapped nor submitted is on no list of the VM."""
+    bo_va = amdgpu_vm_bo_find(vm, bo)
+    return bo_va is not None and (bo_va.is_listed or amdgpu_vm_is_bo_always_valid(vm, bo))
+
+
+def _legacy(filp: DrmFile, vm: AmdgpuVm, variant: Variant) -> Iterator[str]:
     """The lines of kernels before 6.14 (amdgpu_bo_get_memory)."""
     used = dict.fromkeys(("vram", "gtt", "cpu"), 0)
     shared, requested = dict(used), dict(used)
     visible = evicted = evicted_visible = requested_visible = 0
     for bo in _bos(filp):
+        if not _is_on_a_list(vm, bo):
+            continue
         region = {TTM_PL_VRAM: "vram", TTM_PL_TT: "gtt"}.get(bo.resource.mem_type, "cpu")
         wants_cpu = bo.flags & drm.AMDGPU_GEM_CREATE_CPU_ACCESS_REQUIRED
         used[region] += bo.size
@@ -161,6 +172,8 @@ def _legacy(filp: DrmFile, variant: Variant) -> Iterator[str]:
     yield f"drm-memory-vram:\t{used['vram'] // _KIB} KiB"
     yield f"drm-memory-gtt: \t{used['gtt'] // _KIB} KiB"
     yield f"drm-memory-cpu: \t{used['cpu'] // _KIB} KiB"
+    if not variant.has_fdinfo_requests:
+        return
     yield f"amd-memory-visible-vram:\t{visible // _KIB} KiB"
     yield f"amd-evicted-vram:\t{evicted // _KIB} KiB"
     yield f"amd-evicted-visible-vram:\t{evicted_visible // _KIB} KiB"

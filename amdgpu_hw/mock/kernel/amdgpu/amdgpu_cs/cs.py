@@ -122,7 +122,7 @@ def amdgpu_cs_vm_handling(p: AmdgpuCsParser, bo_list: AmdgpuBoList, locked: Sequ
         bo_vas += [bo.vm_bo.get(vm) for bo in bo_list.bos]
         for bo_va in bo_vas:
             if bo_va is not None:
-                if bo_va.invalids or bo_va.moved or bo_va.cleared:
+                if bo_va.invalids or bo_va.moved or bo_va.cleared or not bo_va.is_listed:
                     amdgpu_vm.amdgpu_vm_bo_update(ctx, bo_va, clear=False)
                 if not bo_va.last_pt_update.signaled:
                     p.sync.fence(bo_va.last_pt_update)

@@ -123,6 +123,7 @@ class AmdgpuBoVa:
         "cleared",
         "delayed_inputs",
         "invalids",
+        "is_listed",
         "last_pt_update",
         "moved",
         "ref_count",
@@ -136,6 +137,8 @@ class AmdgpuBoVa:
         self.ref_count = 1
         self.moved = False
         """The BO's memory is elsewhere now: every mapping has to be written again (`base.moved`)."""
+        self.is_listed = False
+        """An ordinary BO is on one of the VM's lists (`base.vm_status`) since its first update, and never off them."""
         self.cleared = False
         """The page-table entries were zeroed because the BO could not be locked."""
         self.last_pt_update: DmaFence = dma_fence_get_stub()

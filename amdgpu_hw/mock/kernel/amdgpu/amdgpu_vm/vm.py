@@ -201,6 +201,7 @@ def _amdgpu_vm_bo_reset_state_machine(vm: AmdgpuVm) -> None:
         if bo_va.bo is not None and not amdgpu_vm_is_bo_always_valid(vm, bo_va.bo):
             bo_va.moved = True
             vm.invalidated[bo_va] = None
+            bo_va.is_listed = True
         elif variant.rewrites_prt_after_reset if bo_va.bo is None else variant.rewrites_always_valid_after_reset:
             bo_va.moved = True
             vm.moved[bo_va] = None
@@ -430,6 +431,7 @@ def amdgpu_vm_bo_update(ctx: AmdgpuVmUpdateCtx, bo_va: AmdgpuBoVa, clear: bool) 
     bo_va.invalids = {}
     bo_va.cleared = clear
     bo_va.moved = False
+    bo_va.is_listed = True  # amdgpu_vm_bo_done
     if always_valid and bo is not None and not bo.in_preferred_domain:
         _amdgpu_vm_bo_evicted(bo_va)  # so that the next submission tries again
 
