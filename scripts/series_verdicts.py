@@ -2,12 +2,12 @@
 # SPDX-License-Identifier: MIT
 """The verdicts on AMDGPU_VM_EXPLICIT_SYNC in a real driver, from the mails of its three patches, as posted and mended.
 
-usage: scripts/series_verdicts.py MAIL... [--gpu NAME] [--results DIR]
+usage: scripts/series_verdicts.py MAIL... [--gpu NAME]... [--results DIR]
 
 MAIL: the three patches of 2026-05-29, as mails, a mailbox or diffs, in any order; they do not come with this project.
-`scripts/build_module` builds an amdgpu.ko of each state for Linux 7.3, `amdgpu-hw validate --guest` judges it,
-and `amdgpu-hw diff` holds the results against those of the mock machine's kernel of that state.
-Exit status: 0 both verdicts are there, whatever they say, 2 not.
+`scripts/build_module` builds an amdgpu.ko of each state for Linux 7.3, `amdgpu-hw validate --guest` judges it on each
+GPU, and `amdgpu-hw diff` holds the results against those of the mock machine's kernel of that state.
+Exit status: 0 all verdicts are there, whatever they say, 2 not.
 """
 
 from __future__ import annotations
@@ -70,26 +70,33 @@ def _validate(results: Path, *options: str) -> None:
         raise HarnessError(f"there is no verdict: {results.with_suffix('.txt')} says why")
 
 
-def _verdict(state: SeriesState, mails: Sequence[Path], gpu: str, directory: Path) -> None:
-    module = _module(state, mails)
+def _verdict(state: SeriesState, module: str, gpu: str, directory: Path) -> None:
     guest, mock = (directory / f"{state.name}-{gpu}-{machine}.json" for machine in ("guest", "mock"))
     _validate(guest, f"--guest={LINUX}", f"--gpu={gpu}", f"--module={module}")
     _validate(mock, f"--mock={gpu}", f"--kernel={state.variant}")
-    print(f"\nThe series as {state.name}: {guest} beside {mock}", flush=True)
+    print(f"\nThe series as {state.name} on {gpu}: {guest} beside {mock}", flush=True)
     subprocess.run([sys.executable, "-m", "amdgpu_hw", "diff", guest, mock], check=False)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Build, judge and compare both; the exit status."""
+    """Build, judge and compare them; the exit status."""
     parser = argparse.ArgumentParser(description="The verdicts on the series in a real driver, as posted and mended.")
     parser.add_argument("mails", metavar="MAIL", type=Path, nargs="+", help="the patches, in any order")
-    parser.add_argument("--gpu", choices=GUEST_GPUS, default=DEFAULT_GPU, help="the modelled GPU (%(default)s)")
+    parser.add_argument(
+        "--gpu",
+        choices=GUEST_GPUS,
+        action="append",
+        dest="gpus",
+        help=f"the modelled GPU; as often as there are to be verdicts ({DEFAULT_GPU})",
+    )
     parser.add_argument("--results", metavar="DIR", type=Path, default=Path("results"), help="where results go")
     options = parser.parse_args(arguments)
     try:
         options.results.mkdir(parents=True, exist_ok=True)
         for state in STATES:
-            _verdict(state, options.mails, options.gpu, options.results)
+            module = _module(state, options.mails)
+            for gpu in dict.fromkeys(options.gpus or [DEFAULT_GPU]):
+                _verdict(state, module, gpu, options.results)
     except (HarnessError, OSError) as error:
         print(f"series_verdicts: {error}", file=sys.stderr)
         return ExitStatus.UNUSABLE

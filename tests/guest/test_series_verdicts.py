@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -49,3 +50,33 @@ def test_a_run_that_was_not_whole_is_no_verdict(
     assert main([str(tmp_path / "1.eml"), f"--results={tmp_path}"]) == 2
     assert started == ["posted"]
     assert "posted-vega10-guest.txt says why" in capsys.readouterr().err
+
+
+def test_a_module_is_built_once_and_judged_on_each_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A GPU that is named twice counts once; without one it is the default."""
+    done: list[str] = []
+
+    def build(state: SeriesState, _: object) -> str:
+        done.append(f"build {state.name}")
+        return f"{state.name}.ko"
+
+    def judge(results: Path, *options: str) -> None:
+        done.append(f"{results.stem}: {options[-1]}")
+
+    monkeypatch.setattr(series_verdicts, "_module", build)
+    monkeypatch.setattr(series_verdicts, "_validate", judge)
+    monkeypatch.setattr(subprocess, "run", lambda *_arguments, **_options: None)
+    monkeypatch.setattr(series_verdicts, "STATES", STATES[1:])
+    gpus = ["--gpu=mi300x", "--gpu=vega10", "--gpu=mi300x"]
+    assert main(["1.eml", f"--results={tmp_path}", *gpus]) == 0
+    mended = [
+        "build mended",
+        "mended-mi300x-guest: --module=mended.ko",
+        "mended-mi300x-mock: --kernel=series-fixed",
+        "mended-vega10-guest: --module=mended.ko",
+        "mended-vega10-mock: --kernel=series-fixed",
+    ]
+    assert done == mended
+    done.clear()
+    assert main(["1.eml", f"--results={tmp_path}"]) == 0
+    assert done == [mended[0], *mended[3:]]
