@@ -32,8 +32,8 @@ from amdgpu_hw.measure.wording import (
     conditions_words,
     effect_words,
     floor_words,
+    found_words,
     interval_words,
-    ratio_words,
     time_words,
     verdict_summary,
 )
@@ -236,7 +236,7 @@ def _frame_figures(kind: OverlapAnalysis, arm: Arm) -> list[str]:
 def _effect_line(what: str, effect: Effect) -> Text:
     line = Text(f"{what}: ").append(effect_text(effect))
     if effect.blocks:
-        found = "" if effect_words(effect) == ratio_words(effect.ratio) else f"found {ratio_words(effect.ratio)}, "
+        found = "" if effect_words(effect) == found_words(effect) else f"found {found_words(effect)}, "
         line.append(
             f" ({found}95 % interval {interval_words(effect)}, "
             f"noise {floor_words(effect)}, {len(effect.blocks)} blocks)"
