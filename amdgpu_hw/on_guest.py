@@ -32,11 +32,12 @@ def console_file(options: GuestOptions, name: str) -> Path:
     return Path("results") / f"{name}-{'-'.join(options.gpus)}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.console.log"
 
 
-def run_on_guest(command: Sequence[str], options: GuestOptions, name: str = "guest") -> int:
+def run_on_guest(command: Sequence[str], options: GuestOptions, name: str = "guest", *, needs_gpu: bool = False) -> int:
     """Run a command on a new guest machine; its exit status as a shell gives it, or an `ExitStatus` after saying why.
 
     There it may do what makes a GPU fault or hang, unless the caller's environment says otherwise: there is no machine
     to lose. Which machine it is goes to standard error, and so does where its logs are if something went wrong.
+    ``needs_gpu``: it is not run where the driver has taken no GPU; others may want to look why.
     """
     if options.console is None:
         options = replace(options, console=console_file(options, name))
@@ -47,6 +48,8 @@ def run_on_guest(command: Sequence[str], options: GuestOptions, name: str = "gue
             print(f"amdgpu-hw: {machine.words}", file=sys.stderr, flush=True)
             if machine.trouble:
                 print(f"amdgpu-hw: {machine.trouble}", file=sys.stderr, flush=True)
+                if needs_gpu and not machine.bound:
+                    return ExitStatus.UNUSABLE
             environment = {ALLOW_FAULTS: os.environ.get(ALLOW_FAULTS, "1"), **_module_facts(options)}
             return machine.run(command, {**environment, **options.environment})
     except HarnessError as error:
@@ -78,5 +81,6 @@ def again_on_guest(
     options = guest.options(machine.gpu, machine.parameters, files, console)
     asked = shlex.join([*guest.argv(), *machine.argv()])
     options = replace(options, environment={ASKED: asked})
-    status = run_on_guest([sys.executable, "-m", "amdgpu_hw", *arguments], options, arguments[0])
+    command = [sys.executable, "-m", "amdgpu_hw", *arguments]
+    status = run_on_guest(command, options, arguments[0], needs_gpu=True)
     return ExitStatus.INCOMPLETE if status > _BY_SIGNAL else status

@@ -3,12 +3,19 @@
 
 from __future__ import annotations
 
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
     from tests.scheduling import ModuleScheduling
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let Ctrl-C be a signal as any: a script's background jobs are started without it, and so is what tests start."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -128,10 +128,8 @@ class GuestMachine:
         wanted = len(self.options.gpus)
         if not self.options.load_driver or self.bound == wanted:
             return ""
-        return (
-            f"amdgpu has taken {self.bound} of the {wanted} GPUs{self._log.last_words()}; "
-            f"its console is in {self.console}"
-        )
+        taken = "has not taken the GPU" if wanted == 1 else f"has taken {self.bound} of the {wanted} GPUs"
+        return f"amdgpu {taken}{self._log.last_words()}; its console is in {self.console}"
 
     @property
     def kernel(self) -> GuestKernel:

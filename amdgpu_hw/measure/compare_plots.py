@@ -12,7 +12,6 @@ from matplotlib.figure import Figure
 from amdgpu_hw.measure.compare import ArmPair, Comparison, LatencyComparison, OverlapComparison
 from amdgpu_hw.measure.model import Cell
 from amdgpu_hw.measure.plot_parts import (
-    EQUAL_FACTORS,
     Line,
     draw_ratios,
     ecdf_grid,
@@ -95,7 +94,7 @@ def comparison_ratio_figure(comparison: LatencyComparison) -> Iterator[Figure]:
     with figure(10, 2.3 + 0.3 * len(rows)) as drawn:
         axes = grid(drawn, 1, 1)[0][0]
         draw_ratios(axes, rows)
-        ratio_axis(axes, [effect for _, effect in rows], f"B / A: time until the update is effective {EQUAL_FACTORS}")
+        ratio_axis(axes, [effect for _, effect in rows], "B / A: time until the update is effective")
         titles(
             drawn,
             comparison.finding(),

@@ -63,12 +63,12 @@ def _latency_table(comparison: LatencyComparison) -> Table:
 
 def _narrow_latency_table(comparison: LatencyComparison) -> Table:
     """The same with what is compared as headings, for 80 columns."""
-    table = new_table()
+    table = new_table(narrow=True)
     table.add_column("sync", no_wrap=True)
     for name in ("A p50", "B p50"):
         table.add_column(name, justify="right", no_wrap=True)
     for name in ("B is", "95 % interval", "noise"):
-        table.add_column(name, no_wrap=True)
+        table.add_column(name, no_wrap=name != "95 % interval")  # its ends may stand below each other
     for pair in comparison.pairs:
         table.add_section()
         table.add_row(Text(pair.cell.operation, "bold"), Text(size(pair.cell.size), "bold"), "", pair.cell.mapping)

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import math
-import textwrap
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -12,12 +11,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from amdgpu_hw.measure.model import Cell, Samples
-from amdgpu_hw.measure.plot_style import INK, VERDICT_COLOURS, LineStyle, draw_ecdf, grid, time_axis
+from amdgpu_hw.measure.plot_style import INK, VERDICT_COLOURS, LineStyle, draw_ecdf, filled, grid, time_axis
 from amdgpu_hw.measure.statistics import Effect, summary
 from amdgpu_hw.measure.wording import effect_words, time_words
 
 __all__ = (
-    "EQUAL_FACTORS",
     "Line",
     "draw_ratios",
     "ecdf_grid",
@@ -37,7 +35,7 @@ _FACTOR_FROM = 2.0
 """Ticks from here on are factors, smaller ones percentages."""
 
 
-EQUAL_FACTORS = "(left of 'equal' is faster; equal distances are equal factors; arrow: goes on beyond the axis)"
+_EQUAL_FACTORS = "(left of 'equal' is faster; equal distances are equal factors; arrow: goes on beyond the axis)"
 """What a `ratio_axis` has to be read with."""
 
 _TITLE_CHARACTERS = 50
@@ -64,7 +62,7 @@ def ecdf_grid(
         for axes, mapping in zip(row, mappings, strict=True):
             there = [cell for cell in cells if (cell.load, cell.mapping) == (load, mapping)]
             if there:
-                axes.set_title(textwrap.fill(f"{mapping}, GPU {load}: {verdict(there)}", _TITLE_CHARACTERS))
+                axes.set_title(filled(f"{mapping}, GPU {load}: {verdict(there)}", _TITLE_CHARACTERS))
                 _ecdf_panel(axes, [lines(cell) for cell in there])
             else:
                 axes.axis("off")
@@ -158,7 +156,7 @@ def ratio_axis(axes: Axes, effects: Sequence[Effect], label: str) -> None:
                 ticks.append(value)
     axes.set_xticks(ticks, [_ratio_tick(value) for value in ticks])
     axes.set_xticks([], minor=True)
-    axes.set_xlabel(label)
+    axes.set_xlabel(f"{label}\n{_EQUAL_FACTORS}")
     axes.grid(axis="x")
     for y, effect in enumerate(effects):
         _mark_clipped(axes, y, effect)

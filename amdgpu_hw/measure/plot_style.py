@@ -37,6 +37,7 @@ __all__ = (
     "Source",
     "draw_ecdf",
     "figure",
+    "filled",
     "grid",
     "save_figure",
     "time_axis",
@@ -109,6 +110,11 @@ def grid(drawn: Figure, rows: int, columns: int, **options: Any) -> list[list[Ax
     return [list(row) for row in axes]
 
 
+def filled(text: str, characters: int) -> str:
+    """Text in lines of so many characters, in which a number and its % stay together."""
+    return textwrap.fill(text.replace(" %", "\N{NO-BREAK SPACE}%"), characters)
+
+
 Source = tuple[str, Conditions, int]
 """A name (``A: ``) where there are several, the conditions, and how many samples are drawn."""
 
@@ -116,8 +122,7 @@ Source = tuple[str, Conditions, int]
 def titles(drawn: Figure, finding: str, sources: Sequence[Source], what: str) -> None:
     """The finding as title, what is shown below it; at the foot where and when it was measured, how many samples."""
     width, height = drawn.get_size_inches()
-    headline = textwrap.fill(finding, int(width * 8.7))
-    explained = textwrap.fill(what, int(width * 12.5))
+    headline, explained = filled(finding, int(width * 8.7)), filled(what, int(width * 12.5))
     headline_lines, explained_lines = (text.count("\n") + 1 for text in (headline, explained))
     # The empty lines keep the space that the explanation is written into.
     drawn.suptitle(
@@ -126,7 +131,8 @@ def titles(drawn: Figure, finding: str, sources: Sequence[Source], what: str) ->
     below = 1 - (0.12 + _HEADLINE_INCHES * headline_lines) / height
     drawn.text(0.08 / width, below, explained, ha="left", va="top", fontsize=10, color=INK)
     told = "\n".join(
-        f"{name}{conditions_words(each)}; {count} samples, {each.started[:10]}" for name, each, count in sources
+        filled(f"{name}{conditions_words(each)}; {count} samples, {each.started[:10]}", int(width * 12))
+        for name, each, count in sources
     )
     simulated = any(each.simulated for _, each, _ in sources)
     drawn.supxlabel(

@@ -26,7 +26,6 @@ from amdgpu_hw.measure.analysis import (
 )
 from amdgpu_hw.measure.model import Arm, Cell, Conditions, Frames, LatencyResult, OverlapResult
 from amdgpu_hw.measure.plot_parts import (
-    EQUAL_FACTORS,
     draw_ratios,
     ecdf_grid,
     grid_inches,
@@ -135,7 +134,7 @@ def ratio_figure(cells: Sequence[CellAnalysis], conditions: Conditions) -> Itera
         ratio_axis(
             axes,
             [effect for _, effect in rows],
-            f"explicit / implicit: time until the update is effective {EQUAL_FACTORS}",
+            "explicit / implicit: time until the update is effective",
         )
         titles(
             drawn,
@@ -230,7 +229,7 @@ def frame_figure(kinds: Sequence[OverlapAnalysis], conditions: Conditions) -> It
             time_axis(upper, "frame time")
             effects = [("mean frame", kind.frame_effect), ("unmap", kind.unmap_effect)]
             draw_ratios(lower, effects)
-            ratio_axis(lower, [effect for _, effect in effects], f"explicit / implicit, per block {EQUAL_FACTORS}")
+            ratio_axis(lower, [effect for _, effect in effects], "explicit / implicit, per block")
         titles(
             drawn,
             overlap_finding(kinds, conditions),

@@ -32,8 +32,8 @@ from amdgpu_hw.measure.wording import (
     conditions_words,
     effect_words,
     floor_words,
+    found_words,
     interval_words,
-    ratio_words,
     time_words,
     verdict_summary,
 )
@@ -70,7 +70,7 @@ def latency_report(result: LatencyResult) -> RenderableType:
     return Group(
         Text(latency_finding(cells, result.conditions), style="bold"),
         FirstThatFits(_latency_table(cells), _narrow_latency_table(cells)),
-        _others_table(cells),
+        FirstThatFits(_others_table(cells), _others_table(cells, narrow=True)),
         *reasons(effects),
         *_tail(cells),
         *_counted(result.rounds, "round", "rounds"),
@@ -110,26 +110,27 @@ def _latency_table(cells: Sequence[CellAnalysis]) -> Table:
 
 def _narrow_latency_table(cells: Sequence[CellAnalysis]) -> Table:
     """The same with a row per arm, for 80 columns: beside the first the verdict, beside the second its interval."""
-    table = new_table()
+    table = new_table(narrow=True)
     table.add_column("operation", no_wrap=True)
     table.add_column("sync", no_wrap=True)
     for name in ("p50", "p90", "max"):
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("explicit is\n95 % interval", no_wrap=True)
+    table.add_column("explicit is\n95 % interval")  # the only one that may wrap: between its ends
     table.add_column("noise", justify="right", no_wrap=True)
-    for (load, mapping), of_place in groupby(cells, key=lambda each: (each.cell.load, each.cell.mapping)):
-        table.add_row(Text(f"GPU {load}:", style="bold"), Text(mapping, style="bold"))
-        for each in of_place:
+    for load, of_load in groupby(cells, key=lambda each: each.cell.load):
+        table.add_row(Text(f"GPU {load}", style="bold"))
+        for each in of_load:
             what = f"{each.cell.operation} {size(each.cell.size)}"
             implicit, explicit = (_three(each.summary(arm)) for arm in ARMS)
             table.add_row(what, ARMS[0], *implicit, effect_text(each.effect))
-            table.add_row("", ARMS[1], *explicit, interval_words(each.effect), floor_words(each.effect))
+            interval = interval_words(each.effect)
+            table.add_row(each.cell.mapping, ARMS[1], *explicit, interval, floor_words(each.effect))
     return table
 
 
-def _others_table(cells: Sequence[CellAnalysis]) -> Table:
+def _others_table(cells: Sequence[CellAnalysis], *, narrow: bool = False) -> Table:
     """What the flag does to the ioctl and the next submission, and what outlasted what; a row per load and mapping."""
-    table = new_table()
+    table = new_table(narrow=narrow)
     for name in ("GPU", "mapping", *(f"{METRIC_WORDS[metric]} with the flag" for metric in _OTHERS)):
         table.add_column(name)
     for arm in ARMS:
@@ -148,10 +149,16 @@ def _outlasted(cells: Sequence[CellAnalysis], arm: Arm) -> str:
     return f"{100 * sum(shares) / len(shares):.3g} %" if shares else "-"
 
 
-def new_table(title: str | None = None) -> Table:
-    """An empty table in the style of all reports."""
+def new_table(title: str | None = None, *, narrow: bool = False) -> Table:
+    """An empty table in the style of all reports; ``narrow``: for where columns are dear."""
     return Table(
-        box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, title=title, title_justify="left", title_style="bold"
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+        pad_edge=False,
+        padding=(0, 1, 0, 0) if narrow else (0, 1),
+        title=title,
+        title_justify="left",
+        title_style="bold",
     )
 
 
@@ -236,7 +243,7 @@ def _frame_figures(kind: OverlapAnalysis, arm: Arm) -> list[str]:
 def _effect_line(what: str, effect: Effect) -> Text:
     line = Text(f"{what}: ").append(effect_text(effect))
     if effect.blocks:
-        found = "" if effect_words(effect) == ratio_words(effect.ratio) else f"found {ratio_words(effect.ratio)}, "
+        found = "" if effect_words(effect) == found_words(effect) else f"found {found_words(effect)}, "
         line.append(
             f" ({found}95 % interval {interval_words(effect)}, "
             f"noise {floor_words(effect)}, {len(effect.blocks)} blocks)"

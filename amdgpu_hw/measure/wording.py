@@ -17,6 +17,7 @@ __all__ = (
     "conditions_words",
     "effect_words",
     "floor_words",
+    "found_words",
     "interval_words",
     "ratio_words",
     "time_words",
@@ -44,29 +45,41 @@ def _digits(number: float) -> str:
     return f"{number:.0f}" if number >= 99.95 else f"{number:.1f}" if number >= 9.995 else f"{number:.2f}"
 
 
-def ratio_words(ratio: float) -> str:
-    """B's time over A's: ``130x faster``, ``3.1 % more time``, ``equal``."""
+def ratio_words(ratio: float, *, factor_from: float = _FACTOR_FROM) -> str:
+    """B's time over A's: ``130x faster``, ``3.1 % more time``, ``equal``; as a factor from ``factor_from`` on."""
     if math.isnan(ratio):
         return "-"
     factor = max(ratio, 1 / ratio) if ratio else math.inf
-    if factor >= _FACTOR_FROM:
-        return f"{_digits(factor)}x {'faster' if ratio < 1 else 'slower'}"
     percent = 100 * abs(1 - ratio)
-    return "equal" if percent < 0.05 else f"{percent:.1f} % {'less' if ratio < 1 else 'more'} time"
+    if percent < 0.05:
+        return "equal"
+    if factor >= factor_from:
+        return f"{_digits(factor)}x {'faster' if ratio < 1 else 'slower'}"
+    return f"{percent:.1f} % {'less' if ratio < 1 else 'more'} time"
+
+
+def found_words(effect: Effect) -> str:
+    """The size of an effect, as `ratio_words` and in the same terms as its interval."""
+    return ratio_words(effect.ratio, factor_from=1 if _is_told_in_factors(effect) else _FACTOR_FROM)
+
+
+def _is_told_in_factors(effect: Effect) -> bool:
+    """Whether one end of the interval at least is a large one: people compare the ends, and with what was found."""
+    return not math.isnan(effect.low) and max(1 / effect.low, effect.high) >= _FACTOR_FROM
 
 
 def interval_words(effect: Effect) -> str:
-    """The interval of an effect: ``-1.2 .. +0.8 %`` or ``125x .. 133x``."""
+    """The interval of an effect: ``-1.2 .. +0.8 %``, ``125x .. 133x`` or ``4.00x faster .. 1.04x slower``."""
     low, high = effect.low, effect.high
     if math.isnan(low):
         return "-"
-    if max(1 / low, high) < _FACTOR_FROM:
+    if not _is_told_in_factors(effect):
         return f"{100 * (low - 1):+.1f} .. {100 * (high - 1):+.1f} %"
     if high < 1:
         return f"{_digits(1 / high)}x .. {_digits(1 / low)}x"
     if low > 1:
         return f"{_digits(low)}x .. {_digits(high)}x"
-    return f"{ratio_words(low)} .. {ratio_words(high)}"
+    return f"{ratio_words(low, factor_from=1)} .. {ratio_words(high, factor_from=1)}"
 
 
 def floor_words(effect: Effect) -> str:
@@ -80,7 +93,7 @@ def floor_words(effect: Effect) -> str:
 def effect_words(effect: Effect) -> str:
     """The verdict with its size where it has one: ``130x faster``, ``no difference``, ``inconclusive``."""
     if effect.verdict in (Claim.FASTER, Claim.SLOWER):
-        return ratio_words(effect.ratio)
+        return found_words(effect)
     return effect.verdict.value
 
 
@@ -93,8 +106,8 @@ def verdict_summary(effects: Sequence[Effect]) -> str:
     if verdicts == {Claim.NO_DIFFERENCE}:
         return Claim.NO_DIFFERENCE.value
     if len(verdicts) == 1:
-        ends = sorted((each.ratio for each in effects), key=lambda ratio: abs(math.log(ratio)))
-        first, last = ratio_words(ends[0]), ratio_words(ends[-1])
+        ends = sorted(effects, key=lambda each: abs(math.log(each.ratio)))
+        first, last = found_words(ends[0]), found_words(ends[-1])
         number, side = _split(first)
         return last if first == last else f"{number if side == _split(last)[1] else first} to {last}"
     ordered = sorted((each.verdict.value for each in effects), key=[each.value for each in Claim].index)

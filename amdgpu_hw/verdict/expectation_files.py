@@ -8,6 +8,7 @@ is the reason for each of them. See docs/expectations.md.
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from amdgpu_hw.errors import HarnessError
+from amdgpu_hw.shipped import expectations_directory
 from amdgpu_hw.verdict.expectations import NEEDS, STATUS_OF, Expectation, Expectations, Status, names_of
 from amdgpu_hw.verdict.machine import MachineDescription
 from amdgpu_hw.verdict.model import Case, Outcome
@@ -164,9 +166,17 @@ def parse(path: Path, *, drafts: bool = False) -> Iterator[Expectation]:
 
 
 def _shown(path: Path) -> str:
-    """A path as messages tell it: from where the user is, if it lies below."""
+    """A path as messages tell it: from where the user is, if it lies below; of one of ours only which it is.
+
+    Reports are sent to others, and where this package lies says nothing to them.
+    """
     absolute = path.resolve()
-    return str(absolute.relative_to(Path.cwd()) if absolute.is_relative_to(Path.cwd()) else path)
+    if absolute.is_relative_to(Path.cwd()):
+        return str(absolute.relative_to(Path.cwd()))
+    with contextlib.suppress(HarnessError):
+        if absolute.parent == expectations_directory().resolve():
+            return f"{absolute.parent.name}/{absolute.name}"
+    return str(path)
 
 
 def _lines(path: Path) -> list[str]:

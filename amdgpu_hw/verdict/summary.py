@@ -173,17 +173,18 @@ def _left_out(results: Results) -> Iterable[RenderableType]:
 
 
 def _expected(results: Results) -> Iterable[RenderableType]:
-    """What does not hold and was expected not to, by the entries that say so."""
+    """What does not hold and was expected not to, by the reason that entries give; which, the table of rows says."""
     groups: dict[str, list[Case]] = {}
     for case in ordered(results.cases):
         if case.expected and case.passes and not case.outcome.is_good:
-            groups.setdefault(case.expected, []).append(case)
+            reason, _, _place = case.expected.rpartition(" (")
+            groups.setdefault(reason or case.expected, []).append(case)
     if not groups:
         return
     table = _counted_groups()
-    for expected, cases in groups.items():
+    for reason, cases in groups.items():
         rows = ", ".join(dict.fromkeys(case.row for case in cases))
-        table.add_row("expected", str(len(cases)), f"{rows}: {expected}")
+        table.add_row("expected", str(len(cases)), f"{rows}: {reason}")
     yield table
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from amdgpu_hw import on_guest
+from amdgpu_hw.exit_status import ExitStatus
 from amdgpu_hw.guest.identity import SUBSYSTEM_DEVICE, SUBSYSTEM_VENDOR, vbios_part_number
 from amdgpu_hw.guest.patched_source import Recipe
 from amdgpu_hw.guest.session import GuestOptions
@@ -134,27 +135,53 @@ def test_of_a_module_that_somebody_else_built_only_the_name_is_told() -> None:
     assert GivenModule("/x/amdgpu.ko").words == "amdgpu.ko (what it was built from is not known)"
 
 
+class Machine:
+    """A guest machine that is none."""
+
+    words = trouble = ""
+    bound = 1
+
+    def __init__(self, options: GuestOptions) -> None:
+        pass
+
+    def __enter__(self) -> Machine:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def run(self, command: Sequence[str], environment: Mapping[str, str]) -> int:
+        """Run nothing."""
+        return 0
+
+
+@pytest.mark.parametrize(("bound", "status"), [(0, ExitStatus.UNUSABLE), (1, 0)])
+def test_what_needs_a_gpu_is_not_run_where_the_driver_took_none(
+    bound: int, status: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One of two is enough for it; others may want to look why."""
+
+    class Troubled(Machine):
+        trouble = "amdgpu has not taken all GPUs"
+
+    monkeypatch.setattr(Troubled, "bound", bound)
+    monkeypatch.setattr(on_guest, "GuestMachine", Troubled)
+    options = GuestOptions(console=tmp_path / "console")
+    assert on_guest.run_on_guest(["true"], options, needs_gpu=True) == status
+    assert on_guest.run_on_guest(["true"], options) == 0
+    assert capsys.readouterr().err.count("amdgpu-hw: amdgpu has not taken all GPUs\n") == 2
+
+
 def test_the_guest_is_told_which_module_it_was_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever writes the report runs in it, and cannot know."""
     seen: list[Mapping[str, str]] = []
 
-    class Machine:
-        words = trouble = ""
-
-        def __init__(self, options: GuestOptions) -> None:
-            pass
-
-        def __enter__(self) -> Machine:
-            return self
-
-        def __exit__(self, *_: object) -> None:
-            pass
-
+    class Seen(Machine):
         def run(self, command: Sequence[str], environment: Mapping[str, str]) -> int:
             seen.append(environment)
             return 0
 
-    monkeypatch.setattr(on_guest, "GuestMachine", Machine)
+    monkeypatch.setattr(on_guest, "GuestMachine", Seen)
     module = tmp_path / "amdgpu-7.3.4-mine-0123.ko"
     Recipe(GIVEN.patches, GIVEN.edits).write(module)
     for amdgpu in (module, None):

@@ -25,7 +25,8 @@ def runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[tuple[list[str
     """What would have been run on a guest machine; there is a kernel, and we are in a directory of our own."""
     found: list[tuple[list[str], GuestOptions]] = []
 
-    def run(command: Sequence[str], options: GuestOptions, name: str = "guest") -> int:
+    def run(command: Sequence[str], options: GuestOptions, name: str = "guest", *, needs_gpu: bool = False) -> int:
+        assert needs_gpu is (name != "guest")
         found.append((list(command), options))
         return 5
 

@@ -137,10 +137,12 @@ def test_7_3_is_7_2_with_what_came_in_one_release() -> None:
     assert differences(get_variant("7.2"), get_variant("7.3")) == {
         "anonymous_userptr_is_one_vma",
         "checks_bo_list_first",
+        "clear_entities",
         "has_proc_options",
         "long_chunk_errno",
         "rewrites_prt_after_reset",
         "soft_recovery_word",
+        "tells_all_userq_areas",
         "userq_pointers_aligned",
         "userq_spans_are_bytes",
         "xarray_contexts",

@@ -80,4 +80,30 @@ def test_older_stock_kernels_take_the_gpu_too(tmp_path: Path, release: str) -> N
     result = amdgpu_hw(tmp_path, "list", "--guest", release)
     assert result.returncode == 0, result.stdout + result.stderr
     assert "0000:00:10.0" in result.stdout
-    assert "amdgpu has taken" not in result.stderr
+    assert "amdgpu has" not in result.stderr
+
+
+BROKEN_ROM = """
+import sys
+if "amdgpu_hw.guest.device" in sys.orig_argv:
+    from amdgpu_hw.guest.device import atombios
+    right = atombios.build_rom
+    atombios.build_rom = lambda *given: right(*given).replace(b"ATOM", b"NONE")
+"""
+"""A sitecustomize: the modelled GPU's process makes a ROM in which amdgpu finds no ATOM BIOS."""
+
+
+@pytest.mark.long
+def test_a_driver_that_does_not_take_the_gpu_is_told_in_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its probe fails and nothing panics: no command is run, and no result file is left."""
+    (tmp_path / "sitecustomize.py").write_text(BROKEN_ROM)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    result = amdgpu_hw(tmp_path, "validate", "--guest", "--gpu", "vega10")
+    assert result.returncode == ExitStatus.UNUSABLE, result.stdout + result.stderr
+    machine, trouble = result.stderr.strip().splitlines()
+    assert "REAL KERNEL" in machine
+    assert trouble.startswith("amdgpu-hw: amdgpu has not taken the GPU (its last line: ")
+    assert "failed with error -22" in trouble
+    assert not list((tmp_path / "results").glob("*.json"))

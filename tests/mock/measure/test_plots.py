@@ -13,11 +13,12 @@ from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 from matplotlib.lines import Line2D
+from matplotlib.text import Text
 from numpy.typing import NDArray
 
 from amdgpu_hw.measure import plot_style, plots
 from amdgpu_hw.measure.analysis import analyse_latency, analyse_overlap
-from amdgpu_hw.measure.plot_style import EXPLICIT, IMPLICIT
+from amdgpu_hw.measure.plot_style import EXPLICIT, IMPLICIT, filled
 from amdgpu_hw.measure.results import NOT_SEEN, Cell
 from tests.mock.measure.made_up import CELL, LONG_NS, SHORT_NS, latency, overlap
 
@@ -136,7 +137,7 @@ def test_png_and_svg_are_written_beside_the_result(tmp_path: Path) -> None:
     ]
     assert imread(written[0]).shape[2] == 4
     first = written[-1].read_bytes()
-    assert b"95 % interval" in first
+    assert "95\N{NO-BREAK SPACE}% interval" in first.decode()
     plots.save_latency(latency(cells), tmp_path / "run")
     assert written[-1].read_bytes() == first
 
@@ -149,3 +150,26 @@ def test_pictures_of_a_partial_result_are_drawn_all_the_same(tmp_path: Path) -> 
         assert len(plots.save_latency(replace(whole, rounds=rounds), tmp_path / "run")) == 4
         series = tuple(replace(each, flags=flags) for each in frames.series[:count])
         assert len(plots.save_overlap(replace(frames, series=series), tmp_path / "run")) == 4
+
+
+def test_a_number_and_its_percent_sign_stay_in_one_line() -> None:
+    """Titles are broken where they are too long."""
+    assert filled("inconclusive (within 78 %)", 24) == "inconclusive (within\n78\N{NO-BREAK SPACE}%)"
+
+
+def cut_off(drawn: Figure) -> list[str]:
+    """Text of a figure that reaches beyond its edges."""
+    drawn.canvas.draw()
+    ticks = {id(label) for axes in drawn.axes for label in (*axes.get_xticklabels(), *axes.get_yticklabels())}
+    texts = [text for text in drawn.findobj(Text) if isinstance(text, Text) and text.get_text()]
+    extents = [(text.get_text(), text.get_window_extent()) for text in texts if id(text) not in ticks]
+    return [words for words, box in extents if box.x0 < -1 or box.x1 > drawn.bbox.x1 + 1 or box.y0 < -1]
+
+
+def test_no_text_is_cut_off() -> None:
+    """However long the words below an axis are."""
+    measured, frames = latency(GRID), overlap()
+    with plots.ratio_figure(analyse_latency(measured), measured.conditions) as drawn:
+        assert cut_off(drawn) == []
+    with plots.frame_figure(analyse_overlap(frames), frames.conditions) as drawn:
+        assert cut_off(drawn) == []

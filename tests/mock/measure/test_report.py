@@ -6,8 +6,11 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
+import numpy as np
 from rich.console import RenderableType
 
+from amdgpu_hw.measure.compare import compare
+from amdgpu_hw.measure.compare_report import comparison_report
 from amdgpu_hw.measure.report import latency_report, overlap_report
 from amdgpu_hw.measure.results import Cell, LatencyResult
 from amdgpu_hw.verdict.table import render
@@ -43,6 +46,23 @@ def test_there_is_a_row_per_cell_with_times_ratio_interval_and_verdict() -> None
     control = next(line for line in lines if re.match(r" +ordinary +64 KiB", line))
     assert re.search(r"4\.00 ms.*4\.00 ms.*no difference +-0\.1 \.\. \+0\.1 % +0\.0 %", control)
     assert lines.index("GPU idle") > lines.index("GPU gfx x4")
+
+
+def test_eighty_columns_keep_every_figure_however_noisy_it_was() -> None:
+    """A busy machine gives intervals that say which side each end is on, and those are long."""
+    cells = [Cell("compute x4", "REPLACE", mapping, 65536) for mapping in ("always-valid", "PRT")]
+    factors = (0.3, 4.1, 0.4, 3.2, 2.7, 0.2, 0.5, 2.9)
+    result = latency(cells, 21_300_000, 21_300_000)
+    rounds = []
+    for each in result.rounds:
+        factor = factors[each.index] if each.arm == "explicit" else 1
+        rounds.append(replace(each, fence_ns=(each.fence_ns * factor).astype(np.int64)))
+    noisy = replace(result, rounds=tuple(rounds))
+    for content in (latency_report(noisy), comparison_report(compare(noisy, result))):
+        text = render(content, 80, colour=False)
+        assert "…" not in text
+        assert max(map(len, text.splitlines())) <= 80
+        assert re.search(r"\dx faster", text)
 
 
 def test_that_it_is_simulated_stands_beside_the_figures_and_only_then() -> None:

@@ -70,13 +70,21 @@ def test_ratios_are_percentages_when_small_and_factors_when_large(ratio: float, 
         (0.98, 1.03, "-2.0 .. +3.0 %"),
         (0.01, 0.02, "50.0x .. 100x"),
         (3, 4, "3.00x .. 4.00x"),
-        (0.25, 1.04, "4.00x faster .. 4.0 % more time"),
+        (0.25, 1.04, "4.00x faster .. 1.04x slower"),
         (math.nan, math.nan, "-"),
     ],
 )
 def test_intervals_are_told_like_their_ends(low: float, high: float, words: str) -> None:
     """Both ends in one way where that is possible."""
     assert interval_words(effect(OPEN, 1, low, high)) == words
+
+
+def test_the_size_of_an_effect_is_told_like_its_interval() -> None:
+    """A percentage beside factors is compared with them, and means something else."""
+    wide, narrow = effect(FASTER, 0.68, 0.4, 0.77), effect(FASTER, 0.68, 0.6, 0.77)
+    assert (effect_words(wide), interval_words(wide)) == ("1.47x faster", "1.30x .. 2.50x")
+    assert (effect_words(narrow), interval_words(narrow)) == ("32.0 % less time", "-40.0 .. -23.0 %")
+    assert interval_words(effect(OPEN, 1, 0.25, 1)) == "4.00x faster .. equal"
 
 
 def test_the_size_of_an_effect_is_told_only_where_there_is_one() -> None:

@@ -171,6 +171,15 @@ def test_the_repositorys_own_files_are_in_order() -> None:
 WITH_OPTION = replace(ON_MOCK, parameter={"vm_update_mode": 3}.get, given={"vm_update_mode": 3})
 
 
+def test_where_this_package_lies_is_in_no_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its own entries are named by their file, wherever the user is; from above them by the way to it."""
+    for here in (tmp_path, SHIPPED.parent):
+        monkeypatch.chdir(here)
+        found = load(SHIPPED, ON_MOCK)
+        assert found.entries["B31"].place.startswith("expectations/series-v1-any-fails.txt:")
+        assert all(name.startswith("expectations/") for name in found.files)
+
+
 def test_a_file_with_module_parameters_is_about_a_driver_that_runs_with_them(tmp_path: Path) -> None:
     """It wins over the one without, and can take back what that says; a + of a release is none of a parameter."""
     put(tmp_path, "series-v1-any-fails.txt", "# plain", "B01,Fail", "B02,Fail")

@@ -6,9 +6,9 @@ from __future__ import annotations
 import pytest
 
 from amdgpu_hw.verdict.machine import MachineDescription
-from amdgpu_hw.verdict.model import Case
+from amdgpu_hw.verdict.model import Case, Outcome
 from amdgpu_hw.verdict.summary import left_out, sections, summary_text
-from amdgpu_hw.verdict.table import verdict_text
+from amdgpu_hw.verdict.table import ordered, verdict_text
 from tests.mock.report.runs import MACHINES, MOCK, REAL, broken, every_kind, holds, run, untestable
 
 SECTIONS = (
@@ -71,6 +71,16 @@ def test_sections_count_their_cases_and_come_by_their_first_row() -> None:
     assert list(sections([holds("T01", "tree"), holds("B06", "unmaps"), nameless])) == ["tests", "unmaps", "tree"]
     text = summary_text(run(cases=[*every_kind(), holds("B31", "input, update fences")]), 100, colour=False)
     assert "input, update fences  1 hold, 1 broken, 1 broken as expected\n" in text
+
+
+def test_what_was_expected_is_told_once_for_each_reason() -> None:
+    """With all rows that it is the reason for; where the entries are the table of rows says."""
+    cases = [holds("B01"), holds("B02"), holds("T01"), broken()]
+    for case, place in zip(cases[:3], ("f.txt:1", "f.txt:2", "f.txt:9, a flake"), strict=True):
+        case.outcome, case.expected = Outcome.BROKEN, f"F1: known (somewhat). ({place})"
+    (line,) = (line for line in summary_text(run(cases=cases), 120, colour=False).splitlines() if "F1: known" in line)
+    rows = ", ".join(case.row for case in ordered(cases[:3]))
+    assert line.split(maxsplit=2) == ["expected", "3", f"{rows}: F1: known (somewhat)."]
 
 
 def test_left_out_tests_are_counted_by_option_with_the_command_that_runs_them() -> None:
