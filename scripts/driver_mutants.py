@@ -24,7 +24,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from mutants.declared import Mutant, choose, read_mutants
-from mutants.run import Catch, Found, judge, judge_driver
+from mutants.run import Noticed, MutantVerdict, judge, judge_driver
 
 from amdgpu_hw.errors import HarnessError
 from amdgpu_hw.exit_status import ExitStatus
@@ -63,32 +63,32 @@ def _all(linux: str, mutants: Sequence[Mutant], gpu: str, directory: Path) -> in
     known = frozenset(case.test for case in baseline.cases if case.outcome is Outcome.BROKEN)
     holding = sum(case.outcome is Outcome.HOLDS for case in baseline.cases)
     print(f"the driver as it is: {holding} cases hold, {len(known)} broken", flush=True)
-    found: dict[str, Found] = {}
+    found: dict[str, MutantVerdict] = {}
     for mutant in mutants:
         found[mutant.name] = _one(linux, mutant, gpu, directory, known)
         _keep(directory / "driver-mutants.json", found)
         print(_line(mutant, found[mutant.name]), flush=True)
-    survivors = [name for name, each in found.items() if each.catch is Catch.SURVIVED]
+    survivors = [name for name, each in found.items() if each.catch is Noticed.SURVIVED]
     print(f"{len(found)} mutants, {len(found) - len(survivors)} caught; survivors: {', '.join(survivors) or 'none'}")
     return int(bool(survivors))
 
 
-def _one(linux: str, mutant: Mutant, gpu: str, directory: Path, known: frozenset[str]) -> Found:
+def _one(linux: str, mutant: Mutant, gpu: str, directory: Path, known: frozenset[str]) -> MutantVerdict:
     root, source = sources(linux)
     module = build_module(root, source, (), mutant.name, lambda _: None, [mutant.edits(linux)])
     results = directory / f"{mutant.name}.json"
     first = judge(judge_driver(linux, gpu, results, module=module, rows=mutant.rows), known)
-    if first.catch is not Catch.SURVIVED:
+    if first.catch is not Noticed.SURVIVED:
         return first
     return judge(judge_driver(linux, gpu, results, module=module), known)
 
 
-def _keep(path: Path, found: dict[str, Found]) -> None:
+def _keep(path: Path, found: dict[str, MutantVerdict]) -> None:
     content = {name: {**asdict(each), "catch": each.catch.value} for name, each in found.items()}
     path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
-def _line(mutant: Mutant, found: Found) -> str:
+def _line(mutant: Mutant, found: MutantVerdict) -> str:
     rows = " ".join(found.rows)
     return (
         f"{found.catch.value:8}  {mutant.name}: {mutant.what}{f' [{rows}]' if rows else ''}\n          {found.message}"

@@ -14,10 +14,10 @@ from amdgpu_hw.errors import HarnessError
 from amdgpu_hw.verdict.model import Outcome
 from amdgpu_hw.verdict.results import Results, read_results
 
-__all__ = ("Catch", "Found", "judge", "judge_driver")
+__all__ = ("Noticed", "MutantVerdict", "judge", "judge_driver")
 
 
-class Catch(Enum):
+class Noticed(Enum):
     """How a mutant was noticed."""
 
     CAUGHT = "caught"
@@ -28,12 +28,12 @@ class Catch(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class MutantVerdict:
     """What one run, or two, said of a driver."""
 
-    catch: Catch
+    catch: Noticed
     rows: tuple[str, ...]
-    """The rows that are broken and are not so on the driver as it is; with `Catch.CRASHED` the one that ran."""
+    """The rows that are broken and are not so on the driver as it is; with `Noticed.CRASHED` the one that ran."""
     message: str
     """What the first of them says."""
     cases: int
@@ -60,16 +60,16 @@ def judge_driver(
         return None
 
 
-def judge(results: Results | None, known: frozenset[str]) -> Found:
+def judge(results: Results | None, known: frozenset[str]) -> MutantVerdict:
     """What a run says of a mutant; ``known`` are the tests that are broken on the driver as it is."""
     if results is None:
-        return Found(Catch.CRASHED, (), "there is no result: the guest or its driver did not come up", 0)
+        return MutantVerdict(Noticed.CRASHED, (), "there is no result: the guest or its driver did not come up", 0)
     broken = [case for case in results.cases if case.outcome is Outcome.BROKEN and case.test not in known]
     ended = sum(case.outcome is not Outcome.UNFINISHED for case in results.cases)
     if broken:
-        return Found(Catch.CAUGHT, tuple(dict.fromkeys(case.row for case in broken)), broken[0].reason, ended)
+        return MutantVerdict(Noticed.CAUGHT, tuple(dict.fromkeys(case.row for case in broken)), broken[0].reason, ended)
     running = [case for case in results.cases if case.outcome is Outcome.UNFINISHED]
     if running or results.finished is None:
         rows = tuple(case.row for case in running[-1:])
-        return Found(Catch.CRASHED, rows, results.interrupted or "the run did not end", ended)
-    return Found(Catch.SURVIVED, (), "", ended)
+        return MutantVerdict(Noticed.CRASHED, rows, results.interrupted or "the run did not end", ended)
+    return MutantVerdict(Noticed.SURVIVED, (), "", ended)
