@@ -183,7 +183,8 @@ class Collector:
         self, item: pytest.Item, nextitem: pytest.Item | None
     ) -> Generator[None, object, object]:
         """Watch all of a test, its fixtures too: opening and closing a GPU can block as well."""
-        if self._run is None or behaviour_of(item) is None:
+        behaviour = behaviour_of(item)
+        if self._run is None or behaviour is None:
             return (yield)
         # Long enough for the watchdog of the test itself to come first, twice, and for the kernel to end a hang.
         seconds = 3 * self._seconds
@@ -191,7 +192,7 @@ class Collector:
             seconds, lambda report: self._give_up(item.stash[_CASE], report), "the test and its fixtures"
         ):
             result = yield
-        behaviour, case = item.stash[_BEHAVIOUR], item.stash.get(_CASE, None)
+        case = item.stash.get(_CASE, None)  # none where a plugin has skipped the test before it began
         if case is not None:
             why = self._run.end(case, behaviour)
             if why and not item.session.shouldstop:
