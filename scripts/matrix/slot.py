@@ -145,7 +145,10 @@ class Slot:
         return answer
 
     def _cases(self) -> tuple[CaseResult, ...]:
-        content = json.loads((self._directory / "results").read_text(encoding="utf-8"))
+        results = self._directory / "results"
+        if not results.exists():  # the suite could not begin
+            return ()
+        content = json.loads(results.read_text(encoding="utf-8"))
         return tuple(
             CaseResult(case["test"], case["row"], case["outcome"], case["reason"].partition("\n")[0])
             for case in content["cases"]
