@@ -115,3 +115,33 @@ def test_submission_waits_for_the_input_fence_of_a_delayed_replace(
         must.did("delayed REPLACE by PRT with a pending input fence, then a submission")
         must.not_signal(call, while_pending=fence)
     must.signal(call, after=fence)
+
+
+@pytest.mark.parametrize("new", ["PRT", "always-valid BO"])
+@behaviour(
+    "B31",
+    "a submission that carries out a delayed MAP waits for the input fence of that",
+    control="B23",
+    needs=FENCES,
+    rule="The submission sees the new mapping, which must not be there before the input fence.",
+    finding=F4,
+)
+def test_submission_waits_for_the_input_fence_of_a_delayed_map(
+    gpu: Gpu, shut_fence: ShutFence, must: Must, always_valid: Buffer, new: str
+) -> None:
+    """Nothing is taken away there, whose removal would wait for the fence as well."""
+    tile = gpu.reserve(TILE)
+    queue = gpu.new_context().queue(Engine.COMPUTE)
+
+    def bind_and_draw() -> Submission:
+        if new == "PRT":
+            tile.map_prt(delay=True, inputs=[fence.syncobj])
+        else:
+            tile.map(always_valid, delay=True, inputs=[fence.syncobj])
+        return queue.submit(queue.packets.nop())
+
+    with shut_fence() as fence:
+        call = BackgroundCall(bind_and_draw)
+        must.did(f"delayed MAP of an {new} with a pending input fence, then a submission".replace("an PRT", "PRT"))
+        must.not_signal(call, while_pending=fence)
+    must.signal(call, after=fence)
