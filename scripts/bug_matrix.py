@@ -58,9 +58,9 @@ def main() -> int:
         print(f"bug_matrix: {error}", file=sys.stderr)
         return 2
     if options.quick:
-        work = plan(quick_bugs(bugs), (), quick=True)
+        work = plan(quick_bugs(bugs), (), quick=True, patience=options.patience)
     else:
-        work = plan(bugs, right, quick=False, everything=options.everything)
+        work = plan(bugs, right, quick=False, everything=options.everything, patience=options.patience)
     started = time.monotonic()
     results = _run_all(work, options.jobs, console)
     if len(results) < len(work.all_runs):
@@ -99,6 +99,13 @@ def _arguments() -> argparse.Namespace:
         action="store_true",
         help="run all cases of all tests with every bug (default: of rows that do not name it one case of each test, "
         f"and none of {', '.join(EXHAUSTIVE_ROWS)})",
+    )
+    parser.add_argument(
+        "--patience",
+        metavar="FACTOR",
+        type=float,
+        default=1.0,
+        help="allow every run so many times as long, on a machine that is busy with other things (default: 1)",
     )
     parser.add_argument("--output", metavar="DIRECTORY", type=Path, default=Path("results"), help="where the files go")
     parser.add_argument("--width", type=_positive, default=WIDTH, help=argparse.SUPPRESS)

@@ -13,6 +13,7 @@ is wrong, its ``BUG`` what notices it, and functions behind `replaces` stand in 
         return AMDGPU_SYNC_EQ_OWNER
 
 A bug that is a declared difference of another kernel needs no function: ``Bug(variant={"skips_empty_clear": False})``.
+What neither can say is a `Change`. A file somewhere else is a bug as well: its path is its name then.
 """
 
 from __future__ import annotations
@@ -20,10 +21,14 @@ from __future__ import annotations
 import difflib
 import functools
 import importlib
+import importlib.util
 import pkgutil
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import ModuleType
 from typing import Any, Concatenate, ParamSpec, TypeAlias, TypeVar
 
 from amdgpu_hw.errors import HarnessError
@@ -32,6 +37,7 @@ from amdgpu_hw.mock.variants import DEFAULT_VARIANT, Variant
 
 __all__ = (
     "Bug",
+    "Change",
     "Original",
     "PlantedBug",
     "Replacement",
@@ -87,6 +93,14 @@ class Replacement:
     function: Callable[..., Any]
 
 
+class Change(ABC):
+    """What a bug does to the mock kernel that no stand-in for a function can do."""
+
+    @abstractmethod
+    def plant(self) -> Callable[[], None]:
+        """Do it in this process; returns what puts everything back. Raises `HarnessError`."""
+
+
 @dataclass(frozen=True, slots=True)
 class PlantedBug:
     """A bug with everything its file says."""
@@ -96,6 +110,7 @@ class PlantedBug:
     """One line."""
     bug: Bug
     replacements: tuple[Replacement, ...]
+    changes: tuple[Change, ...] = ()
 
 
 def replaces(target: Callable[P, R]) -> Callable[[Callable[Concatenate[Callable[P, R], P], R]], Replacement]:
@@ -124,16 +139,39 @@ def bug_names() -> list[str]:
 
 
 def load_bug(name: str) -> PlantedBug:
-    """Return the bug called ``name``; raises `UnknownBug`."""
+    """Return the bug called ``name``, or that of the file if it is the path of one (``*.py``); raises `UnknownBug`."""
+    if name.endswith(".py"):
+        return _bug_of(name, _module_of_file(Path(name)))
     names = bug_names()
     if name not in names:
         near = difflib.get_close_matches(name, names, 3, 0.4) or [other for other in names if name in other][:3]
         hint = f"did you mean {' or '.join(near)}?" if near else "'amdgpu-hw bugs' lists them"
         raise UnknownBug(f"there is no planted bug called '{name}': {hint}")
-    module = importlib.import_module(f"{bugs.__name__}.{name}")
+    return _bug_of(name, importlib.import_module(f"{bugs.__name__}.{name}"))
+
+
+def _module_of_file(path: Path) -> ModuleType:
+    """Read a bug's file that is not of this package; raises `UnknownBug`."""
+    if not path.is_file():
+        raise UnknownBug(f"there is no file {path} with a planted bug")
+    spec = importlib.util.spec_from_file_location(f"{bugs.__name__}.from_file", path)
+    assert spec is not None, "its name ends with .py"
+    assert spec.loader is not None, "it is a file"
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise UnknownBug(f"{path} is no planted bug: {type(error).__name__}: {error}") from None
+    if not isinstance(getattr(module, "BUG", None), Bug):
+        raise UnknownBug(f"{path} is no planted bug: it has no BUG")
+    return module
+
+
+def _bug_of(name: str, module: ModuleType) -> PlantedBug:
     description = (module.__doc__ or "").partition("\n")[0]
-    replacements = tuple(value for value in vars(module).values() if isinstance(value, Replacement))
-    return PlantedBug(name, description, module.BUG, replacements)
+    values = list(vars(module).values())
+    replacements = tuple(value for value in values if isinstance(value, Replacement))
+    return PlantedBug(name, description, module.BUG, replacements, tuple(v for v in values if isinstance(v, Change)))
 
 
 def kernel_of(names: Sequence[str]) -> str:
@@ -157,19 +195,28 @@ def with_bugs(variant: Variant, planted: Sequence[PlantedBug]) -> Variant:
 def plant(planted: Sequence[PlantedBug]) -> Callable[[], None]:
     """Replace the functions in this process, wherever they were imported to; returns what puts them back.
 
-    Of two bugs that replace one function, the later one gets the earlier one's as its original.
+    Of two bugs that replace one function, the later one gets the earlier one's as its original. Changes come last.
+    Raises `HarnessError`, and has changed nothing then.
     """
     current: dict[Callable[..., Any], Callable[..., Any]] = {}
     for bug in planted:
         for replacement in bug.replacements:
             target = replacement.target
             current[target] = _bound(replacement.function, current.get(target, target))
-    undo = [_install(target, function) for target, function in current.items()]
+    undo: list[Callable[[], None]] = []
 
     def lift() -> None:
-        for restore in undo:
+        for restore in reversed(undo):
             restore()
 
+    try:
+        for target, function in current.items():
+            undo.append(_install(target, function))
+        for change in (change for bug in planted for change in bug.changes):
+            undo.append(change.plant())
+    except HarnessError:
+        lift()
+        raise
     return lift
 
 

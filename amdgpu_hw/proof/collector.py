@@ -184,17 +184,18 @@ class Collector:
         self, item: pytest.Item, nextitem: pytest.Item | None
     ) -> Generator[None, object, object]:
         """Watch all of a test, its fixtures too: opening and closing a GPU can block as well."""
+        behaviour = behaviour_of(item)
         if self._run is None:
             return (yield)
         self._interrupts.check()
-        if behaviour_of(item) is None:
+        if behaviour is None:
             with self._interrupts:
                 return (yield)
         # Long enough for the watchdog of the test itself to come first, twice, and for the kernel to end a hang.
         seconds = 3 * self._options.test_s
         with TestWatchdog(seconds, lambda *seen: self._give_up(item.stash[_CASE], *seen), "the test and its fixtures"):
             result = yield
-        behaviour, case = item.stash[_BEHAVIOUR], item.stash.get(_CASE, None)
+        case = item.stash.get(_CASE, None)  # none where a plugin has skipped the test before it began
         if case is not None:
             why = self._run.end(case, behaviour)
             if why and not item.session.shouldstop:

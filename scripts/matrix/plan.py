@@ -37,6 +37,11 @@ EXHAUSTIVE_ROWS = ("B46", "D01", "P01", "P02", "T16")
 BROKEN = Outcome.BROKEN.value
 """The outcome of a case that has caught something."""
 
+_RIGHT_S = 180.0
+_WRONG_S = 20.0
+_WRONG_WHOLE_S = 90.0
+"""How long a run may take; some wrong kernels let the tests wait as long as there are gates."""
+
 _QUICK_BUGS = 6
 _WATCH_MS = 15
 """For how long a thing is watched, on a wrong kernel, that must not happen: half of the suite's time is such watching.
@@ -111,19 +116,22 @@ class RunResult:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Rows of the suite: ``only`` these if there are any, these ``first``, ``without`` those.
+    """Rows of the suite: ``only`` these if there are any, these ``first``, then those of ``then``, ``without`` those.
 
-    ``until_broken``: of each no more cases once one was broken. ``one_case``: of each test in another row than the
-    ``first`` only one. ``watch_ms``: for how long a thing is watched that must not happen; None for as long as the
-    suite does by itself.
+    ``until_broken``: of each no more cases once one was broken. ``until_any``: nothing more then. ``one_case``: of each
+    test in another row than the ``first`` only one. ``watch_ms``: for how long a thing is watched that must not happen;
+    None for as long as the suite does by itself. ``seconds``: how long the run may take.
     """
 
     only: tuple[str, ...] = ()
     first: tuple[str, ...] = ()
+    then: tuple[str, ...] = ()
     without: tuple[str, ...] = ()
     until_broken: bool = False
+    until_any: bool = False
     one_case: bool = False
     watch_ms: int | None = None
+    seconds: float = _RIGHT_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +140,8 @@ class Plan:
 
     ``rows`` are the only ones to run, if not all. With a bug planted the rows that name it are run as always, and of
     the others one case of each test, without `EXHAUSTIVE_ROWS`; with ``everything`` all of them. So it is without a
-    bug where one asks for module parameters.
+    bug where one asks for module parameters. On a machine that is busy with other things every run may take
+    ``patience`` times as long.
     """
 
     bugs: tuple[PlantedBug, ...]
@@ -140,6 +149,7 @@ class Plan:
     slow: tuple[MatrixRun, ...] = ()
     rows: tuple[str, ...] = ()
     everything: bool = False
+    patience: float = 1
 
     @property
     def all_runs(self) -> tuple[MatrixRun, ...]:
@@ -153,7 +163,13 @@ class Plan:
         if not run.bug:
             # With an option no kernel has to show more than what bugs with that option are held against.
             few = bool(run.parameters) and not self.everything
-            return Selection(self.rows, first=named if few else (), without=without if few else (), one_case=few)
+            return Selection(
+                self.rows,
+                first=named if few else (),
+                without=without if few else (),
+                one_case=few,
+                seconds=_RIGHT_S * self.patience,
+            )
         return Selection(
             self.rows,
             first=named,
@@ -162,12 +178,15 @@ class Plan:
             until_broken=run.kernel in RIGHT_KERNELS,
             one_case=not self.everything,
             watch_ms=_WATCH_MS,
+            seconds=self.patience * (_WRONG_WHOLE_S if self.everything else _WRONG_S),
         )
 
     def second_look(self, result: RunResult) -> Selection | None:
         """Which rows to run once more: those that name a bug, if none of them has caught it."""
         named = self._named(result.run) if result.run.bug else ()
-        return Selection(only=named) if named and not result.rows(BROKEN) & set(named) else None
+        if not named or result.rows(BROKEN) & set(named):
+            return None
+        return Selection(only=named, seconds=self.patience * _WRONG_WHOLE_S)
 
     def _named(self, run: MatrixRun) -> tuple[str, ...]:
         """The rows that name the bug of a run; without one those of all bugs that it is held against."""
@@ -191,7 +210,14 @@ def quick_bugs(bugs: Sequence[PlantedBug]) -> list[PlantedBug]:
     return caught[:: max(1, len(caught) // _QUICK_BUGS)][:_QUICK_BUGS]
 
 
-def plan(bugs: Sequence[PlantedBug], right: Iterable[MatrixRun], *, quick: bool, everything: bool = False) -> Plan:
+def plan(
+    bugs: Sequence[PlantedBug],
+    right: Iterable[MatrixRun],
+    *,
+    quick: bool,
+    everything: bool = False,
+    patience: float = 1,
+) -> Plan:
     """Return ``right``, the runs without a bug, and every bug, with the same kernel without it on the same GPU.
 
     ``quick`` runs only the rows that are to catch these bugs, ``everything`` all there is with every bug.
@@ -201,4 +227,4 @@ def plan(bugs: Sequence[PlantedBug], right: Iterable[MatrixRun], *, quick: bool,
     slow = tuple(run for run, bug in zip(wrong, bugs, strict=True) if bug.bug.slow)
     rows = sorted({row for bug in bugs for row in bug.bug.caught_by}) if quick else []
     runs = tuple(run for run in dict.fromkeys((*sound, *wrong)) if run not in slow)
-    return Plan(tuple(bugs), runs, slow, tuple(rows), everything)
+    return Plan(tuple(bugs), runs, slow, tuple(rows), everything, patience)

@@ -14,7 +14,7 @@ import os
 import select
 import signal
 import sys
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -60,25 +60,38 @@ class _Selection:
     """Leaves rows out, and puts some before all others: with what they catch, the rest may not end.
 
     ``until_broken``: a row ends with its first case that is broken, as the rest of them say nothing more.
+    ``until_any``: everything ends with the first that is.
     """
 
-    def __init__(self, first: Container[str], without: Container[str], until_broken: bool) -> None:
-        self._first = first
+    def __init__(
+        self,
+        only: Container[str],
+        order: Sequence[str],
+        without: Container[str],
+        until_broken: bool,
+        until_any: bool,
+    ) -> None:
+        self._only = only
+        self._rank = {row: rank for rank, row in enumerate(order)}
         self._without = without
         self._until_broken = until_broken
+        self._until_any = until_any
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Choose and order; the controls of a row come with it, see `Collector`."""
-        items[:] = [item for item in items if _row(item) not in self._without]
-        items.sort(key=lambda item: _row(item) not in self._first)
+        chosen = [item for item in items if not self._only or _row(item) in self._only]
+        items[:] = [item for item in chosen if _row(item) not in self._without]
+        items.sort(key=lambda item: self._rank.get(_row(item), len(self._rank)))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         """Skip what says nothing more."""
         row = _row(item)
-        cases = item.config.stash[RUN].results.cases
-        if self._until_broken and any(case.row == row and case.outcome is Outcome.BROKEN for case in cases):
+        broken = {case.row for case in item.config.stash[RUN].results.cases if case.outcome is Outcome.BROKEN}
+        if self._until_broken and row in broken:
             pytest.skip(f"{row} is broken already")
+        if self._until_any and broken:
+            pytest.skip(f"{' and '.join(sorted(broken))} is broken already")
 
 
 def _row(item: pytest.Item) -> str:
@@ -95,11 +108,19 @@ def one_case(items: Iterable[pytest.Item], but: Container[str]) -> list[pytest.I
 
 
 class _Runs:
-    """Serves requests where pytest would run the tests that it has collected; `in_child` is set in the children."""
+    """Serves requests where pytest would run the tests that it has collected; `in_child` is set in the children.
+
+    ``failed``: a plugin did. Rows that are broken decide about pytest's own exit status, so that would not tell.
+    """
 
     def __init__(self, answers: TextIO) -> None:
         self._answers = answers
         self.in_child = False
+        self.failed = False
+
+    def pytest_internalerror(self) -> None:
+        """Note it."""
+        self.failed = True
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool | None:
@@ -134,11 +155,11 @@ def _begin(session: pytest.Session, request: dict[str, Any]) -> None:
     config = session.config
     config.option.collectonly = False
     config.option.tbstyle = "no"
-    config.option.keyword = " or ".join(request["only"])
     config.option.amdgpu_results = (Path(request["results"]),)
     if request["watch_ms"] is not None:
         config.option.amdgpu_watch = ms(request["watch_ms"])
-    config.pluginmanager.register(_Selection(request["first"], request["without"], request["until_broken"]))
+    names = ("only", "order", "without", "until_broken", "until_any")
+    config.pluginmanager.register(_Selection(**{name: request[name] for name in names}))
     config.hook.pytest_collection_modifyitems(session=session, config=config, items=session.items)
     if request["one_case"]:
         session.items = one_case(session.items, but=request["first"])
@@ -170,7 +191,7 @@ def main() -> int:
     status = int(pytest.main([*options, suite], [runs]))
     if runs.in_child:
         sys.stdout.flush()
-        os._exit(status)
+        os._exit(pytest.ExitCode.INTERNAL_ERROR if runs.failed else status)
     return status
 
 

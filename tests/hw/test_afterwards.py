@@ -181,6 +181,13 @@ def test_faults_are_told_apart(gpu: Gpu, must: Must, gpu_view: GpuView, neighbou
     """Two files of two processes; each faults once, and each is asked after either."""
     absence = Absence(gpu, gpu_view)
     nowhere = gpu.reserve(PAGE_SIZE)
+    # Asked first: a kernel that tells somebody else of it does not tell us, and to wait for that is in vain.
+    gpu_view.sample([nowhere.va])
+    must.be(
+        neighbour.last_fault() == 0,
+        seen="no other process was told of a fault of ours",
+        otherwise=f"another process was told of our fault at {nowhere.va:#_x}",
+    )
     must.be(
         absence.is_absent(nowhere.va),
         seen="a fault of ours was told here",

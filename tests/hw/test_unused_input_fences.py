@@ -7,6 +7,8 @@ was promised: nobody who waits for the update may go on before its input fences 
 
 from __future__ import annotations
 
+import pytest
+
 from amdgpu_hw.gpu import Gpu
 from amdgpu_hw.memory import Buffer, KiB
 from amdgpu_hw.packets import Engine
@@ -41,6 +43,30 @@ def test_clear_of_nothing_still_waits_for_its_input_fence(gpu: Gpu, shut_fence: 
         must.did("CLEAR of an empty range with a pending input fence")
         must.not_signal(call, while_pending=fence)
     must.signal(call, after=fence)
+
+
+@pytest.mark.parametrize("first", ["first", "last"])
+@behaviour(
+    "B30",
+    "the update fence of a CLEAR of an empty range covers all its input fences",
+    control="B23",
+    needs=FENCES,
+    rule=RULE,
+    finding=F4,
+)
+def test_clear_of_nothing_still_waits_for_all_its_input_fences(
+    gpu: Gpu, shut_fence: ShutFence, must: Must, first: str
+) -> None:
+    """One fence that stands for both has signalled when they have, not when one has."""
+    empty = gpu.reserve(TILE)
+    with shut_fence() as late:
+        with shut_fence() as early:
+            inputs = [early.syncobj, late.syncobj] if first == "first" else [late.syncobj, early.syncobj]
+            call = BackgroundCall(lambda: empty.clear(inputs=inputs))
+            must.did(f"CLEAR of an empty range with two pending input fences, of which the {first} signals early")
+            must.not_signal(call, while_pending=early)
+        must.not_signal(call, while_pending=late)
+    must.signal(call, after=late)
 
 
 @behaviour(
@@ -87,5 +113,35 @@ def test_submission_waits_for_the_input_fence_of_a_delayed_replace(
     with shut_fence() as fence:
         call = BackgroundCall(bind_and_draw)
         must.did("delayed REPLACE by PRT with a pending input fence, then a submission")
+        must.not_signal(call, while_pending=fence)
+    must.signal(call, after=fence)
+
+
+@pytest.mark.parametrize("new", ["PRT", "always-valid BO"])
+@behaviour(
+    "B31",
+    "a submission that carries out a delayed MAP waits for the input fence of that",
+    control="B23",
+    needs=FENCES,
+    rule="The submission sees the new mapping, which must not be there before the input fence.",
+    finding=F4,
+)
+def test_submission_waits_for_the_input_fence_of_a_delayed_map(
+    gpu: Gpu, shut_fence: ShutFence, must: Must, always_valid: Buffer, new: str
+) -> None:
+    """Nothing is taken away there, whose removal would wait for the fence as well."""
+    tile = gpu.reserve(TILE)
+    queue = gpu.new_context().queue(Engine.COMPUTE)
+
+    def bind_and_draw() -> Submission:
+        if new == "PRT":
+            tile.map_prt(delay=True, inputs=[fence.syncobj])
+        else:
+            tile.map(always_valid, delay=True, inputs=[fence.syncobj])
+        return queue.submit(queue.packets.nop())
+
+    with shut_fence() as fence:
+        call = BackgroundCall(bind_and_draw)
+        must.did(f"delayed MAP of an {new} with a pending input fence, then a submission".replace("an PRT", "PRT"))
         must.not_signal(call, while_pending=fence)
     must.signal(call, after=fence)

@@ -8,7 +8,7 @@ from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device.device import AmdgpuDevice
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.types import AmdgpuVm
 from amdgpu_hw.mock.planting import Bug, Original, replaces
 
-BUG = Bug(caught_by=("O28",))
+BUG = Bug(caught_by=("O28",), slow=True)
 
 
 @replaces(AmdgpuDevice.vm_of)

@@ -10,7 +10,7 @@ from amdgpu_hw.mock.kernel.amdgpu.amdgpu_sync import AMDGPU_SYNC_EQ_OWNER, Amdgp
 from amdgpu_hw.mock.kernel.dma_buf.dma_resv import DmaResv
 from amdgpu_hw.mock.planting import Bug, Original, replaces
 
-BUG = Bug(caught_by=("B19",))
+BUG = Bug(caught_by=("B19c",))
 
 
 @replaces(amdgpu_sync_resv)

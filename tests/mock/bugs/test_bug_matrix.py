@@ -25,6 +25,7 @@ from matrix.plan import (
     plan,
     quick_bugs,
 )
+from matrix.slot import Slot
 from matrix.warm import one_case
 
 from amdgpu_hw.mock.planting import Bug, PlantedBug
@@ -175,7 +176,7 @@ def test_what_was_not_caught_is_looked_at_again_for_longer() -> None:
     assert work.second_look(result(WRONG, case("B05"), case("B06", "broken"))) is None
     assert work.second_look(result(SOUND, case("B06"))) is None
     missed = result(WRONG, case("B05"), case("B06"))
-    assert work.second_look(missed) == Selection(only=("B06", "B07"))
+    assert work.second_look(missed) == Selection(only=("B06", "B07"), seconds=90.0)
     both = missed.with_second_look(result(WRONG, case("B06", "broken"), oopses=1))
     assert both.cases == (case("B05"), case("B06", "broken"))
     assert (both.oopses, both.seconds) == (1, 2.0)
@@ -243,3 +244,23 @@ def test_a_wrong_name_is_one_sentence(arguments: list[str], says: str) -> None:
     assert done.returncode == 2
     assert done.stderr.startswith(f"bug_matrix: {says}")
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_rows_after_one_that_is_broken_already_run_all_the_same() -> None:
+    """Its other cases are left out; so is everything else only where that is asked for."""
+    run = MatrixRun("navi31", "series-fixed", "m60_wait_timeout_relative")
+    rows = ("T15", "T11")
+    with Slot() as slot:
+        found = slot.run(run, Selection(only=rows, first=("T15",), until_broken=True, seconds=120))
+        stopped = slot.run(run, Selection(only=rows, then=("T15",), until_any=True, seconds=120))
+    assert not found.trouble
+    assert (found.rows("broken"), found.rows("holds") - {"T15"}) == ({"T15"}, {"T11"})
+    assert (stopped.rows("broken"), stopped.rows("holds") - {"T15"}) == ({"T15"}, set())
+
+
+def test_more_patience_lets_runs_take_longer() -> None:
+    """On a machine that is busy with other things."""
+    bugs = choose_bugs(["m05*"])
+    usual, patient = plan(bugs, (), quick=False), plan(bugs, (), quick=False, patience=3)
+    for run in usual.all_runs:
+        assert patient.selection(run).seconds == 3 * usual.selection(run).seconds

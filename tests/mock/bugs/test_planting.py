@@ -6,6 +6,7 @@ from __future__ import annotations
 import gc
 import types
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -62,7 +63,7 @@ def test_every_file_is_a_bug(name: str) -> None:
     assert planted.description.endswith("."), "the first line of the docstring is the description"
     assert len(planted.description) <= 120
     assert planted.bug.caught_by or planted.bug.equivalent, "neither a row nor a reason why there is none"
-    assert planted.replacements or planted.bug.variant, "it changes nothing"
+    assert planted.replacements or planted.changes or planted.bug.variant, "it changes nothing"
     assert planted.bug.kernel in VARIANTS
     assert planted.bug.gpu in gpu_names()
     variant = get_variant(planted.bug.kernel)
@@ -177,3 +178,35 @@ def test_bugs_without_a_row_differ_in_the_model() -> None:
     sound = update_ctx.unmap_may_be_explicit
     assert not sound(vm, foreign, mapping)  # type: ignore[arg-type]  # the three attributes that it asks for
     assert replacement.function(sound, vm, foreign, mapping)
+
+
+def test_a_file_somewhere_else_is_a_bug_by_its_path(tmp_path: Path, lifted: list[Callable[[], None]]) -> None:
+    """Whoever has a wrong kernel in mind need not put it into the package."""
+    path = tmp_path / "mine.py"
+    path.write_text(
+        '"""Nothing is always-valid."""\n'
+        "from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.update_ctx import amdgpu_vm_is_bo_always_valid\n"
+        "from amdgpu_hw.mock.planting import Bug, replaces\n"
+        "BUG = Bug(caught_by=())\n"
+        "@replaces(amdgpu_vm_is_bo_always_valid)\n"
+        "def never(original, vm, bo):\n"
+        "    return False\n"
+    )
+    planted = load_bug(str(path))
+    assert (planted.name, planted.description) == (str(path), "Nothing is always-valid.")
+    sound = update_ctx.amdgpu_vm_is_bo_always_valid
+    lifted.append(plant([planted]))
+    assert update_ctx.amdgpu_vm_is_bo_always_valid is not sound
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [(None, "there is no file"), ("BUG = 1\n", "it has no BUG"), ("import nothing_at_all\n", "nothing_at")],
+)
+def test_a_file_that_is_no_bug_is_refused_in_a_sentence(tmp_path: Path, text: str | None, words: str) -> None:
+    """Whatever is wrong with it: the mock kernel's process reads it."""
+    path = tmp_path / "mine.py"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(UnknownBug, match=words):
+        load_bug(str(path))
