@@ -24,7 +24,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from mutants.declared import Mutant, choose, read_mutants
-from mutants.run import Noticed, MutantVerdict, judge, judge_driver
+from mutants.run import MutantVerdict, Noticed, judge, judge_driver
 
 from amdgpu_hw.errors import HarnessError
 from amdgpu_hw.exit_status import ExitStatus

@@ -24,7 +24,7 @@ from pathlib import Path
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))  # the tables of calls are the tests'
 
-from agreement.comparison import Amounts, Comparison, compare_machines
+from agreement.comparison import Amounts, MachineComparison, compare_machines
 from agreement.findings import Area, load_differences
 from rich.console import Console
 from rich.table import Table
@@ -43,7 +43,7 @@ _SHOWN = 20
 """Unlisted findings of an area that are printed."""
 
 
-def _report(results: Sequence[Comparison], console: Console) -> None:
+def _report(results: Sequence[MachineComparison], console: Console) -> None:
     table = Table(title="Mock kernel and real kernel", title_justify="left")
     table.add_column("kernel")
     table.add_column("GPU")
@@ -61,7 +61,7 @@ def _report(results: Sequence[Comparison], console: Console) -> None:
         _explain(result, console)
 
 
-def _explain(result: Comparison, console: Console) -> None:
+def _explain(result: MachineComparison, console: Console) -> None:
     def line(text: str) -> None:
         console.print(f"{result.kernel}: {text}", soft_wrap=True, highlight=False, markup=False)
 
@@ -99,7 +99,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parse(arguments)
     console = Console() if sys.stdout.isatty() else Console(width=_WIDTH)
     kernels = options.kernel or (KERNELS[:1] if options.short else KERNELS)
-    results: list[Comparison] = []
+    results: list[MachineComparison] = []
     status = AGREES
     before = Path.cwd()
     try:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from agreement.bounded import Answer
-from agreement.findings import Area, AreaResult, Finding
+from agreement.findings import Area, AreaResult, Disagreement
 from agreement.program import Program
 from amdgpu_hw.errors import errno_name
 from amdgpu_hw.verdict.difference import compare_runs
@@ -27,7 +27,7 @@ _NOT_REACHED = "did not come to it"
 def compare_rows(guest: Results, mock: Results) -> AreaResult:
     """Every test's outcome, and the kinds of evidence of those that ended the same."""
     findings = [
-        Finding(
+        Disagreement(
             Area.ROWS,
             _test(change.either),
             "outcome",
@@ -44,7 +44,7 @@ def compare_rows(guest: Results, mock: Results) -> AreaResult:
             continue
         seen, there = _evidence(case), _evidence(theirs[name])
         if seen != there:
-            findings.append(Finding(Area.ROWS, name, "evidence", seen, there))
+            findings.append(Disagreement(Area.ROWS, name, "evidence", seen, there))
     return AreaResult(Area.ROWS, "test", len({_test(case) for case in (*guest.cases, *mock.cases)}), findings)
 
 
@@ -67,13 +67,13 @@ def compare_calls(names: Sequence[str], guest: Sequence[Answer], mock: Sequence[
     for name in names:
         if name not in ours or name not in theirs:
             where = "guest" if name not in ours else "mock"
-            findings.append(Finding(Area.ERRNOS, name, "errno", *_sides(ours.get(name), theirs.get(name))))
+            findings.append(Disagreement(Area.ERRNOS, name, "errno", *_sides(ours.get(name), theirs.get(name))))
             left_out.append(f"{name}: the {where} {_NOT_REACHED}")
         elif "cannot" in ours[name] and "cannot" in theirs[name]:
             left_out.append(f"{name}: {ours[name]['cannot']}")
             continue
         elif _errno(ours[name]) != _errno(theirs[name]):
-            findings.append(Finding(Area.ERRNOS, name, "errno", *_sides(ours[name], theirs[name])))
+            findings.append(Disagreement(Area.ERRNOS, name, "errno", *_sides(ours[name], theirs[name])))
         compared += 1
     return AreaResult(Area.ERRNOS, "call", compared, findings, left_out=left_out)
 
@@ -110,7 +110,7 @@ def compare_programs(programs: Sequence[Program], guest: Sequence[Answer], mock:
     return AreaResult(Area.PROGRAMS, "program", len(programs), findings, steps=sum(map(len, programs)))
 
 
-def program_findings(name: str, guest: Answer, mock: Answer) -> list[Finding]:
+def program_findings(name: str, guest: Answer, mock: Answer) -> list[Disagreement]:
     """In what one program's answers differ: the first step that does, and what is there in the end."""
     found = [*_end_differences(guest, mock)] if "steps" in guest and "steps" in mock else [*_ends(guest, mock)]
     steps = zip(guest.get("steps", ()), mock.get("steps", ()), strict=False)
@@ -122,7 +122,7 @@ def program_findings(name: str, guest: Answer, mock: Answer) -> list[Finding]:
                 if ours.get(key) != theirs.get(key)
             ]
             break
-    return [Finding(Area.PROGRAMS, name, *each) for each in found]
+    return [Disagreement(Area.PROGRAMS, name, *each) for each in found]
 
 
 def _step(answer: Answer, key: str) -> str:

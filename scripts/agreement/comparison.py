@@ -10,7 +10,7 @@ from pathlib import Path
 from agreement.calls import CALLS
 from agreement.comparing import compare_calls, compare_programs, compare_rows, program_findings
 from agreement.drawing import draw
-from agreement.findings import Area, AreaResult, Differences, Finding, Listed
+from agreement.findings import Area, AreaResult, Differences, Disagreement, Listed
 from agreement.golden import GoldenCase, GoldenFile, write_golden
 from agreement.machines import GuestSide, MockSide, Side
 from agreement.program import Program
@@ -18,7 +18,7 @@ from agreement.smaller import smallest
 from amdgpu_hw.errors import HarnessError
 from amdgpu_hw.guest.session import GuestMachine, GuestOptions
 
-__all__ = ("Amounts", "Comparison", "compare_drawn", "compare_machines")
+__all__ = ("Amounts", "MachineComparison", "compare_drawn", "compare_machines")
 
 _PATIENCE_MS = 40
 _LONG_PATIENCE_MS = 200
@@ -48,7 +48,7 @@ class Amounts:
 
 
 @dataclass
-class Comparison:
+class MachineComparison:
     """What came of it."""
 
     kernel: str
@@ -56,7 +56,7 @@ class Comparison:
     release: str = ""
     areas: list[AreaResult] = field(default_factory=list)
     stale: list[Listed] = field(default_factory=list)
-    smaller: list[tuple[Finding, Program]] = field(default_factory=list)
+    smaller: list[tuple[Disagreement, Program]] = field(default_factory=list)
     golden: Path | None = None
     trouble: list[str] = field(default_factory=list)
     """What kept areas from being compared."""
@@ -74,9 +74,9 @@ def compare_machines(
     listed: Sequence[Listed],
     directory: Path,
     say: Callable[[str], None],
-) -> Comparison:
+) -> MachineComparison:
     """Compare a stock kernel with the mock's variant of its name. Raises `HarnessError` if no guest can be booted."""
-    result = Comparison(kernel, gpu)
+    result = MachineComparison(kernel, gpu)
     differences = Differences(listed, kernel, gpu)
     mock = MockSide(gpu, kernel, directory)
     options = GuestOptions(gpus=(gpu,), linux=kernel, console=directory / "guest.console.log", writable=(directory,))
@@ -97,7 +97,7 @@ def compare_machines(
 
 
 def _rows(
-    result: Comparison,
+    result: MachineComparison,
     guest: Side,
     mock: Side,
     amounts: Amounts,
@@ -110,7 +110,7 @@ def _rows(
 
 
 def _calls(
-    result: Comparison,
+    result: MachineComparison,
     guest: Side,
     mock: Side,
     amounts: Amounts,
@@ -123,13 +123,13 @@ def _calls(
     _judged(result, compare_calls(names, guest.calls(numbers), mock.calls(numbers)), differences)
 
 
-def _judged(result: Comparison, area: AreaResult, differences: Differences) -> None:
+def _judged(result: MachineComparison, area: AreaResult, differences: Differences) -> None:
     differences.judge(area)
     result.areas.append(area)
 
 
 def compare_drawn(
-    result: Comparison,
+    result: MachineComparison,
     guest: Side,
     mock: Side,
     amounts: Amounts,
@@ -180,9 +180,9 @@ def _telling(programs: Sequence[Program], numbers: Sequence[int], count: int) ->
     return sorted(ranked[: 5 * count : 5])
 
 
-def _one_of_each(findings: Sequence[Finding]) -> list[Finding]:
+def _one_of_each(findings: Sequence[Disagreement]) -> list[Disagreement]:
     """The first finding of each kind, and of each program only one."""
-    chosen: list[Finding] = []
+    chosen: list[Disagreement] = []
     for finding in findings:
         if finding.what not in {one.what for one in chosen} and finding.name not in {one.name for one in chosen}:
             chosen.append(finding)

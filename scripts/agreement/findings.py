@@ -13,7 +13,7 @@ from typing import Any
 
 from amdgpu_hw.decode import TOML, DecodeError, decode
 
-__all__ = ("DIFFERENCES", "Area", "AreaResult", "Differences", "Finding", "Listed", "load_differences")
+__all__ = ("DIFFERENCES", "Area", "AreaResult", "Differences", "Disagreement", "Listed", "load_differences")
 
 DIFFERENCES = Path(__file__).parent / "differences.toml"
 
@@ -27,7 +27,7 @@ class Area(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class Disagreement:
     """One thing that the machines do otherwise."""
 
     area: Area
@@ -63,7 +63,7 @@ class Listed:
         """Whether it speaks of these machines."""
         return _any([kernel], self.kernels) and _any([gpu], self.gpus)
 
-    def covers(self, finding: Finding) -> bool:
+    def covers(self, finding: Disagreement) -> bool:
         """Whether a finding is this one."""
         return (
             finding.area is self.area
@@ -88,13 +88,13 @@ class AreaResult:
     area: Area
     unit: str
     compared: int
-    findings: list[Finding]
+    findings: list[Disagreement]
     steps: int = 0
     """Calls that the programs are made of."""
     left_out: list[str] = field(default_factory=list)
     """What could not be done on one of the machines, each with the reason."""
-    listed: list[tuple[Finding, Listed]] = field(default_factory=list)
-    unlisted: list[Finding] = field(default_factory=list)
+    listed: list[tuple[Disagreement, Listed]] = field(default_factory=list)
+    unlisted: list[Disagreement] = field(default_factory=list)
 
     @property
     def equal(self) -> int:
@@ -109,7 +109,7 @@ class Differences:
         self._entries = [entry for entry in entries if entry.is_for(kernel, gpu)]
         self._seen: set[int] = set()
 
-    def known(self, finding: Finding) -> Listed | None:
+    def known(self, finding: Disagreement) -> Listed | None:
         """The entry that a finding is covered by."""
         for number, entry in enumerate(self._entries):
             if entry.covers(finding):

@@ -14,7 +14,7 @@ from amdgpu_hw.errors import HarnessError
 from amdgpu_hw.verdict.model import Outcome
 from amdgpu_hw.verdict.results import Results, read_results
 
-__all__ = ("Noticed", "MutantVerdict", "judge", "judge_driver")
+__all__ = ("MutantVerdict", "Noticed", "judge", "judge_driver")
 
 
 class Noticed(Enum):

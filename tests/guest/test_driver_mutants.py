@@ -10,7 +10,7 @@ from pathlib import Path
 import driver_mutants
 import pytest
 from mutants.declared import DECLARED, choose, read_mutants
-from mutants.run import Noticed, MutantVerdict, judge
+from mutants.run import MutantVerdict, Noticed, judge
 
 from amdgpu_hw.errors import HarnessError
 from amdgpu_hw.guest.kernels import find_kernel

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from agreement.comparing import compare_calls, compare_programs, compare_rows, program_findings
-from agreement.findings import Area, Differences, Finding, Listed, load_differences
+from agreement.findings import Area, Differences, Disagreement, Listed, load_differences
 
 from amdgpu_hw.verdict.model import Case, Evidence, Outcome
 from amdgpu_hw.verdict.results import Results
@@ -121,9 +121,9 @@ def test_rows_differ_in_outcome_or_in_what_was_seen() -> None:
 # -- what is listed -----------------------------------------------------------------------------------------------
 
 
-def finding(name: str = "gem/CREATE (x)", guest: str = "EINVAL") -> Finding:
+def finding(name: str = "gem/CREATE (x)", guest: str = "EINVAL") -> Disagreement:
     """A finding of the errnos."""
-    return Finding(Area.ERRNOS, name, "errno", guest, "0")
+    return Disagreement(Area.ERRNOS, name, "errno", guest, "0")
 
 
 def test_a_listed_difference_covers_what_it_says_and_nothing_else() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from agreement.comparing import program_findings
-from agreement.comparison import Amounts, Comparison, compare_drawn
+from agreement.comparison import Amounts, MachineComparison, compare_drawn
 from agreement.findings import Area, Differences, Listed
 from agreement.golden import read_golden
 from agreement.machines import PYTHONPATH, MockSide
@@ -33,9 +33,9 @@ class WrongSide(MockSide):
             return machine.run(command, {**os.environ, "PYTHONPATH": PYTHONPATH})
 
 
-def compare(bug: str, directory: Path, *listed: Listed) -> Comparison:
+def compare(bug: str, directory: Path, *listed: Listed) -> MachineComparison:
     """Play some programs on both."""
-    result = Comparison(KERNEL, GPU)
+    result = MachineComparison(KERNEL, GPU)
     amounts = Amounts(programs=12, seed=3, smaller=1, smaller_s=1)
     sides = WrongSide(bug, directory), MockSide(GPU, KERNEL, directory)
     compare_drawn(result, *sides, amounts, Differences(listed, KERNEL, GPU), lambda _: None)

@@ -9,16 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import BOOTS
-from tests.guest.test_boot import why_not
+from tests.guest.machine.requirements import why_not
 
-TOP = Path(__file__).parents[2]
+TOP = Path(__file__).parents[3]
 TIMEOUT_S = 400
 """Quiet, it takes a minute."""
 
 pytestmark = [
     pytest.mark.skipif(bool(why_not()), reason=why_not()),
-    pytest.mark.xdist_group(BOOTS),
     pytest.mark.timeout(TIMEOUT_S),
 ]
 
