@@ -23,8 +23,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from mutants.declared import Mutant, choose, read_mutants
-from mutants.run import MutantVerdict, Noticed, judge, judge_driver
+from mutants.declared import DriverMutant, choose, read_mutants
+from mutants.run import DriverVerdict, Noticed, judge, judge_driver
 
 from amdgpu_hw.errors import HarnessError
 from amdgpu_hw.exit_status import ExitStatus
@@ -56,14 +56,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return ExitStatus.INCOMPLETE
 
 
-def _all(linux: str, mutants: Sequence[Mutant], gpu: str, directory: Path) -> int:
+def _all(linux: str, mutants: Sequence[DriverMutant], gpu: str, directory: Path) -> int:
     baseline = judge_driver(linux, gpu, directory / "as-it-is.json", module=None)
     if baseline is None or baseline.finished is None:
         raise HarnessError(f"there is no verdict on the driver as it is: {directory / 'as-it-is.txt'} says why")
     known = frozenset(case.test for case in baseline.cases if case.outcome is Outcome.BROKEN)
     holding = sum(case.outcome is Outcome.HOLDS for case in baseline.cases)
     print(f"the driver as it is: {holding} cases hold, {len(known)} broken", flush=True)
-    found: dict[str, MutantVerdict] = {}
+    found: dict[str, DriverVerdict] = {}
     for mutant in mutants:
         found[mutant.name] = _one(linux, mutant, gpu, directory, known)
         _keep(directory / "driver-mutants.json", found)
@@ -73,7 +73,7 @@ def _all(linux: str, mutants: Sequence[Mutant], gpu: str, directory: Path) -> in
     return int(bool(survivors))
 
 
-def _one(linux: str, mutant: Mutant, gpu: str, directory: Path, known: frozenset[str]) -> MutantVerdict:
+def _one(linux: str, mutant: DriverMutant, gpu: str, directory: Path, known: frozenset[str]) -> DriverVerdict:
     root, source = sources(linux)
     module = build_module(root, source, (), mutant.name, lambda _: None, [mutant.edits(linux)])
     results = directory / f"{mutant.name}.json"
@@ -83,12 +83,12 @@ def _one(linux: str, mutant: Mutant, gpu: str, directory: Path, known: frozenset
     return judge(judge_driver(linux, gpu, results, module=module), known)
 
 
-def _keep(path: Path, found: dict[str, MutantVerdict]) -> None:
+def _keep(path: Path, found: dict[str, DriverVerdict]) -> None:
     content = {name: {**asdict(each), "catch": each.catch.value} for name, each in found.items()}
     path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
-def _line(mutant: Mutant, found: MutantVerdict) -> str:
+def _line(mutant: DriverMutant, found: DriverVerdict) -> str:
     rows = " ".join(found.rows)
     return (
         f"{found.catch.value:8}  {mutant.name}: {mutant.what}{f' [{rows}]' if rows else ''}\n          {found.message}"

@@ -10,7 +10,7 @@ from pathlib import Path
 from agreement.calls import CALLS
 from agreement.comparing import compare_calls, compare_programs, compare_rows, program_findings
 from agreement.drawing import draw
-from agreement.findings import Area, AreaResult, Differences, Disagreement, Listed
+from agreement.findings import Area, AreaResult, Differences, Disagreement, KnownDifference
 from agreement.golden import GoldenCase, GoldenFile, write_golden
 from agreement.machines import GuestSide, MockSide, Side
 from agreement.program import Program
@@ -55,7 +55,7 @@ class MachineComparison:
     gpu: str
     release: str = ""
     areas: list[AreaResult] = field(default_factory=list)
-    stale: list[Listed] = field(default_factory=list)
+    stale: list[KnownDifference] = field(default_factory=list)
     smaller: list[tuple[Disagreement, Program]] = field(default_factory=list)
     golden: Path | None = None
     trouble: list[str] = field(default_factory=list)
@@ -71,7 +71,7 @@ def compare_machines(
     kernel: str,
     gpu: str,
     amounts: Amounts,
-    listed: Sequence[Listed],
+    listed: Sequence[KnownDifference],
     directory: Path,
     say: Callable[[str], None],
 ) -> MachineComparison:

@@ -13,7 +13,7 @@ from typing import Any
 
 from amdgpu_hw.decode import TOML, DecodeError, decode
 
-__all__ = ("DIFFERENCES", "Area", "AreaResult", "Differences", "Disagreement", "Listed", "load_differences")
+__all__ = ("DIFFERENCES", "Area", "AreaResult", "Differences", "Disagreement", "KnownDifference", "load_differences")
 
 DIFFERENCES = Path(__file__).parent / "differences.toml"
 
@@ -43,7 +43,7 @@ class Disagreement:
 
 
 @dataclass(frozen=True)
-class Listed:
+class KnownDifference:
     """A difference that is known: shell patterns of what it covers, and why it is there.
 
     ``guest`` and ``mock`` say what it looks like. ``sometimes``: whether it may be gone from a run without being stale.
@@ -93,7 +93,7 @@ class AreaResult:
     """Calls that the programs are made of."""
     left_out: list[str] = field(default_factory=list)
     """What could not be done on one of the machines, each with the reason."""
-    listed: list[tuple[Disagreement, Listed]] = field(default_factory=list)
+    listed: list[tuple[Disagreement, KnownDifference]] = field(default_factory=list)
     unlisted: list[Disagreement] = field(default_factory=list)
 
     @property
@@ -105,11 +105,11 @@ class AreaResult:
 class Differences:
     """Those that are known on two machines."""
 
-    def __init__(self, entries: Sequence[Listed], kernel: str, gpu: str) -> None:
+    def __init__(self, entries: Sequence[KnownDifference], kernel: str, gpu: str) -> None:
         self._entries = [entry for entry in entries if entry.is_for(kernel, gpu)]
         self._seen: set[int] = set()
 
-    def known(self, finding: Disagreement) -> Listed | None:
+    def known(self, finding: Disagreement) -> KnownDifference | None:
         """The entry that a finding is covered by."""
         for number, entry in enumerate(self._entries):
             if entry.covers(finding):
@@ -126,7 +126,7 @@ class Differences:
             else:
                 result.listed.append((finding, entry))
 
-    def stale(self, areas: Sequence[Area]) -> list[Listed]:
+    def stale(self, areas: Sequence[Area]) -> list[KnownDifference]:
         """Entries of areas that were compared as a whole, of which nothing was seen."""
         return [
             entry
@@ -135,11 +135,13 @@ class Differences:
         ]
 
 
-def load_differences(path: Path = DIFFERENCES) -> list[Listed]:
+def load_differences(path: Path = DIFFERENCES) -> list[KnownDifference]:
     """Read the list. Raises `ValueError` for one that means nothing."""
     try:
         content: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
-        entries: list[Listed] = decode(list[Listed], content.get("difference", []), "difference", TOML)
+        entries: list[KnownDifference] = decode(
+            list[KnownDifference], content.get("difference", []), "difference", TOML
+        )
     except (DecodeError, tomllib.TOMLDecodeError) as error:
         raise ValueError(f"{path}: {error}") from None
     return entries

@@ -13,13 +13,13 @@ from typing import Any
 from amdgpu_hw.errors import HarnessError
 from amdgpu_hw.guest.source_edits import Action, Edit, EditFile
 
-__all__ = ("DECLARED", "Mutant", "MutantSet", "choose", "read_mutants")
+__all__ = ("DECLARED", "DriverMutant", "MutantSet", "choose", "read_mutants")
 
 DECLARED = Path(__file__).with_name("driver-7.3.toml")
 
 
 @dataclass(frozen=True, slots=True)
-class Mutant:
+class DriverMutant:
     """One mistake in the driver."""
 
     name: str
@@ -41,7 +41,7 @@ class MutantSet:
 
     linux: str
     """The kernel: the beginning of its release."""
-    mutants: tuple[Mutant, ...]
+    mutants: tuple[DriverMutant, ...]
 
 
 def read_mutants(path: Path = DECLARED) -> MutantSet:
@@ -61,7 +61,7 @@ def read_mutants(path: Path = DECLARED) -> MutantSet:
     return MutantSet(linux, mutants)
 
 
-def _mutant(directory: str, entry: dict[str, Any]) -> Mutant:
+def _mutant(directory: str, entry: dict[str, Any]) -> DriverMutant:
     edit = Edit(
         file=f"{directory}/{entry.pop('file')}",
         anchor=entry.pop("anchor"),
@@ -72,7 +72,7 @@ def _mutant(directory: str, entry: dict[str, Any]) -> Mutant:
         times=entry.pop("times", 1),
         code=entry.pop("code", ""),
     )
-    mutant = Mutant(entry.pop("name"), entry.pop("what"), edit, tuple(entry.pop("rows")))
+    mutant = DriverMutant(entry.pop("name"), entry.pop("what"), edit, tuple(entry.pop("rows")))
     if entry:
         raise ValueError(f"{mutant.name} has what no mutant knows: {', '.join(entry)}")
     if not mutant.rows:
@@ -80,7 +80,7 @@ def _mutant(directory: str, entry: dict[str, Any]) -> Mutant:
     return mutant
 
 
-def choose(mutants: Sequence[Mutant], names: Sequence[str]) -> list[Mutant]:
+def choose(mutants: Sequence[DriverMutant], names: Sequence[str]) -> list[DriverMutant]:
     """Those of the names given, or all. Raises `HarnessError` for a name that none has."""
     known = {mutant.name: mutant for mutant in mutants}
     unknown = [name for name in names if name not in known]

@@ -14,7 +14,7 @@ from amdgpu_hw.errors import HarnessError
 from amdgpu_hw.verdict.model import Outcome
 from amdgpu_hw.verdict.results import Results, read_results
 
-__all__ = ("MutantVerdict", "Noticed", "judge", "judge_driver")
+__all__ = ("DriverVerdict", "Noticed", "judge", "judge_driver")
 
 
 class Noticed(Enum):
@@ -28,7 +28,7 @@ class Noticed(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class MutantVerdict:
+class DriverVerdict:
     """What one run, or two, said of a driver."""
 
     catch: Noticed
@@ -60,16 +60,16 @@ def judge_driver(
         return None
 
 
-def judge(results: Results | None, known: frozenset[str]) -> MutantVerdict:
+def judge(results: Results | None, known: frozenset[str]) -> DriverVerdict:
     """What a run says of a mutant; ``known`` are the tests that are broken on the driver as it is."""
     if results is None:
-        return MutantVerdict(Noticed.CRASHED, (), "there is no result: the guest or its driver did not come up", 0)
+        return DriverVerdict(Noticed.CRASHED, (), "there is no result: the guest or its driver did not come up", 0)
     broken = [case for case in results.cases if case.outcome is Outcome.BROKEN and case.test not in known]
     ended = sum(case.outcome is not Outcome.UNFINISHED for case in results.cases)
     if broken:
-        return MutantVerdict(Noticed.CAUGHT, tuple(dict.fromkeys(case.row for case in broken)), broken[0].reason, ended)
+        return DriverVerdict(Noticed.CAUGHT, tuple(dict.fromkeys(case.row for case in broken)), broken[0].reason, ended)
     running = [case for case in results.cases if case.outcome is Outcome.UNFINISHED]
     if running or results.finished is None:
         rows = tuple(case.row for case in running[-1:])
-        return MutantVerdict(Noticed.CRASHED, rows, results.interrupted or "the run did not end", ended)
-    return MutantVerdict(Noticed.SURVIVED, (), "", ended)
+        return DriverVerdict(Noticed.CRASHED, rows, results.interrupted or "the run did not end", ended)
+    return DriverVerdict(Noticed.SURVIVED, (), "", ended)

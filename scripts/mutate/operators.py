@@ -14,11 +14,11 @@ from types import MappingProxyType
 
 from mutate.mixed_up import CONSTANTS, MEMBERS, NAMES, RELEASES
 
-__all__ = ("OPERATORS", "Edit", "Place", "edits")
+__all__ = ("OPERATORS", "NodeChange", "Place", "edits")
 
 
 @dataclass(frozen=True, slots=True)
-class Edit:
+class NodeChange:
     """A change: ``node`` becomes ``new``; of what ``operator`` makes of it."""
 
     operator: str
@@ -316,8 +316,8 @@ OPERATORS: Mapping[str, Operator] = MappingProxyType(
 """By the name that a mutant has of it."""
 
 
-def edits(place: Place) -> Iterator[Edit]:
+def edits(place: Place) -> Iterator[NodeChange]:
     """All changes of one node."""
     for name, operator in OPERATORS.items():
         for node, new in operator(place):
-            yield Edit(name, node, new)
+            yield NodeChange(name, node, new)

@@ -10,7 +10,7 @@ from pathlib import Path
 import driver_mutants
 import pytest
 from mutants.declared import DECLARED, choose, read_mutants
-from mutants.run import MutantVerdict, Noticed, judge
+from mutants.run import DriverVerdict, Noticed, judge
 
 from amdgpu_hw.errors import HarnessError
 from amdgpu_hw.guest.kernels import find_kernel
@@ -85,7 +85,7 @@ def test_a_name_that_none_has_is_refused() -> None:
 def test_what_is_broken_anyway_is_nobodys_catch() -> None:
     """A mutant is caught by a case that holds on the driver as it is."""
     case = broken()
-    assert judge(finished(holds(), case), frozenset()) == MutantVerdict(Noticed.CAUGHT, (case.row,), case.reason, 2)
+    assert judge(finished(holds(), case), frozenset()) == DriverVerdict(Noticed.CAUGHT, (case.row,), case.reason, 2)
     assert judge(finished(holds(), case), frozenset({case.test})).catch is Noticed.SURVIVED
 
 
@@ -94,7 +94,7 @@ def test_a_guest_that_does_not_survive_a_row_has_noticed() -> None:
     running = replace(holds("B39"), outcome=Outcome.UNFINISHED)
     crashed = run(cases=[holds(), running])
     crashed.finished = None
-    assert judge(crashed, frozenset()) == MutantVerdict(Noticed.CRASHED, ("B39",), "the run did not end", 1)
+    assert judge(crashed, frozenset()) == DriverVerdict(Noticed.CRASHED, ("B39",), "the run did not end", 1)
     assert judge(None, frozenset()).catch is Noticed.CRASHED
 
 

@@ -72,9 +72,9 @@ def test_a_module_is_built_once_and_judged_on_each_gpu(tmp_path: Path, monkeypat
     mended = [
         "build mended",
         "mended-mi300x-guest: --module=mended.ko",
-        "mended-mi300x-mock: --kernel=series-fixed",
+        "mended-mi300x-mock: --kernel=series-fixed-7.3",
         "mended-vega10-guest: --module=mended.ko",
-        "mended-vega10-mock: --kernel=series-fixed",
+        "mended-vega10-mock: --kernel=series-fixed-7.3",
     ]
     assert done == mended
     done.clear()

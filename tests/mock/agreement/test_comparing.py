@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from agreement.comparing import compare_calls, compare_programs, compare_rows, program_findings
-from agreement.findings import Area, Differences, Disagreement, Listed, load_differences
+from agreement.findings import Area, Differences, Disagreement, KnownDifference, load_differences
 
 from amdgpu_hw.verdict.model import Case, Evidence, Outcome
 from amdgpu_hw.verdict.results import Results
@@ -128,7 +128,7 @@ def finding(name: str = "gem/CREATE (x)", guest: str = "EINVAL") -> Disagreement
 
 def test_a_listed_difference_covers_what_it_says_and_nothing_else() -> None:
     """Area, name, what each side says, kernel and GPU."""
-    entry = Listed(Area.ERRNOS, "because", names=["gem/*"], guest="EINVAL", kernels=["7.3"])
+    entry = KnownDifference(Area.ERRNOS, "because", names=["gem/*"], guest="EINVAL", kernels=["7.3"])
     known = Differences([entry], "7.3", "vega10")
     assert known.known(finding()) is entry
     assert known.known(finding(name="cs/x")) is None
@@ -138,10 +138,10 @@ def test_a_listed_difference_covers_what_it_says_and_nothing_else() -> None:
 
 def test_an_entry_of_which_nothing_was_seen_is_stale() -> None:
     """Unless it says that it shows only sometimes, or its area was not compared as a whole."""
-    gone = Listed(Area.ERRNOS, "gone", names=["x"])
-    flaky = Listed(Area.ERRNOS, "flaky", names=["y"], sometimes=True)
-    other = Listed(Area.ROWS, "rows", names=["O9*"])
-    seen = Listed(Area.ERRNOS, "seen", names=["gem/*"])
+    gone = KnownDifference(Area.ERRNOS, "gone", names=["x"])
+    flaky = KnownDifference(Area.ERRNOS, "flaky", names=["y"], sometimes=True)
+    other = KnownDifference(Area.ROWS, "rows", names=["O9*"])
+    seen = KnownDifference(Area.ERRNOS, "seen", names=["gem/*"])
     known = Differences([gone, flaky, other, seen], "7.3", "vega10")
     known.known(finding())
     assert known.stale([Area.ERRNOS]) == [gone]

@@ -67,7 +67,7 @@ print(Path("/sys/class/drm/card0/device/vendor").read_text().strip(), end="")
 def test_what_can_be_reset_is_in_sysfs(impatient: Machine) -> None:
     """The files that IGT looks at."""
     script = "print(open('/sys/class/drm/renderD128/device/compute_reset_mask').read(), end='')"
-    expected = {"navi31": "queue full ", "vega10": "soft queue full "}
+    expected = {"navi31": "queue full ", "vega10": "soft_recovery queue full "}
     assert run(impatient, "-c", script) == [expected[impatient.gpus[0]]]
 
 
