@@ -163,7 +163,7 @@ def compare_drawn(
     for finding in _one_of_each(area.unlisted)[: amounts.smaller]:
         say(f"{result.kernel}: making {finding.name} smaller ({finding.what})")
         program = programs[int(finding.name.rpartition(" ")[2])]
-        small = smallest(program, _differs(finding.what, guest, mock, differences), amounts.smaller_s)
+        small = smallest(program, _differs(finding.kind, guest, mock, differences), amounts.smaller_s)
         result.smaller.append((finding, small))
         cases += [
             GoldenCase.of(f"{finding.what} differed", small, answer)
@@ -184,12 +184,12 @@ def _one_of_each(findings: Sequence[Disagreement]) -> list[Disagreement]:
     """The first finding of each kind, and of each program only one."""
     chosen: list[Disagreement] = []
     for finding in findings:
-        if finding.what not in {one.what for one in chosen} and finding.name not in {one.name for one in chosen}:
+        if finding.kind not in {one.kind for one in chosen} and finding.name not in {one.name for one in chosen}:
             chosen.append(finding)
     return chosen
 
 
-def _differs(what: str, guest: Side, mock: Side, differences: Differences) -> Callable[[Sequence[Program]], list[bool]]:
+def _differs(kind: str, guest: Side, mock: Side, differences: Differences) -> Callable[[Sequence[Program]], list[bool]]:
     """Says of programs whether the machines differ in one respect, otherwise than is listed."""
 
     def differ(programs: Sequence[Program]) -> list[bool]:
@@ -197,7 +197,7 @@ def _differs(what: str, guest: Side, mock: Side, differences: Differences) -> Ca
             guest.programs(programs, _LONG_PATIENCE_MS), mock.programs(programs, _LONG_PATIENCE_MS), strict=True
         )
         return [
-            any(each.what == what and differences.known(each) is None for each in program_findings("", one, other))
+            any(each.kind == kind and differences.known(each) is None for each in program_findings("", one, other))
             for one, other in answers
         ]
 

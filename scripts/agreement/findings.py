@@ -38,6 +38,11 @@ class Disagreement:
     guest: str
     mock: str
 
+    @property
+    def kind(self) -> str:
+        """In which respect, without which of several: a smaller program has other steps, pages and buffers."""
+        return self.what.partition(" ")[0]
+
     def __str__(self) -> str:
         return f"{self.name}: {self.what}: {self.guest} on the guest, {self.mock} on the mock"
 
