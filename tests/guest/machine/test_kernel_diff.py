@@ -26,7 +26,7 @@ def test_the_mock_kernel_agrees_with_a_real_one(tmp_path: Path) -> None:
     command = [sys.executable, str(TOP / "scripts" / "kernel_diff.py"), "--short", f"--results={tmp_path}"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
-    assert [line.split("│")[2].strip() for line in done.stdout.splitlines() if "vega10" in line] == [
+    assert [line.split("│")[3].strip() for line in done.stdout.splitlines() if "vega10" in line] == [
         "programs",
         "errnos",
         "rows",
