@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import argparse
+import sys
+from typing import TYPE_CHECKING
 
 from amdgpu_hw.cli import (
     bugs,
@@ -23,6 +25,9 @@ from amdgpu_hw.cli import (
 from amdgpu_hw.exit_status import ExitStatus
 from amdgpu_hw.verdict.machine import package_version
 
+if TYPE_CHECKING:
+    from _typeshed import SupportsWrite
+
 __all__ = ("make_parser",)
 
 _STATUSES = "exit status: " + ", ".join(
@@ -37,9 +42,17 @@ _STATUSES = "exit status: " + ", ".join(
 )
 
 
+class _Parser(argparse.ArgumentParser):
+    """One whose help fails where it cannot be written: argparse forgets that (`ArgumentParser._print_message`)."""
+
+    def print_help(self, file: SupportsWrite[str] | None = None) -> None:
+        """Print it. Raises OSError."""
+        (file or sys.stdout).write(self.format_help())
+
+
 def make_parser() -> argparse.ArgumentParser:
     """The parser of the whole command line; each command sets ``run`` and ``takes_rest``."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="amdgpu-hw",
         description="Proves what an amdgpu kernel does with PRT unmaps, on real GPUs and on a mock machine.",
         epilog=_STATUSES,

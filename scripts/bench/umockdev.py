@@ -13,7 +13,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from typing import Any
 
 from cffi import FFI
@@ -54,7 +53,10 @@ _DEVICE = (
     "E: SUBSYSTEM=drm\n"
 )
 WARM_UP = 100
-_HANDLER_S = 5.0
+_TESTBEDS = 3
+"""Now and then a new testbed refuses every call by itself, as if no handler were attached; another one will do."""
+_REFUSED = 3
+"""The client's exit status then."""
 
 
 class TrivialTestbed:
@@ -102,25 +104,10 @@ class TrivialTestbed:
 def _sample(count: int) -> list[float]:
     node = BareNode()
     argument = bytearray(GET_CAP_ARGUMENT)
-    _wait_for_the_handler(node, argument)
     samples = [node.timed(drm.IOCTL_GET_CAP.request, argument) for _ in range(WARM_UP + count)]
     if not drm.GET_CAP.as_dict(argument)["value"]:
         raise AssertionError("the handler did not answer")
     return samples[WARM_UP:]
-
-
-def _wait_for_the_handler(node: BareNode, argument: bytearray) -> None:
-    """The testbed's worker thread may take it up after we have begun; until then umockdev refuses every call itself."""
-    deadline = time.monotonic() + _HANDLER_S
-    while True:
-        try:
-            node.timed(drm.IOCTL_GET_CAP.request, argument)
-        except DrmError as error:
-            if error.errno != errno.ENOTTY or time.monotonic() > deadline:
-                raise
-            time.sleep(0.01)
-        else:
-            return
 
 
 def main() -> int:
@@ -130,11 +117,29 @@ def main() -> int:
     parser.add_argument("--client", action="store_true", help="be the client")
     options = parser.parse_args()
     if options.client:
-        json.dump(_sample(options.samples), sys.stdout)
-        return 0
+        return _client(options.samples)
+    status = _REFUSED
+    for _ in range(_TESTBEDS):
+        if status == _REFUSED:
+            status = _on_a_testbed(options.samples)
+    return status
+
+
+def _client(samples: int) -> int:
+    try:
+        found = _sample(samples)
+    except DrmError as error:
+        if error.errno != errno.ENOTTY:
+            raise
+        return _REFUSED
+    json.dump(found, sys.stdout)
+    return 0
+
+
+def _on_a_testbed(samples: int) -> int:
     testbed = TrivialTestbed()
     try:
-        command = [sys.executable, "-m", "bench.umockdev", "--client", f"--samples={options.samples}"]
+        command = [sys.executable, "-m", "bench.umockdev", "--client", f"--samples={samples}"]
         environment = {**os.environ, "LD_PRELOAD": "libumockdev-preload.so.0", "UMOCKDEV_DIR": testbed.root}
         return subprocess.run(command, env=environment, check=False).returncode
     finally:

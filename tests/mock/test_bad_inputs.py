@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -285,7 +286,7 @@ STREAMS = ("<&-", ">&-", "2>&-", "<&- >&- 2>&-", ">/dev/full", "2>/dev/full", ">
 )
 def test_streams_that_are_closed_or_full_are_no_crash(words: str, streams: str) -> None:
     """What cannot be printed is said where something can still be said."""
-    command = f"{sys.executable} -m amdgpu_hw {words} {streams}"
+    command = f"{shlex.quote(sys.executable)} -m amdgpu_hw {words} {streams}"
     result = subprocess.run(["sh", "-c", command], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
     lost = ">/dev/full" in streams.replace("2>/dev/full", "") and words != "list"
     usual = ExitStatus.UNUSABLE if words == "list" or lost else ExitStatus.PROVEN
