@@ -26,6 +26,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
+from matrix.arguments import positive
 from matrix.judge import Matrix, judge
 from matrix.plan import EXHAUSTIVE_ROWS, RIGHT_KERNELS, MatrixRun, Plan, RunResult, choose_bugs, plan, quick_bugs
 from matrix.report import matrix_view
@@ -89,7 +90,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--jobs",
         metavar="N",
-        type=_positive,
+        type=positive,
         default=SLOTS_PER_CPU * len(os.sched_getaffinity(0)),
         help="so many mock machines at a time (default: four for each CPU)",
     )
@@ -108,15 +109,8 @@ def _arguments() -> argparse.Namespace:
         help="allow every run so many times as long, on a machine that is busy with other things (default: 1)",
     )
     parser.add_argument("--output", metavar="DIRECTORY", type=Path, default=Path("results"), help="where the files go")
-    parser.add_argument("--width", type=_positive, default=WIDTH, help=argparse.SUPPRESS)
+    parser.add_argument("--width", type=positive, default=WIDTH, help=argparse.SUPPRESS)
     return parser.parse_args()
-
-
-def _positive(text: str) -> int:
-    number = int(text) if text.isdecimal() else 0
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"must be a number from 1 on, not '{text}'")
-    return number
 
 
 def _right_kernels(gpus: str | None) -> list[MatrixRun]:

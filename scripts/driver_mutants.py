@@ -63,9 +63,11 @@ def _all(linux: str, mutants: Sequence[DriverMutant], gpu: str, directory: Path)
     known = frozenset(case.test for case in baseline.cases if case.outcome is Outcome.BROKEN)
     holding = sum(case.outcome is Outcome.HOLDS for case in baseline.cases)
     print(f"the driver as it is: {holding} cases hold, {len(known)} broken", flush=True)
+    root, source = sources(linux)
     found: dict[str, DriverVerdict] = {}
     for mutant in mutants:
-        found[mutant.name] = _one(linux, mutant, gpu, directory, known)
+        module = build_module(root, source, (), mutant.name, lambda _: None, [mutant.edits(linux)])
+        found[mutant.name] = _one(linux, mutant, module, gpu, directory, known)
         _keep(directory / "driver-mutants.json", found)
         print(_line(mutant, found[mutant.name]), flush=True)
     survivors = [name for name, each in found.items() if each.catch is Noticed.SURVIVED]
@@ -73,9 +75,9 @@ def _all(linux: str, mutants: Sequence[DriverMutant], gpu: str, directory: Path)
     return int(bool(survivors))
 
 
-def _one(linux: str, mutant: DriverMutant, gpu: str, directory: Path, known: frozenset[str]) -> DriverVerdict:
-    root, source = sources(linux)
-    module = build_module(root, source, (), mutant.name, lambda _: None, [mutant.edits(linux)])
+def _one(
+    linux: str, mutant: DriverMutant, module: Path, gpu: str, directory: Path, known: frozenset[str]
+) -> DriverVerdict:
     results = directory / f"{mutant.name}.json"
     first = judge(judge_driver(linux, gpu, results, module=module, rows=mutant.rows), known)
     if first.catch is not Noticed.SURVIVED:

@@ -22,12 +22,14 @@ import random
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
+from matrix.arguments import positive
 from matrix.plan import MatrixRun, RunResult, Selection
 from matrix.slot import Slot
 from mutate.farm import Farm
@@ -41,6 +43,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from amdgpu_hw.errors import HarnessError
+from amdgpu_hw.verdict.model import Outcome
 from amdgpu_hw.verdict.table import render
 
 SLOTS_PER_CPU = 4
@@ -97,7 +100,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--sample",
         metavar="N",
-        type=_positive,
+        type=positive,
         help="so many mutants, drawn of those that rows reach on the first machine (see docs/mutation.md)",
     )
     parser.add_argument("--seed", metavar="S", type=int, default=1, help="another sample (default: 1)")
@@ -106,21 +109,14 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--jobs",
         metavar="N",
-        type=_positive,
+        type=positive,
         default=SLOTS_PER_CPU * len(os.sched_getaffinity(0)),
         help="so many mock machines at a time (default: four for each CPU)",
     )
     parser.add_argument("--output", metavar="DIRECTORY", type=Path, default=Path("results"), help="where the file goes")
     parser.add_argument("--reasons", metavar="FILE", type=Path, default=EQUIVALENT, help=argparse.SUPPRESS)
-    parser.add_argument("--width", type=_positive, default=WIDTH, help=argparse.SUPPRESS)
+    parser.add_argument("--width", type=positive, default=WIDTH, help=argparse.SUPPRESS)
     return parser.parse_args()
-
-
-def _positive(text: str) -> int:
-    number = int(text) if text.isdecimal() else 0
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"must be a number from 1 on, not '{text}'")
-    return number
 
 
 def _run(
@@ -158,12 +154,12 @@ def _run(
                 task, advance=1, description=f"{result.fate.value}: {result.mutant.function}"[:50].ljust(50)
             )
 
-        jobs = []
+        jobs: list[Callable[[Slot], MutantVerdict | str]] = []
         for index, mutant in enumerate(mutants):
             trial = next(trial for trial in trials if trial.reach.rows_of(mutant))
-            jobs.append(partial(_judge, trial, mutant))
+            jobs.append(partial(trial.judge, mutant))
             if index % CONTROL_EVERY == 0:
-                jobs.append(partial(_control, trial))
+                jobs.append(trial.control)
         try:
             farm.work_off(jobs, done)
         except KeyboardInterrupt:
@@ -173,20 +169,14 @@ def _run(
     return MutationRun(tuple(groups), tuple(verdicts), unreached, tuple(alarms), seconds, len(mutants), sample)
 
 
-def _judge(trial: Trial, mutant: Mutant, slot: Slot) -> MutantVerdict | str:
-    return trial.judge(mutant, slot)
-
-
-def _control(trial: Trial, slot: Slot) -> MutantVerdict | str:
-    return trial.control(slot)
-
-
 def _know(machine: MatrixRun, farm: Farm, cache: Path, console: Console) -> Known:
     sound: list[RunResult] = []
     with console.status(f"{machine}: the suite on the kernel as it is"):
         farm.work_off([lambda slot: slot.run(machine, Selection(seconds=SOUND_S))], sound.append)
     result = sound[0]
-    wrong = [f"{case.row} {case.outcome}: {case.reason}" for case in result.cases if case.outcome in ("broken",)]
+    wrong = [
+        f"{case.row} {case.outcome}: {case.reason}" for case in result.cases if case.outcome == Outcome.BROKEN.value
+    ]
     if result.trouble or result.oopses or wrong:
         raise HarnessError(
             f"{machine} is not right without a mutant: {result.trouble or '; '.join(wrong) or 'an oops'}"
@@ -209,12 +199,8 @@ def _drawn(reached: list[Mutant], options: argparse.Namespace) -> list[Mutant]:
         return [mutant for mutant in reached if mutant.is_valid()]
     order = list(reached)
     random.Random(options.seed).shuffle(order)
-    drawn = set(_first(filter(Mutant.is_valid, order), options.sample))
+    drawn = set(islice(filter(Mutant.is_valid, order), options.sample))
     return [mutant for mutant in reached if mutant in drawn]
-
-
-def _first(mutants: Iterator[Mutant], number: int) -> Iterator[Mutant]:
-    yield from (mutant for mutant, _ in zip(mutants, range(number), strict=False))
 
 
 def _progress(console: Console) -> Progress:

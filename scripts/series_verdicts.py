@@ -23,6 +23,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from validation import run_validate
+
 from amdgpu_hw.errors import HarnessError
 from amdgpu_hw.exit_status import ExitStatus
 from amdgpu_hw.guest.modelled_gpu import DEFAULT_GPU, GUEST_GPUS
@@ -63,10 +65,8 @@ def _module(state: SeriesState, mails: Sequence[Path]) -> str:
 
 
 def _validate(results: Path, *options: str) -> None:
-    command = [sys.executable, "-m", "amdgpu_hw", "validate", *options, f"--results={results}"]
-    with results.with_suffix(".txt").open("wb") as report:
-        done = subprocess.run(command, stdout=report, check=False)
-    if done.returncode not in JUDGED or not results.is_file():
+    status = run_validate(results, *options, errors_too=False)
+    if status not in JUDGED or not results.is_file():
         raise HarnessError(f"there is no verdict: {results.with_suffix('.txt')} says why")
 
 

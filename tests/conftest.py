@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests import BOOTING
+
 if TYPE_CHECKING:
     from tests.scheduling import ModuleScheduling
 
@@ -28,4 +30,4 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> ModuleSch
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the guests, which take longest."""
-    items.sort(key=lambda item: not item.nodeid.startswith("tests/guest/machine/"))
+    items.sort(key=lambda item: not item.nodeid.startswith(BOOTING))

@@ -5,8 +5,7 @@ from __future__ import annotations
 
 from xdist.scheduler import LoadScopeScheduling
 
-BOOTING = "tests/guest/machine/"
-"""The tests that boot guest machines: one after the other, as each keeps several processors busy."""
+from tests import BOOTING
 
 
 def scope_of(nodeid: str) -> str:

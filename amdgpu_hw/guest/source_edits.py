@@ -19,7 +19,18 @@ from typing import Any
 
 from amdgpu_hw.errors import HarnessError
 
-__all__ = ("Action", "Edit", "EditFile", "EditsError", "Wanted", "When", "apply_edits", "edited", "find_edits")
+__all__ = (
+    "Action",
+    "Edit",
+    "EditFile",
+    "EditsError",
+    "Wanted",
+    "When",
+    "apply_edits",
+    "edited",
+    "find_edits",
+    "read_edit",
+)
 
 _DIRECTORY = Path(__file__).with_name("edits")
 _SUFFIX = ".toml"
@@ -129,7 +140,7 @@ def _problem(error: Exception) -> str:
 
 def _edit_file(name: str, content: dict[str, Any], digest: str) -> EditFile:
     patches = tuple(_wanted(entry) for entry in _take(content, "patch", list, []))
-    edits = tuple(_edit(entry) for entry in _take(content, "edit", list, []))
+    edits = tuple(read_edit(entry) for entry in _take(content, "edit", list, []))
     found = EditFile(
         name,
         _take(content, "summary"),
@@ -156,7 +167,8 @@ def _wanted(entry: dict[str, Any]) -> Wanted:
     return found
 
 
-def _edit(entry: dict[str, Any]) -> Edit:
+def read_edit(entry: dict[str, Any]) -> Edit:
+    """An edit as it stands in a file; ``entry`` is used up. Raises ValueError, KeyError or TypeError."""
     edit = Edit(
         file=_take(entry, "file"),
         anchor=_take(entry, "anchor"),

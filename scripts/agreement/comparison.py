@@ -5,8 +5,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
+from agreement.bounded import Answer
 from agreement.calls import CALLS
 from agreement.comparing import compare_calls, compare_programs, compare_rows, program_findings
 from agreement.drawing import draw
@@ -18,7 +20,7 @@ from agreement.smaller import smallest
 from amdgpu_hw.errors import HarnessError
 from amdgpu_hw.guest.session import GuestMachine, GuestOptions
 
-__all__ = ("Amounts", "MachineComparison", "compare_drawn", "compare_machines")
+__all__ = ("Amounts", "Comparing", "MachineComparison", "compare_machines")
 
 _PATIENCE_MS = 40
 _LONG_PATIENCE_MS = 200
@@ -67,6 +69,87 @@ class MachineComparison:
         return not self.trouble and not any(area.unlisted for area in self.areas)
 
 
+@dataclass(frozen=True, slots=True)
+class Comparing:
+    """Compares two machines, area by area, into ``result``."""
+
+    result: MachineComparison
+    guest: Side
+    mock: Side
+    amounts: Amounts
+    differences: Differences
+    say: Callable[[str], None]
+
+    def area(self, area: Area) -> None:
+        """Compare one. Raises `HarnessError` where a machine does not come to its end."""
+        {Area.PROGRAMS: self.programs, Area.ERRNOS: self.calls, Area.ROWS: self.rows}[area]()
+
+    def rows(self) -> None:
+        """What the suite finds on both."""
+        self.say(f"{self.result.kernel}: the suite")
+        self._judge(compare_rows(self.guest.rows(*self.amounts.rows), self.mock.rows(*self.amounts.rows)))
+
+    def calls(self) -> None:
+        """The calls of the tables."""
+        numbers = range(0, len(CALLS), self.amounts.every_call)
+        self.say(f"{self.result.kernel}: {len(numbers)} calls")
+        names = [CALLS[number].name for number in numbers]
+        self._judge(compare_calls(names, self.guest.calls(numbers), self.mock.calls(numbers)))
+
+    def programs(self) -> None:
+        """Play drawn programs on both; what differs is tried again with patience, made smaller and kept."""
+        programs = draw(self.amounts.programs, self.amounts.seed)
+        self.say(f"{self.result.kernel}: {len(programs)} programs of {sum(map(len, programs))} steps")
+        answers = self.guest.programs(programs, _PATIENCE_MS)
+        area = compare_programs(programs, answers, self.mock.programs(programs, _PATIENCE_MS))
+        different = sorted({int(finding.name.rpartition(" ")[2]) for finding in area.findings})
+        if different:
+            self.say(f"{self.result.kernel}: {len(different)} programs differ; once more, with patience")
+            again = [programs[number] for number in different]
+            ours, theirs = self._patiently(again)
+            area.findings = [
+                finding
+                for number, one, other in zip(different, ours, theirs, strict=False)
+                for finding in program_findings(f"program {number}", one, other)
+            ]
+            for number, one in zip(different, ours, strict=False):
+                answers[number] = one
+        self._judge(area)
+        equal = [each for each in range(len(answers)) if each not in different]
+        cases = [
+            GoldenCase.of("the mock agreed when it was recorded", programs[number], answers[number])
+            for number in _telling(programs, equal, self.amounts.golden)
+        ]
+        for finding in _one_of_each(area.unlisted)[: self.amounts.smaller]:
+            self.say(f"{self.result.kernel}: making {finding.name} smaller ({finding.what})")
+            program = programs[int(finding.name.rpartition(" ")[2])]
+            small = smallest(program, partial(self._differ, finding.kind), self.amounts.smaller_s)
+            self.result.smaller.append((finding, small))
+            cases += [
+                GoldenCase.of(f"{finding.what} differed", small, answer)
+                for answer in self.guest.programs([small], _LONG_PATIENCE_MS)
+            ]
+        if cases:
+            result = self.result
+            result.golden = self.guest.directory / f"{result.kernel}-{result.gpu}.golden.json"
+            write_golden(result.golden, GoldenFile(result.kernel, result.release, result.gpu, cases))
+
+    def _judge(self, area: AreaResult) -> None:
+        self.differences.judge(area)
+        self.result.areas.append(area)
+
+    def _patiently(self, programs: Sequence[Program]) -> tuple[list[Answer], list[Answer]]:
+        """What comes of programs on the guest and on the mock machine, when fences may come late."""
+        return self.guest.programs(programs, _LONG_PATIENCE_MS), self.mock.programs(programs, _LONG_PATIENCE_MS)
+
+    def _differ(self, kind: str, programs: Sequence[Program]) -> list[bool]:
+        """Of each program whether the machines differ in one respect, otherwise than is listed."""
+        return [
+            any(each.kind == kind and self.differences.known(each) is None for each in program_findings("", one, other))
+            for one, other in zip(*self._patiently(programs), strict=True)
+        ]
+
+
 def compare_machines(
     kernel: str,
     gpu: str,
@@ -85,93 +168,15 @@ def compare_machines(
         if machine.trouble or machine.kernel is None:
             raise HarnessError(machine.trouble)
         result.release = machine.kernel.release
-        guest = GuestSide(machine, directory)
+        comparing = Comparing(result, GuestSide(machine, directory), mock, amounts, differences, say)
         for area in amounts.areas:
             try:
-                _COMPARE[area](result, guest, mock, amounts, differences, say)
+                comparing.area(area)
             except HarnessError as error:
                 result.trouble.append(str(error))
                 say(f"{kernel}: {error}")
     result.stale = differences.stale([area for area in amounts.whole if area in {each.area for each in result.areas}])
     return result
-
-
-def _rows(
-    result: MachineComparison,
-    guest: Side,
-    mock: Side,
-    amounts: Amounts,
-    differences: Differences,
-    say: Callable[[str], None],
-) -> None:
-    say(f"{result.kernel}: the suite")
-    area = compare_rows(guest.rows(*amounts.rows), mock.rows(*amounts.rows))
-    _judged(result, area, differences)
-
-
-def _calls(
-    result: MachineComparison,
-    guest: Side,
-    mock: Side,
-    amounts: Amounts,
-    differences: Differences,
-    say: Callable[[str], None],
-) -> None:
-    numbers = range(0, len(CALLS), amounts.every_call)
-    say(f"{result.kernel}: {len(numbers)} calls")
-    names = [CALLS[number].name for number in numbers]
-    _judged(result, compare_calls(names, guest.calls(numbers), mock.calls(numbers)), differences)
-
-
-def _judged(result: MachineComparison, area: AreaResult, differences: Differences) -> None:
-    differences.judge(area)
-    result.areas.append(area)
-
-
-def compare_drawn(
-    result: MachineComparison,
-    guest: Side,
-    mock: Side,
-    amounts: Amounts,
-    differences: Differences,
-    say: Callable[[str], None],
-) -> None:
-    """Play drawn programs on both; what differs is tried again with patience, made smaller and kept."""
-    programs = draw(amounts.programs, amounts.seed)
-    say(f"{result.kernel}: {len(programs)} programs of {sum(map(len, programs))} steps")
-    answers = guest.programs(programs, _PATIENCE_MS)
-    area = compare_programs(programs, answers, mock.programs(programs, _PATIENCE_MS))
-    different = sorted({int(finding.name.rpartition(" ")[2]) for finding in area.findings})
-    if different:
-        say(f"{result.kernel}: {len(different)} programs differ; once more, with patience")
-        again = [programs[number] for number in different]
-        ours, theirs = (side.programs(again, _LONG_PATIENCE_MS) for side in (guest, mock))
-        area.findings = [
-            finding
-            for number, one, other in zip(different, ours, theirs, strict=False)
-            for finding in program_findings(f"program {number}", one, other)
-        ]
-        for number, one in zip(different, ours, strict=False):
-            answers[number] = one
-    _judged(result, area, differences)
-    cases = [
-        GoldenCase.of("the mock agreed when it was recorded", programs[number], answers[number])
-        for number in _telling(
-            programs, [each for each in range(len(answers)) if each not in different], amounts.golden
-        )
-    ]
-    for finding in _one_of_each(area.unlisted)[: amounts.smaller]:
-        say(f"{result.kernel}: making {finding.name} smaller ({finding.what})")
-        program = programs[int(finding.name.rpartition(" ")[2])]
-        small = smallest(program, _differs(finding.kind, guest, mock, differences), amounts.smaller_s)
-        result.smaller.append((finding, small))
-        cases += [
-            GoldenCase.of(f"{finding.what} differed", small, answer)
-            for answer in guest.programs([small], _LONG_PATIENCE_MS)
-        ]
-    if cases:
-        result.golden = guest.directory / f"{result.kernel}-{result.gpu}.golden.json"
-        write_golden(result.golden, GoldenFile(result.kernel, result.release, result.gpu, cases))
 
 
 def _telling(programs: Sequence[Program], numbers: Sequence[int], count: int) -> list[int]:
@@ -187,21 +192,3 @@ def _one_of_each(findings: Sequence[Disagreement]) -> list[Disagreement]:
         if finding.kind not in {one.kind for one in chosen} and finding.name not in {one.name for one in chosen}:
             chosen.append(finding)
     return chosen
-
-
-def _differs(kind: str, guest: Side, mock: Side, differences: Differences) -> Callable[[Sequence[Program]], list[bool]]:
-    """Says of programs whether the machines differ in one respect, otherwise than is listed."""
-
-    def differ(programs: Sequence[Program]) -> list[bool]:
-        answers = zip(
-            guest.programs(programs, _LONG_PATIENCE_MS), mock.programs(programs, _LONG_PATIENCE_MS), strict=True
-        )
-        return [
-            any(each.kind == kind and differences.known(each) is None for each in program_findings("", one, other))
-            for one, other in answers
-        ]
-
-    return differ
-
-
-_COMPARE = {Area.PROGRAMS: compare_drawn, Area.ERRNOS: _calls, Area.ROWS: _rows}

@@ -6,12 +6,13 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from validation import run_validate
 
 from agreement.bounded import Answer
 from agreement.program import Program, to_json
@@ -70,10 +71,7 @@ class Side(ABC):
     def _client(self, module: str, out: Path, *arguments: object) -> None:
         out.write_bytes(b"")
         log = out.with_suffix(".log")
-        # A shell, so that what it prints is not in the way of what we print.
-        words = ["sh", "-c", 'log=$1; shift; exec "$@" >"$log" 2>&1', "sh", str(log)]
-        words += [sys.executable, "-m", module, *map(str, arguments)]
-        status = self._run(words)
+        status = self._run(_logged(log, [sys.executable, "-m", module, *map(str, arguments)]))
         if status == _INTERRUPTED:
             raise KeyboardInterrupt  # a guest passes Ctrl-C on to what runs there
         if status:
@@ -101,9 +99,8 @@ class GuestSide(Side):
         return self.machine.run(command, {"PYTHONPATH": PYTHONPATH})
 
     def _validate(self, results: Path, *options: str) -> int:
-        words = ["sh", "-c", 'log=$1; shift; exec "$@" >"$log" 2>&1', "sh", str(results.with_suffix(".txt"))]
-        words += [sys.executable, "-m", "amdgpu_hw", "validate", f"--results={results}", *options]
-        return self.machine.run(words, {ALLOW_FAULTS: "1"})
+        words = [sys.executable, "-m", "amdgpu_hw", "validate", f"--results={results}", *options]
+        return self.machine.run(_logged(results.with_suffix(".txt"), words), {ALLOW_FAULTS: "1"})
 
 
 class MockSide(Side):
@@ -121,10 +118,13 @@ class MockSide(Side):
             return machine.run(command, {**os.environ, "PYTHONPATH": PYTHONPATH})
 
     def _validate(self, results: Path, *options: str) -> int:
-        words = [sys.executable, "-m", "amdgpu_hw", "validate", f"--mock={self.gpu}", f"--kernel={self.kernel}"]
-        with results.with_suffix(".txt").open("wb") as report:
-            command = [*words, "--without=sw_sync", f"--results={results}", *options]
-            return subprocess.run(command, stdout=report, stderr=subprocess.STDOUT, check=False).returncode
+        machine = [f"--mock={self.gpu}", f"--kernel={self.kernel}", "--without=sw_sync"]
+        return run_validate(results, *machine, *options)
+
+
+def _logged(log: Path, command: Sequence[str]) -> list[str]:
+    """The command in a shell that has its output go to a file, so that it is not in the way of what we print."""
+    return ["sh", "-c", 'log=$1; shift; exec "$@" >"$log" 2>&1', "sh", str(log), *command]
 
 
 def _lines(path: Path) -> list[Answer]:

@@ -118,10 +118,10 @@ def main() -> int:
     options = parser.parse_args()
     if options.client:
         return _client(options.samples)
-    status = _REFUSED
     for _ in range(_TESTBEDS):
-        if status == _REFUSED:
-            status = _on_a_testbed(options.samples)
+        status = _on_a_testbed(options.samples)
+        if status != _REFUSED:
+            break
     return status
 
 

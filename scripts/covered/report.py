@@ -50,11 +50,9 @@ def changed_lines(before: Path, after: Path, files: Sequence[str]) -> list[Chang
     return found
 
 
-def coverage_view(
-    functions: Sequence[Function], ran: frozenset[int], changed: Sequence[ChangedLine], only: Sequence[str] = ()
-) -> Group:
-    """The functions of the files named (or all), then the changed lines with what is known of each."""
-    parts: list[RenderableType] = [_functions([each for each in functions if not only or each.file in only], ran)]
+def coverage_view(functions: Sequence[Function], ran: frozenset[int], changed: Sequence[ChangedLine]) -> Group:
+    """The functions, then the changed lines with what is known of each."""
+    parts: list[RenderableType] = [_functions(functions, ran)]
     if changed:
         states = line_states(functions, ran)
         parts += [Text(), _patch(changed, states), Text(), _summary(changed, states)]

@@ -6,16 +6,18 @@ from __future__ import annotations
 import hashlib
 import tomllib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from amdgpu_hw.errors import HarnessError
-from amdgpu_hw.guest.source_edits import Action, Edit, EditFile
+from amdgpu_hw.guest.source_edits import Edit, EditFile, read_edit
 
 __all__ = ("DECLARED", "DriverMutant", "MutantSet", "choose", "read_mutants")
 
 DECLARED = Path(__file__).with_name("driver-7.3.toml")
+_OF_AN_EDIT = {each.name for each in fields(Edit)} - {"why", "patch", "when"}
+"""What a mutant says of its edit: why is what is wrong, and there is no patch beside which it is made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,22 +64,15 @@ def read_mutants(path: Path = DECLARED) -> MutantSet:
 
 
 def _mutant(directory: str, entry: dict[str, Any]) -> DriverMutant:
-    edit = Edit(
-        file=f"{directory}/{entry.pop('file')}",
-        anchor=entry.pop("anchor"),
-        action=Action(entry.pop("action")),
-        why=entry["what"],
-        within=entry.pop("within"),
-        through=entry.pop("through", ""),
-        times=entry.pop("times", 1),
-        code=entry.pop("code", ""),
-    )
-    mutant = DriverMutant(entry.pop("name"), entry.pop("what"), edit, tuple(entry.pop("rows")))
-    if entry:
-        raise ValueError(f"{mutant.name} has what no mutant knows: {', '.join(entry)}")
-    if not mutant.rows:
-        raise ValueError(f"{mutant.name} names no rows")
-    return mutant
+    name, what, rows = entry.pop("name"), entry.pop("what"), tuple(entry.pop("rows"))
+    unknown = entry.keys() - _OF_AN_EDIT
+    if unknown:
+        raise ValueError(f"{name} has what no mutant knows: {', '.join(unknown)}")
+    if not rows:
+        raise ValueError(f"{name} names no rows")
+    place = {"file": f"{directory}/{entry['file']}", "within": entry["within"]}
+    edit = read_edit({**entry, **place, "why": what})
+    return DriverMutant(name, what, edit, rows)
 
 
 def choose(mutants: Sequence[DriverMutant], names: Sequence[str]) -> list[DriverMutant]:

@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
+
+from validation import run_validate
 
 from amdgpu_hw.errors import HarnessError
 from amdgpu_hw.verdict.model import Outcome
@@ -49,11 +49,9 @@ def judge_driver(
     What the run printed is kept beside ``results``.
     """
     results.unlink(missing_ok=True)
-    command = [sys.executable, "-m", "amdgpu_hw", "validate", f"--guest={linux}", f"--gpu={gpu}", "--allow-faults"]
-    command += [f"--results={results}", *([f"--module={module}"] if module else [])]
-    command += ["-k", " or ".join(rows)] if rows else []
-    with results.with_suffix(".txt").open("wb") as report:
-        subprocess.run(command, stdout=report, stderr=subprocess.STDOUT, check=False)
+    options = [f"--guest={linux}", f"--gpu={gpu}", "--allow-faults", *([f"--module={module}"] if module else [])]
+    options += ["-k", " or ".join(rows)] if rows else []
+    run_validate(results, *options)
     try:
         return read_results(results)
     except HarnessError:

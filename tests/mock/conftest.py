@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import chdir
 from pathlib import Path
 
@@ -31,3 +31,12 @@ def _at_the_root() -> Iterator[None]:
     """Programs that tests start import `tests`, which Python finds from here, wherever pytest was started."""
     with chdir(ROOT):
         yield
+
+
+@pytest.fixture
+def lifted() -> Iterator[list[Callable[[], None]]]:
+    """Whatever a test plants is lifted: the list takes what `plant` returned."""
+    lifts: list[Callable[[], None]] = []
+    yield lifts
+    for lift in reversed(lifts):
+        lift()

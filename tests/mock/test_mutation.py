@@ -7,7 +7,7 @@ import json
 import subprocess
 import sys
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -136,15 +136,6 @@ def test_keys_tell_mutants_apart_and_do_not_depend_on_lines() -> None:
 
 
 # -- planting -----------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def lifted() -> Iterator[list[Callable[[], None]]]:
-    """Whatever a test plants is lifted: the list takes what `plant` returned."""
-    lifts: list[Callable[[], None]] = []
-    yield lifts
-    for lift in reversed(lifts):
-        lift()
 
 
 def of(file: str, function: str, change: str) -> Mutant:

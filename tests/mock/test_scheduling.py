@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from tests.scheduling import BOOTING, scope_of
+from tests import BOOTING
+from tests.scheduling import scope_of
 
 
 def test_guests_are_booted_by_one_process_and_modules_stay_whole() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from agreement.comparing import program_findings
-from agreement.comparison import Amounts, MachineComparison, compare_drawn
+from agreement.comparison import Amounts, Comparing, MachineComparison
 from agreement.drawing import draw
 from agreement.findings import Area, Differences, KnownDifference
 from agreement.golden import read_golden
@@ -39,7 +39,7 @@ def compare(bug: str, directory: Path, *listed: KnownDifference) -> MachineCompa
     """Play some programs on both."""
     result = MachineComparison(KERNEL, GPU)
     sides = WrongSide(bug, directory), MockSide(GPU, KERNEL, directory)
-    compare_drawn(result, *sides, AMOUNTS, Differences(listed, KERNEL, GPU), lambda _: None)
+    Comparing(result, *sides, AMOUNTS, Differences(listed, KERNEL, GPU), lambda _: None).programs()
     return result
 
 

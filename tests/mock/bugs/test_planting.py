@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import gc
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -40,15 +40,6 @@ from amdgpu_hw.mock.variants import DEFAULT_VARIANT, VARIANTS, get_variant
 from amdgpu_hw.uapi import amdgpu_drm as drm
 
 ALL = bug_names()
-
-
-@pytest.fixture
-def lifted() -> Iterator[list[Callable[[], None]]]:
-    """Whatever a test plants is lifted: the list takes what `plant` returned."""
-    lifts: list[Callable[[], None]] = []
-    yield lifts
-    for lift in reversed(lifts):
-        lift()
 
 
 def bug(*replacements: Replacement) -> PlantedBug:
