@@ -2,7 +2,8 @@
 """The same through umockdev, for comparison: a node whose ioctls a custom handler answers, in a process of its own.
 
 ``python -m bench.umockdev`` is that process: it makes the testbed, attaches the handler (``UMockdevIoctlBase``, signal
-``handle-ioctl``) and runs the client, which prints its samples (us) as JSON.
+``handle-ioctl``) and runs the client, which prints its samples (us) as JSON; ``null`` if umockdev answered ENOTTY by
+itself, as it now and then does on a busy host, for all testbeds of a process.
 """
 
 from __future__ import annotations
@@ -53,10 +54,6 @@ _DEVICE = (
     "E: SUBSYSTEM=drm\n"
 )
 WARM_UP = 100
-_TESTBEDS = 3
-"""Now and then a new testbed refuses every call by itself, as if no handler were attached; another one will do."""
-_REFUSED = 3
-"""The client's exit status then."""
 
 
 class TrivialTestbed:
@@ -116,22 +113,16 @@ def main() -> int:
     parser.add_argument("--samples", type=int, required=True)
     parser.add_argument("--client", action="store_true", help="be the client")
     options = parser.parse_args()
-    if options.client:
-        return _client(options.samples)
-    for _ in range(_TESTBEDS):
-        status = _on_a_testbed(options.samples)
-        if status != _REFUSED:
-            break
-    return status
+    return _client(options.samples) if options.client else _on_a_testbed(options.samples)
 
 
 def _client(samples: int) -> int:
+    found = None
     try:
         found = _sample(samples)
     except DrmError as error:
         if error.errno != errno.ENOTTY:
             raise
-        return _REFUSED
     json.dump(found, sys.stdout)
     return 0
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from bench.cpu_time import OURSELVES, ProcessorTimes, processor_ns
 
 from amdgpu_hw.guest.modelled_gpu import DEFAULT_GPU
+from tests import plain_environment
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 BUSY = "import time\nend = time.process_time() + 0.6\nwhile time.process_time() < end: pass"
@@ -20,7 +21,7 @@ BUSY = "import time\nend = time.process_time() + 0.6\nwhile time.process_time() 
 
 def environment() -> dict[str, str]:
     """Ours without pytest's."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")} | {"COLUMNS": "160"}
+    return plain_environment() | {"COLUMNS": "160"}
 
 
 def test_processor_time_of_a_child_is_counted_when_it_was_used() -> None:

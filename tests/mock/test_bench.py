@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
+
+from tests import plain_environment
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 SCRIPT = SCRIPTS / "bench_mock.py"
@@ -32,7 +33,7 @@ print("libumockdev.so" in open("/proc/self/maps").read())
 
 def test_the_benchmark_prints_a_row_for_everything_it_measures() -> None:
     """Calls, the comparison with umockdev, live mappings, threads, the start of a machine."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
+    environment = plain_environment()
     result = subprocess.run(
         [sys.executable, str(SCRIPT), *SMALLEST],
         env=environment | {"COLUMNS": "160"},

@@ -13,6 +13,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from amdgpu_hw.exit_status import ExitStatus
+from tests import plain_environment
 
 ROOT = Path(__file__).parents[2]
 GITLAB = ROOT / "ci" / "gitlab.yml"
@@ -46,7 +47,7 @@ def test_the_examples_of_the_documentation_are_of_that_form_too(tmp_path: Path) 
 def test_the_job_ends_as_the_run_and_leaves_its_reports(tmp_path: Path, kernel: str, row: str, status: int) -> None:
     """The script of GitLab's job, in a shell, where amdgpu-hw is in the PATH as in the image."""
     job = YAML(typ="safe").load(GITLAB)[".amdgpu-hw"]
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
+    environment = plain_environment()
     environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"
     environment |= {"AMDGPU_HW_MACHINE": f"--mock navi31 --kernel {kernel}", "AMDGPU_HW_OPTIONS": f"-k {row}"}
     command = ["bash", "-e", "-c", "\n".join(job["script"])]

@@ -20,6 +20,7 @@ from amdgpu_hw.discovery import GpuNode
 from amdgpu_hw.errors import NodePermission
 from amdgpu_hw.exit_status import ExitStatus
 from amdgpu_hw.verdict.machine import ENVIRONMENT
+from tests import plain_environment
 
 ROOT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-m", "amdgpu_hw"]
@@ -27,7 +28,7 @@ COMMAND = [sys.executable, "-m", "amdgpu_hw"]
 
 def environment() -> dict[str, str]:
     """Without colours, with room, and without pytest's own variables."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")} | {"COLUMNS": "120"}
+    return plain_environment() | {"COLUMNS": "120"}
 
 
 def run(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +10,8 @@ from typing import Any
 
 import pytest
 from flake_hunt import ValidationRun, compare
+
+from tests import plain_environment
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 
@@ -52,7 +53,7 @@ def test_another_exit_status_is_a_difference() -> None:
 
 def hunt(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     """Run the script."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
+    environment = plain_environment()
     return subprocess.run(
         [sys.executable, str(SCRIPTS / "flake_hunt.py"), *arguments],
         cwd=cwd,

@@ -15,6 +15,7 @@ from clients.expectations import ClientExpectation, ClientExpectations
 from clients.results import Ended, Result, Setup, TestCase, TestResult
 
 from amdgpu_hw.mock.console.client import ConsoleError
+from tests import plain_environment
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "run_clients.py"
 
@@ -74,7 +75,7 @@ def programs(tmp_path: Path) -> Path:
 
 def run_clients(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     """Run the script."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
+    environment = plain_environment()
     return subprocess.run(
         [sys.executable, SCRIPT, *arguments],
         env=environment | {"COLUMNS": "160"},

@@ -4,19 +4,20 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests import plain_environment
+
 ROOT = Path(__file__).parents[2]
 
 
 def validate(directory: Path, *options: str, kernel: str = "series-v1") -> tuple[int, str]:
     """Validate two rows, of which series-v1 breaks one; the exit status and all that was printed, in one line."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
+    environment = plain_environment()
     command = [sys.executable, "-m", "amdgpu_hw", "validate", "--mock", "navi31", "--kernel", kernel]
     result = subprocess.run(
         [*command, f"--results={directory / 'r.json'}", "-k", "B31 or B01", *options],

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -14,6 +13,7 @@ import pytest
 
 from amdgpu_hw.exit_status import ExitStatus
 from amdgpu_hw.guest.kernels import fetched_kernels
+from tests import plain_environment
 from tests.guest.machine.requirements import why_not
 
 TIMEOUT_S = 900
@@ -28,7 +28,7 @@ pytestmark = [
 
 def amdgpu_hw(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run one of our commands in a directory."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
+    environment = plain_environment()
     return subprocess.run(
         [sys.executable, "-m", "amdgpu_hw", *arguments],
         cwd=directory,

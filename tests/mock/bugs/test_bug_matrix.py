@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -31,6 +30,7 @@ from matrix.warm import one_case
 from amdgpu_hw.mock.planting import Bug, PlantedBug
 from amdgpu_hw.mock.variants import DEFAULT_VARIANT
 from amdgpu_hw.proof.behaviour import Behaviour
+from tests import plain_environment
 
 ROOT = Path(__file__).parents[3]
 SCRIPTS = ROOT / "scripts"
@@ -214,7 +214,7 @@ class _Item:
 
 def run(*arguments: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
     """Run the script."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
+    environment = plain_environment()
     command = [sys.executable, str(SCRIPTS / "bug_matrix.py"), *arguments]
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=timeout)
 

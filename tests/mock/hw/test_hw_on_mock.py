@@ -4,11 +4,10 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from amdgpu_hw.verdict.expectation_files import load, subject
 from amdgpu_hw.verdict.expectations import compare, names_of
 from amdgpu_hw.verdict.machine import MachineDescription
 from amdgpu_hw.verdict.model import Case, Outcome
+from tests import plain_environment
 
 ROOT = Path(__file__).parents[3]
 TESTS = ROOT / "tests" / "hw"
@@ -68,12 +68,11 @@ class Validation:
     files: tuple[str, ...] = ()
     """Those of tests/hw that are enough, all if there are none."""
 
-    def result(self, directory: Path) -> Result:
+    def result(self, directory: Path, environment: Mapping[str, str]) -> Result:
         """Run it; its result file is r.json in the directory."""
         command = [sys.executable, "-m", "amdgpu_hw", "validate", "--mock", self.gpu, "--kernel", self.kernel]
         command += ["--results", str(directory / "r.json"), *(["--gate", self.gate] if self.gate else [])]
         command += [*(["--bug", self.bug] if self.bug else []), *(str(TESTS / file) for file in self.files)]
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
         process = subprocess.run(
             command,
             cwd=ROOT,
@@ -138,7 +137,8 @@ class Results:
     """What validations have found; asking waits for that validation alone."""
 
     def __init__(self, pool: Executor, directories: pytest.TempPathFactory) -> None:
-        self._runs = {run: pool.submit(run.result, directories.mktemp("run")) for run in RUNS}
+        environment = plain_environment()
+        self._runs = {run: pool.submit(run.result, directories.mktemp("run"), environment) for run in RUNS}
 
     def __getitem__(self, run: Validation) -> Result:
         return self._runs[run].result()

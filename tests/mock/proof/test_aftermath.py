@@ -17,6 +17,7 @@ from amdgpu_hw.evidence.kernel_log import LogEvent
 from amdgpu_hw.evidence.log_rules import EventKind
 from amdgpu_hw.proof.aftermath import blame
 from amdgpu_hw.verdict.model import Case, Outcome
+from tests import plain_environment
 from tests.mock.proof.test_plugin import CONFTEST, ROWS
 
 
@@ -151,7 +152,7 @@ def run(directory: Path, *options: str) -> tuple[subprocess.CompletedProcess[str
     for name, text in (("conftest.py", CONFTEST_WITH_RESET), ("rows.toml", ROWS), ("test_x.py", TESTS)):
         (directory / name).write_text(text)
     command = [sys.executable, "-m", "pytest", "--amdgpu-mock", "test_x.py", "-p", "no:cacheprovider"]
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
+    environment = plain_environment()
     result = subprocess.run(
         [*command, "--amdgpu-results=r.json", *options],
         cwd=directory,

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 from amdgpu_hw.errors import HarnessError
 from amdgpu_hw.proof.declarations import probe_names
 from amdgpu_hw.proof.rows import load_rows
+from tests import plain_environment
 from tests.mock.proof.test_plugin import CONFTEST, ROWS
 
 HEAD = """import pytest
@@ -25,7 +25,7 @@ def collect(directory: Path, tests: str, *options: str, rows: str = ROWS) -> sub
     """Collect tests of a suite of their own, on this machine, without running any."""
     for name, text in (("conftest.py", CONFTEST), ("rows.toml", rows), ("test_x.py", tests)):
         (directory / name).write_text(text)
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
+    environment = plain_environment()
     command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider", *options]
     return subprocess.run(command, cwd=directory, env=environment, capture_output=True, text=True, timeout=60)
 

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -17,6 +16,7 @@ import pytest
 
 from amdgpu_hw.exit_status import ExitStatus
 from amdgpu_hw.proof.interrupts import Interrupts
+from tests import plain_environment
 from tests.mock.proof.test_plugin import CONFTEST, ROWS
 
 
@@ -158,7 +158,7 @@ def test_an_interrupt_ends_the_run_with_its_status(row: str, outcome: str, tmp_p
         (tmp_path / name).write_text(text)
     command = [sys.executable, "-m", "amdgpu_hw", "validate", "--mock", "--results=r.json"]
     command += [str(tmp_path / "test_x.py"), "-k", f"{row} or X06"]
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
+    environment = plain_environment()
     result = subprocess.run(
         command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=150, check=False
     )

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 import pytest
 
 from amdgpu_hw.exit_status import ExitStatus
+from tests import plain_environment
 
 TESTS = """
 import time
@@ -118,7 +118,7 @@ def run(directory: Path, tests: str, *options: str) -> tuple[subprocess.Complete
     for name, text in (("conftest.py", CONFTEST), ("rows.toml", ROWS), ("test_x.py", tests)):
         (directory / name).write_text(text)
     command = [sys.executable, "-m", "pytest", "--amdgpu-mock", "test_x.py", "-p", "no:cacheprovider", "-rs"]
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
+    environment = plain_environment()
     result = subprocess.run(
         [*command, "--amdgpu-results=r.json", *options],
         cwd=directory,

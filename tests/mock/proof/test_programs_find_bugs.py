@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from tests import plain_environment
 
 ROOT = Path(__file__).parents[3]
 
@@ -28,7 +29,7 @@ ROOT = Path(__file__).parents[3]
 )
 def test_a_planted_bug_comes_down_to_a_few_calls(tmp_path: Path, bug: str, seen: str) -> None:
     """Something is mapped, and a part of it taken away: more is not left of the program that found it."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
+    environment = plain_environment()
     subprocess.run(
         [sys.executable, "-m", "amdgpu_hw", "validate", "--bug", bug, f"--results={tmp_path / 'r.json'}", "-k", "P01"],
         cwd=ROOT,

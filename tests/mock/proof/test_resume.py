@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from amdgpu_hw.verdict.results import load_content, read_results
+from tests import plain_environment
 from tests.mock.proof.test_plugin import CONFTEST, ROWS
 
 TESTS = """
@@ -69,7 +70,7 @@ def command(*options: str, kernel: str = "series-fixed") -> list[str]:
 
 def environment(**more: str) -> dict[str, str]:
     """Without what the outer pytest has set."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")} | more
+    return plain_environment() | more
 
 
 def cut_short(directory: Path, number: signal.Signals) -> None:
