@@ -56,5 +56,9 @@ class ProcessTable:
             members |= more
         return self._running(members)
 
+    def children(self, parent: int) -> set[int]:
+        """The running processes that a process has started itself."""
+        return self._running(pid for pid, process in self._processes.items() if process.parent == parent)
+
     def _running(self, pids: Iterable[int]) -> set[int]:
         return {pid for pid in pids if self._processes[pid].is_running}

@@ -49,6 +49,7 @@ class Gate(ABC):
         self.opened_at: int | None = None
         self._sync_file = sync_file
         self._fences: list[Syncobj] = []
+        self._closed = False
         self._watchdog = threading.Timer(hold_ns / 1e9, self.open, (WATCHDOG,))
         self._watchdog.name = f"gate {self.name}: {purpose}"
         self._watchdog.daemon = True
@@ -93,9 +94,9 @@ class Gate(ABC):
         return f"{self.opened_by} opened the {self.name} gate, {_ms(held)} after it was shut"
 
     def open(self, by: str = "the test") -> None:
-        """Signal the fence; harmless when it is open already. Any thread may call it."""
+        """Signal the fence; harmless when it is open already, or closed. Any thread may call it."""
         with _lock:
-            if self.opened_by is not None:
+            if self.opened_by is not None or self._closed:
                 return
             # Marked open only afterwards: Ctrl-C in between must not make anybody believe that it is.
             self.opened_by = self._signal() or by
@@ -104,16 +105,25 @@ class Gate(ABC):
             _shut.pop(self, None)
 
     def close(self) -> None:
-        """Open the gate and give back what it is made of."""
+        """Open the gate and give back what it is made of, once; the latter also where the device is gone."""
         try:
             self.open()
         finally:
             with _lock:
-                fences, self._fences = self._fences, []
-                for fence in fences:
-                    fence.close()
-                self._sync_file.close()
-                self._release()
+                self._give_back()
+
+    def _give_back(self) -> None:
+        if self._closed:
+            return
+        # From now on its descriptors may be somebody else's.
+        self._closed = True
+        self._watchdog.cancel()
+        _shut.pop(self, None)
+        with contextlib.ExitStack() as all_of_it:
+            all_of_it.callback(self._release)
+            all_of_it.callback(self._sync_file.close)
+            for fence in self._fences:
+                all_of_it.callback(fence.close)
 
     def __enter__(self) -> Self:
         return self

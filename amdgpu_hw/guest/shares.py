@@ -20,6 +20,18 @@ __all__ = ("Share", "shared_directories", "start_share")
 
 ROOT_TAG = "root"
 
+_KEPT_BY_VIRTIOFSD = {
+    "chown": 0,
+    "dac_override": 1,
+    "fowner": 3,
+    "fsetid": 4,
+    "setgid": 6,
+    "setuid": 7,
+    "mknod": 27,
+    "setfcap": 31,
+}
+"""What it keeps as root, with the capability's number (capabilities(7), linux/capability.h)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Share:
@@ -58,5 +70,16 @@ def start_share(virtiofsd: Sequence[str], share: Share, session: Path) -> Child:
     command += ["--log-level", "warn", "--no-announce-submounts", "--cache", "auto"]
     if not share.writable:
         command.append("--readonly")
-    command += ["--sandbox", "chroot" if share.writable and os.geteuid() == 0 else "none"]
+    as_root = os.geteuid() == 0
+    command += ["--sandbox", "chroot" if share.writable and as_root else "none"]
+    if as_root and (lacking := _lacking_capabilities()):
+        # A container's root has fewer, and to ask for one that is not permitted is EPERM (capset(2)).
+        command.append("--modcaps=" + ":".join(f"-{name}" for name in lacking))
     return Child(f"virtiofsd for {share.directory}", command, session / f"{share.tag}.log")
+
+
+def _lacking_capabilities() -> list[str]:
+    """Those that virtiofsd would keep and this process is not permitted to have (CapPrm, proc_pid_status(5))."""
+    status = Path("/proc/self/status").read_text()
+    permitted = int(status.partition("CapPrm:")[2].split()[0], 16)
+    return [name for name, number in _KEPT_BY_VIRTIOFSD.items() if not permitted >> number & 1]

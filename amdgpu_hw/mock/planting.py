@@ -21,7 +21,6 @@ from __future__ import annotations
 import difflib
 import functools
 import importlib
-import importlib.util
 import pkgutil
 import sys
 from abc import ABC, abstractmethod
@@ -154,12 +153,11 @@ def _module_of_file(path: Path) -> ModuleType:
     """Read a bug's file that is not of this package; raises `UnknownBug`."""
     if not path.is_file():
         raise UnknownBug(f"there is no file {path} with a planted bug")
-    spec = importlib.util.spec_from_file_location(f"{bugs.__name__}.from_file", path)
-    assert spec is not None, "its name ends with .py"
-    assert spec.loader is not None, "it is a file"
-    module = importlib.util.module_from_spec(spec)
+    module = ModuleType(f"{bugs.__name__}.from_file")
+    module.__file__ = str(path)
     try:
-        spec.loader.exec_module(module)
+        # No import: that would leave bytecode beside the file, and may find an older file's (same size, same second).
+        exec(compile(path.read_bytes(), path, "exec", dont_inherit=True), vars(module))
     except Exception as error:
         raise UnknownBug(f"{path} is no planted bug: {type(error).__name__}: {error}") from None
     if not isinstance(getattr(module, "BUG", None), Bug):

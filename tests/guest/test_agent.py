@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from amdgpu_hw.guest import agent
 from amdgpu_hw.guest.agent import load
 from amdgpu_hw.guest.channel import Frame, FrameReader, pack
 
@@ -181,9 +182,13 @@ def test_signs_of_life_come_while_nothing_happens(host: Host) -> None:
     assert alive == [(Frame.ALIVE, b"")] * 2
 
 
-def test_a_module_that_cannot_be_loaded_is_named(tmp_path: Path) -> None:
-    """And ends the loading."""
+def test_a_module_that_cannot_be_loaded_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And ends the loading, and what an oops does is as before."""
+    panic_on_oops = tmp_path / "panic_on_oops"
+    panic_on_oops.write_text("0\n")
+    monkeypatch.setattr(agent, "_PANIC_ON_OOPS", panic_on_oops)
     modules = [{"name": name, "path": str(tmp_path / name), "parameters": ""} for name in ("first", "second")]
     answer = load(modules)
     assert (answer["refused"], answer["why"]) == ("first", "No such file or directory")
     assert list(answer["took"]) == ["first"]
+    assert panic_on_oops.read_text() == "0\n"

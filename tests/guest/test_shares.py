@@ -3,12 +3,21 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from amdgpu_hw.errors import HarnessError
 from amdgpu_hw.guest.shares import shared_directories, start_share
+from amdgpu_hw.guest.tools import find_tools
+
+IN_PODMAN = (
+    "-all,+chown,+dac_override,+fowner,+fsetid,+kill,+net_bind_service,+setfcap,+setgid,+setpcap,+setuid,+sys_chroot"
+)
+"""What root has in a container that is given no more (containers.conf(5), default_capabilities)."""
 
 
 def test_the_root_is_read_only_and_the_working_directory_is_not(tmp_path: Path) -> None:
@@ -55,3 +64,27 @@ def test_the_daemon_itself_refuses_changes_of_the_root(tmp_path: Path) -> None:
     assert "--readonly" in commands[root.tag]
     assert "--readonly" not in commands[work.tag]
     assert commands[work.tag][commands[work.tag].index("--shared-dir") + 1] == str(tmp_path)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has capabilities to lack")
+@pytest.mark.parametrize("left", ["+all", "+all,-mknod", IN_PODMAN], ids=["everything", "no mknod", "Podman"])
+def test_the_daemon_starts_with_what_a_containers_root_may_do(tmp_path: Path, left: str) -> None:
+    """It would keep eight capabilities, and Podman's containers have seven of them."""
+    program = (
+        "import sys; from pathlib import Path; from amdgpu_hw.guest.shares import shared_directories, start_share\n"
+        "place = Path(sys.argv[1])\n"
+        "for share in shared_directories(place, []):\n"
+        "    child = start_share(sys.argv[2:], share, place)\n"
+        "    ended = child.wait(1)  # what it may not do ends it after its socket is there\n"
+        "    listens = share.socket(place).exists()\n"
+        "    child.end()\n"
+        "    sys.exit(f'{share}: {child.log.read_text()}') if ended or not listens else None\n"
+    )
+    setpriv = ["setpriv", "--inh-caps=-all", f"--bounding-set={left}"]
+    result = subprocess.run(
+        [*setpriv, sys.executable, "-c", program, str(tmp_path), *find_tools().virtiofsd],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert result.returncode == 0, result.stderr

@@ -20,6 +20,7 @@ def test_a_session_and_what_it_started_elsewhere_are_told_until_they_end() -> No
             pass
         assert ProcessTable().session(leader.pid) == {leader.pid}
         assert ProcessTable().family(leader.pid) == {leader.pid, elsewhere}
+        assert ProcessTable().children(leader.pid) == {elsewhere}
         os.kill(elsewhere, signal.SIGKILL)
         os.waitid(os.P_PID, leader.pid, os.WEXITED | os.WNOWAIT)
         assert (is_running(leader.pid), is_running(elsewhere)) == (False, False)

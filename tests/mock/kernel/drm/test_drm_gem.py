@@ -12,6 +12,7 @@ import pytest
 
 from amdgpu_hw.mock.kernel.dma_buf.dma_fence import DmaFence, dma_fence_context_alloc
 from amdgpu_hw.mock.kernel.dma_buf.dma_resv import DMA_RESV_USAGE_READ, DMA_RESV_USAGE_WRITE
+from amdgpu_hw.mock.kernel.drm import drm_file
 from amdgpu_hw.mock.kernel.drm.drm_gem import DrmGemObject, drm_gem_handle_delete
 from amdgpu_hw.mock.kernel.errno_ import KernelError
 from amdgpu_hw.mock.kernel.vgem import vgem_drv
@@ -148,8 +149,9 @@ def test_change_handle(setup: Setup) -> None:
     assert setup.import_(dmabuf, fd) == 70
 
 
-def test_flink_and_open(setup: Setup) -> None:
+def test_flink_and_open(setup: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
     """A name is the same every time, opens in other files of the device, and dies with the last handle."""
+    monkeypatch.setattr(drm_file, "capable", lambda caller: True)  # the other file is no master, and authenticated
     client, fd = setup.client, setup.fd
     handle = setup.buffer(3)
     assert client.fails(fd, drm.IOCTL_GEM_FLINK, handle=99) == errno.ENOENT
