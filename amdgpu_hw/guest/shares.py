@@ -9,6 +9,7 @@ for writing by a daemon of its own that knows nothing above it.
 from __future__ import annotations
 
 import os
+import resource
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,9 @@ from amdgpu_hw.guest.processes import Child
 __all__ = ("Share", "shared_directories", "start_share")
 
 ROOT_TAG = "root"
+
+FEWEST_FILES = 8192
+"""What virtiofsd may have to hold open: each file that the guest knows, about 2600 when some rows have run."""
 
 _KEPT_BY_VIRTIOFSD = {
     "chown": 0,
@@ -47,7 +51,16 @@ class Share:
 
 
 def shared_directories(working: Path, writable: Sequence[Path]) -> list[Share]:
-    """The root, and the directories for writing: the outermost ones only, outer before inner."""
+    """The root, and the directories for writing: the outermost ones only, outer before inner.
+
+    Raises `HarnessError` for a directory that cannot be shared, and where too few files may be open to share any.
+    """
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if most != resource.RLIM_INFINITY and most < FEWEST_FILES:
+        raise HarnessError(
+            f"a process may open {most} files here, and a guest's files need {FEWEST_FILES}: raise the hard limit "
+            f"(ulimit -Hn; --ulimit nofile={FEWEST_FILES} for a container)"
+        )
     wanted: list[Path] = []
     for directory in sorted({path.resolve() for path in (working, *writable)}):
         if not directory.is_dir():

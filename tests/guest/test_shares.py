@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -48,6 +49,17 @@ def test_a_directory_that_is_none_is_told_in_a_sentence(tmp_path: Path) -> None:
     """By its name."""
     with pytest.raises(HarnessError, match="nowhere cannot be shared"):
         shared_directories(tmp_path, [tmp_path / "nowhere"])
+
+
+def test_too_low_a_limit_of_open_files_is_told_before_anything_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise the guest dies of ENFILE in the middle of its boot, as it does in a container with 1024."""
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (1024, 1024))
+    with pytest.raises(HarnessError, match="may open 1024 files here, and a guest's files need 8192"):
+        shared_directories(tmp_path, [])
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (1024, resource.RLIM_INFINITY))
+    assert shared_directories(tmp_path, [])
 
 
 def test_the_daemon_itself_refuses_changes_of_the_root(tmp_path: Path) -> None:
