@@ -15,6 +15,8 @@ __all__ = ("RunTrouble", "case_trouble", "run_trouble", "troubles")
 
 _MOST_RECORDS = 12
 """Records of the kernel's log that a report tells of a case; the result file and the evidence have more."""
+_NAMED_FILES = 4
+"""Files of the evidence that are named: the first ones are what people look at first, and the many are rings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +28,17 @@ class _Kept:
     @property
     def words(self) -> str:
         """What is there, and what is not; empty if nothing is known."""
-        files = ", ".join(f"{name} ({size} bytes)" for name, size in self.files.items())
-        words = f"evidence in {self.directory}: {files or 'nothing'}" if self.directory else ""
+        words = f"evidence in {self.directory}: {self._files}" if self.directory else ""
         missing = ", ".join(f"{name}: {why}" for name, why in self.missing.items())
         return "; ".join(filter(None, (words, f"not kept: {missing}" if missing else "")))
+
+    @property
+    def _files(self) -> str:
+        sizes = list(self.files.values())
+        told = [f"{name} ({size} bytes)" for name, size in self.files.items()][:_NAMED_FILES]
+        if more := sizes[_NAMED_FILES:]:
+            told.append(f"{len(more)} more of {sum(more)} bytes")
+        return ", ".join(told) or "nothing"
 
 
 @dataclass(frozen=True, slots=True)
