@@ -14,6 +14,7 @@ import pytest
 from amdgpu_hw.errors import HarnessError
 from amdgpu_hw.guest.shares import shared_directories, start_share
 from amdgpu_hw.guest.tools import find_tools
+from tests.guest.machine.requirements import why_not
 
 IN_PODMAN = (
     "-all,+chown,+dac_override,+fowner,+fsetid,+kill,+net_bind_service,+setfcap,+setgid,+setpcap,+setuid,+sys_chroot"
@@ -79,6 +80,7 @@ def test_the_daemon_itself_refuses_changes_of_the_root(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root has capabilities to lack")
+@pytest.mark.skipif(bool(why_not()), reason=why_not())
 @pytest.mark.parametrize("left", ["+all", "+all,-mknod", IN_PODMAN], ids=["everything", "no mknod", "Podman"])
 def test_the_daemon_starts_with_what_a_containers_root_may_do(tmp_path: Path, left: str) -> None:
     """It would keep eight capabilities, and Podman's containers have seven of them."""
