@@ -11,12 +11,12 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from matrix.farm import Farm
 from matrix.plan import MatrixRun, RunResult, Selection
 from matrix.slot import Slot
 
 from amdgpu_hw.errors import HarnessError
 from amdgpu_hw.verdict.model import Outcome, row_order
-from mutate.farm import Farm
 from mutate.mutants import Mutant
 from mutate.recorder import recorder_file
 
