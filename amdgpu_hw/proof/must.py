@@ -39,6 +39,9 @@ _ENOUGH_NS = ms(100)
 # After the gate has opened, what waited for it is done in well under a millisecond; runtime PM may add to that.
 _AFTER_OPENING_NS = ms(2000)
 
+_MOST_COUNTED = 1023
+"""A larger number is data, an address or a word of flags."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Watched:
@@ -369,6 +372,11 @@ def _answer(errno: int) -> str:
 
 
 def _value(value: object) -> str:
+    """A value in words: data as hexadecimal numbers, alone or in a list, a few things by their count."""
     if isinstance(value, set | frozenset):
         return ", ".join(sorted(_value(item) for item in value)) or "nothing"
-    return f"{value:#x}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+    if isinstance(value, list):
+        return f"[{', '.join(map(_value, value))}]"
+    if isinstance(value, int) and not isinstance(value, bool) and value > _MOST_COUNTED:
+        return f"{value:#x}"
+    return str(value)
