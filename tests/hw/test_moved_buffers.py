@@ -12,6 +12,7 @@ from amdgpu_hw.proof.behaviour import behaviour
 from amdgpu_hw.proof.fixtures import ShutGate
 from amdgpu_hw.proof.must import Must
 from amdgpu_hw.proof.neighbour import Neighbour
+from amdgpu_hw.sync import BackgroundCall
 
 TILE = 64 * KiB
 DATA = 0x0B0FF3E7
@@ -67,4 +68,27 @@ def test_a_cleared_buffer_is_there_again(
         update = other.map_prt()
     must.signal(update, after=job)
     must.did("another process moved a mapped BO and kept it locked during a submission; then one that lists it")
+    must.equal(gpu_view.sample([tile.va], [buffer]), [DATA], "through its mapping the GPU read")
+
+
+@behaviour(
+    "O60",
+    "an update of a buffer that another process keeps locked waits for the lock, and takes effect then",
+    needs="update_fence",
+    rule="It locks the buffer and the root directory (amdgpu_gem_va_ioctl): one that moves has no address.",
+    stalls=True,
+)
+def test_an_update_waits_for_the_lock_of_its_buffer(
+    gpu: Gpu, shut_gate: ShutGate, must: Must, neighbour: Neighbour, gpu_view: GpuView
+) -> None:
+    """The other process moves it in a submission that sleeps."""
+    buffer = gpu.alloc(TILE, "vram|gtt")
+    buffer.fill(DATA)
+    tile = gpu.reserve(TILE)
+    with shut_gate(gpu.compute) as job:
+        neighbour.lock(buffer, job.gate, gpu)
+        must.did("another process moves a BO and keeps it locked; MAP of it")
+        call = BackgroundCall(lambda: tile.map(buffer))
+        must.not_signal(call, while_pending=job)
+    must.signal(call, after=job)
     must.equal(gpu_view.sample([tile.va], [buffer]), [DATA], "through its mapping the GPU read")
