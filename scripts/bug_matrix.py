@@ -16,17 +16,15 @@ run_in_venv()
 import argparse
 import contextlib
 import json
-import os
 import sys
-import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from queue import Empty, SimpleQueue
 
 from matrix.arguments import positive
+from matrix.farm import Farm
 from matrix.judge import Matrix, judge
 from matrix.plan import EXHAUSTIVE_ROWS, RIGHT_KERNELS, MatrixRun, Plan, RunResult, choose_bugs, plan, quick_bugs
 from matrix.report import matrix_view
@@ -41,10 +39,6 @@ from amdgpu_hw.verdict.table import render
 
 KINDS_OF_GPU = ("navi31", "mi300x", "navi48", "polaris10")
 """One of each that the tests can tell apart."""
-SLOTS_PER_CPU = 4
-"""The suite waits for most of its time, with a slow bug for nearly all of it: one machine in four begins with these.
-More machines than this at a time make the suite wait for the CPU.
-"""
 WIDTH = 160
 
 
@@ -91,7 +85,7 @@ def _arguments() -> argparse.Namespace:
         "--jobs",
         metavar="N",
         type=positive,
-        default=SLOTS_PER_CPU * len(os.sched_getaffinity(0)),
+        default=Farm.usual_size(),
         help="so many mock machines at a time (default: four for each CPU)",
     )
     parser.add_argument("--quick", action="store_true", help="a few bugs, and the rows that are to catch them")
@@ -129,15 +123,13 @@ def _right_kernels(gpus: str | None) -> list[MatrixRun]:
 
 def _run_all(work: Plan, jobs: int, console: Console) -> list[RunResult]:
     """Run everything on ``jobs`` machines; what is there when Ctrl-C comes."""
-    usual: SimpleQueue[MatrixRun] = SimpleQueue()
-    slow: SimpleQueue[MatrixRun] = SimpleQueue()
     # A machine keeps its GPU as long as it can: what most runs are on comes last.
     on_gpu = Counter(run.gpu for run in work.all_runs)
-    for queue, runs in ((usual, work.runs), (slow, work.slow)):
-        for run in sorted(runs, key=lambda run: on_gpu[run.gpu]):
-            queue.put(run)
+    usual, slow = (
+        [partial(_run, work, run) for run in sorted(runs, key=lambda run: on_gpu[run.gpu])]
+        for runs in (work.runs, work.slow)
+    )
     results: list[RunResult] = []
-    stop = threading.Event()
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -152,47 +144,15 @@ def _run_all(work: Plan, jobs: int, console: Console) -> list[RunResult]:
             results.append(result)
             progress.update(task, advance=1, description=f"{result.run}"[:40].ljust(40))
 
-        cpus = sorted(os.sched_getaffinity(0))
-        threads = []
-        for index in range(min(jobs, len(work.all_runs))):
-            begins_with_slow = index // len(cpus) % SLOTS_PER_CPU == SLOTS_PER_CPU - 1
-            queues = (slow, usual) if begins_with_slow else (usual, slow)
-            arguments = (queues, work, done, stop, cpus[index % len(cpus)])
-            threads.append(threading.Thread(target=_work, args=arguments, daemon=True))
-        for thread in threads:
-            thread.start()
-        try:
-            for thread in threads:
-                thread.join()
-        except KeyboardInterrupt:
-            stop.set()
-            for thread in threads:
-                thread.join()
+        with contextlib.suppress(KeyboardInterrupt):
+            Farm(jobs).work_off(usual, done, slow)
     return results
 
 
-def _work(
-    queues: Sequence[SimpleQueue[MatrixRun]],
-    work: Plan,
-    done: Callable[[RunResult], None],
-    stop: threading.Event,
-    cpu: int,
-) -> None:
-    # A machine that has but one CPU does not poll for its clients' calls: others need that CPU.
-    os.sched_setaffinity(0, {cpu})
-    with Slot() as slot:
-        while not stop.is_set() and (run := _next(queues)) is not None:
-            result = slot.run(run, work.selection(run))
-            again = work.second_look(result)
-            done(result.with_second_look(slot.run(run, again)) if again is not None else result)
-
-
-def _next(queues: Sequence[SimpleQueue[MatrixRun]]) -> MatrixRun | None:
-    """Take a run from the first queue that has one."""
-    for queue in queues:
-        with contextlib.suppress(Empty):
-            return queue.get_nowait()
-    return None
+def _run(work: Plan, run: MatrixRun, slot: Slot) -> RunResult:
+    result = slot.run(run, work.selection(run))
+    again = work.second_look(result)
+    return result.with_second_look(slot.run(run, again)) if again is not None else result
 
 
 def _save(matrix: Matrix, directory: Path) -> list[Path]:

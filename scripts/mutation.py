@@ -17,7 +17,6 @@ run_in_venv()
 
 import argparse
 import json
-import os
 import random
 import sys
 import tempfile
@@ -30,9 +29,9 @@ from itertools import islice
 from pathlib import Path
 
 from matrix.arguments import positive
+from matrix.farm import Farm
 from matrix.plan import MatrixRun, RunResult, Selection
 from matrix.slot import Slot
-from mutate.farm import Farm
 from mutate.files import file_groups
 from mutate.mutants import Mutant, mutants_of
 from mutate.reach import MACHINES, Reach, learn_reach
@@ -46,8 +45,6 @@ from amdgpu_hw.errors import HarnessError
 from amdgpu_hw.verdict.model import Outcome
 from amdgpu_hw.verdict.table import render
 
-SLOTS_PER_CPU = 4
-"""As the matrix: rows wait for most of their time."""
 WIDTH = 200
 SOUND_S = 1200.0
 """How long the suite may take on the kernel as it is, on a machine that is busy with other things too."""
@@ -110,7 +107,7 @@ def _arguments() -> argparse.Namespace:
         "--jobs",
         metavar="N",
         type=positive,
-        default=SLOTS_PER_CPU * len(os.sched_getaffinity(0)),
+        default=Farm.usual_size(),
         help="so many mock machines at a time (default: four for each CPU)",
     )
     parser.add_argument("--output", metavar="DIRECTORY", type=Path, default=Path("results"), help="where the file goes")

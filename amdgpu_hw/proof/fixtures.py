@@ -108,8 +108,8 @@ class RunningJob(Protocol):
 class ShutGateElsewhere(Protocol):
     """What the fixture `shut_gate_elsewhere` is."""
 
-    def __call__(self) -> AbstractContextManager[HeldForeignJob]:
-        """A job in another process's address space that stays in flight inside the ``with`` block."""
+    def __call__(self, buffer: Buffer | None = None) -> AbstractContextManager[HeldForeignJob]:
+        """A job in another process's address space, which may list a buffer of ours, in flight inside the block."""
 
 
 class ShutFence(Protocol):
@@ -274,17 +274,15 @@ def start_process(_run: Run) -> Iterator[StartProcess]:
 
 
 @pytest.fixture
-def shut_gate_elsewhere(
-    gpu: Gpu, record: Record, neighbour: Neighbour, _run: Run
-) -> Callable[[], AbstractContextManager[HeldForeignJob]]:
+def shut_gate_elsewhere(gpu: Gpu, record: Record, neighbour: Neighbour, _run: Run) -> ShutGateElsewhere:
     """Holds a job of another process in flight; see `ShutGateElsewhere`."""
 
     @contextmanager
-    def shut() -> Iterator[HeldForeignJob]:
+    def shut(buffer: Buffer | None = None) -> Iterator[HeldForeignJob]:
         _idle_first(gpu)
         with _run.shut("a job of another process") as gate:
             record.held_by(gate.name)
-            job = neighbour.submit(gate, gpu)
+            job = neighbour.submit(gate, gpu, buffer)
             with job.fence:
                 require_pending(job)
                 try:

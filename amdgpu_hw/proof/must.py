@@ -39,6 +39,8 @@ _ENOUGH_NS = ms(100)
 # After the gate has opened, what waited for it is done in well under a millisecond; runtime PM may add to that.
 _AFTER_OPENING_NS = ms(2000)
 
+_MOST_COUNTED = 1023
+
 
 @dataclass(frozen=True, slots=True)
 class _Watched:
@@ -319,10 +321,11 @@ class Must:
         self._record.saw(kind, seen)
 
     def equal(self, got: object, expected: object, what: str, kind: str = "memory") -> None:
-        """Two values must be equal; ``what`` they are, in words ("the job read from the tile")."""
+        """Two values must be equal; ``what`` they are, in words ("the job read from the tile"). Data is told in hex."""
+        is_data = _is_data(got) or _is_data(expected)
         if got != expected:
-            raise Broken(f"{what} {_value(got)}, expected {_value(expected)}.")
-        self._record.saw(kind, f"{what} {_value(got)}")
+            raise Broken(f"{what} {_value(got, is_data)}, expected {_value(expected, is_data)}.")
+        self._record.saw(kind, f"{what} {_value(got, is_data)}")
 
 
 def _require_enough(given: int, within: int, held: Held) -> None:
@@ -368,7 +371,16 @@ def _answer(errno: int) -> str:
     return f"refused with {errno_name(errno)}" if errno else "accepted"
 
 
-def _value(value: object) -> str:
+def _is_data(value: object) -> bool:
+    """Whether there is a number in it that nobody counts: data, an address, a word of flags."""
+    if isinstance(value, list | set | frozenset):
+        return any(map(_is_data, value))
+    return isinstance(value, int) and value > _MOST_COUNTED
+
+
+def _value(value: object, is_data: bool) -> str:
     if isinstance(value, set | frozenset):
-        return ", ".join(sorted(_value(item) for item in value)) or "nothing"
-    return f"{value:#x}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+        return ", ".join(sorted(_value(item, is_data) for item in value)) or "nothing"
+    if isinstance(value, list):
+        return f"[{', '.join(_value(item, is_data) for item in value)}]"
+    return f"{value:#x}" if is_data and isinstance(value, int) and not isinstance(value, bool) else str(value)

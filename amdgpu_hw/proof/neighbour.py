@@ -86,10 +86,18 @@ class Neighbour:
             process.close()
             raise HarnessError(f"no second process on the GPU: {answer}")
 
-    def submit(self, gate: Gate, gpu: Gpu) -> HeldForeignJob:
-        """Have it submit a job that waits for ``gate``; ``gpu`` is any GPU of ours, to get at the gate's fence."""
-        with gate.fence(gpu).export_sync_file() as fence:
-            answer, fds = self._process.ask(SUBMIT, [fence.fileno()])
+    def submit(self, gate: Gate, gpu: Gpu, buffer: Buffer | None = None) -> HeldForeignJob:
+        """Have it submit a job that waits for ``gate`` and lists ``buffer``, if there is one.
+
+        ``gpu`` is any GPU of ours, to get at the gate's fence.
+        """
+        shared = [buffer.export()] if buffer is not None else []
+        try:
+            with gate.fence(gpu).export_sync_file() as fence:
+                answer, fds = self._process.ask(SUBMIT, [fence.fileno(), *shared])
+        finally:
+            for descriptor in shared:
+                os.close(descriptor)
         if not fds:
             raise HarnessError(f"the second process on the GPU could not submit a job: {answer}")
         return HeldForeignJob(SyncFile(fds[0]), gate)

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
 """The process behind a `Neighbour`: ``python -m amdgpu_hw.proof.neighbour_process SOCKET_FD GPU``.
 
-It takes `OPEN` and `CLOSE`, which give it an address space on the GPU and take it away, and `SUBMIT` with a sync file:
-it submits a job that waits for that, and answers with the job's fence in a sync file. `LOCK` comes with a sync file and
+It takes `OPEN` and `CLOSE`, which give it an address space on the GPU and take it away, and `SUBMIT` with a sync file
+and maybe a dma-buf: it submits a job that waits for the one and lists the other, and answers with the job's fence in a
+sync file. `LOCK` comes with a sync file and
 a dma-buf: it moves that buffer to system memory, in a submission that sleeps in the kernel with the buffer locked until
 the sync file's fence signals. `MOVE` with a dma-buf does the same and does not sleep. `SHARE` with a size answers with
 the dma-buf of a buffer of its own. `FAULT` makes the GPU read where nothing is mapped, and answers with the page and
@@ -87,7 +88,7 @@ class _Server:
                 os.close(descriptor)
             return
         else:
-            with _submit(self._gpu, fds[0]) as fence:
+            with _submit(self._gpu, fds[0], fds[1:]) as fence:
                 socket.send_fds(channel, [DONE.encode()], [fence.fileno()])
             return
         channel.send(DONE.encode())
@@ -147,10 +148,16 @@ def _told_fault(gpu: Gpu) -> int:
     return page_of(fault["addr"]) if fault is not None else 0
 
 
-def _submit(gpu: Gpu, fence: int) -> SyncFile:
-    """Submit a job that waits for a sync file's fence, and return its own."""
+def _submit(gpu: Gpu, fence: int, dma_bufs: Sequence[int]) -> SyncFile:
+    """Submit a job that waits for a sync file's fence and lists buffers, and return its own fence."""
+    buffers = []
+    for dma_buf in dma_bufs:
+        try:
+            buffers.append(gpu.import_buffer(dma_buf))
+        finally:
+            os.close(dma_buf)
     with SyncFile(fence) as gate, gpu.import_sync_file(gate) as wait:
-        job = gpu.compute.submit(gpu.compute.packets.nop(), wait=[wait])
+        job = gpu.compute.submit(gpu.compute.packets.nop(), buffers=buffers, wait=[wait])
     with job.out_syncobj as syncobj:
         return syncobj.export_sync_file()
 

@@ -87,6 +87,7 @@ FOUND_BY_TESTS = frozenset(
         "prt_copies",
         "reserved_vmid",
         "slabinfo",
+        "syncobj_eventfd",
         "updates_at_once",
         "user_queues",
     }

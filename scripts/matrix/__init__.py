@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-"""The parts of `scripts/bug_matrix.py`."""
+"""The parts of `scripts/bug_matrix.py`; machines and farms of them also serve `scripts/mutation.py`."""

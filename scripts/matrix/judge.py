@@ -10,7 +10,7 @@ from typing import Any
 
 from amdgpu_hw.mock.planting import PlantedBug
 from amdgpu_hw.verdict.model import Outcome, row_order
-from matrix.plan import BROKEN, CaseResult, MatrixRun, Plan, RunResult
+from matrix.plan import BROKEN, HOLDS, NOT_TESTABLE, CaseResult, MatrixRun, Plan, RunResult
 
 __all__ = ("BugVerdict", "Catch", "Matrix", "judge")
 
@@ -24,6 +24,8 @@ class Catch(Enum):
     """Rows are broken, but none that names it."""
     MISSED = "missed"
     """No row is broken that holds without it."""
+    SILENCED = "not testable"
+    """As missed, and rows that hold without it cannot be tested with it: the verdict says so and ends with 0."""
     CRASHED = "crashed"
     """The suite or the mock kernel failed in another way, and no row that names it is broken."""
     EQUIVALENT = "equivalent"
@@ -150,13 +152,23 @@ def _judge_bug(bug: PlantedBug, by_run: Mapping[MatrixRun, RunResult]) -> BugVer
     rows = tuple(sorted({case.row for case in broken}, key=row_order))
     named = tuple(row for row in rows if row in bug.bug.caught_by)
     trouble = result.trouble or (f"the mock kernel failed {result.oopses} times" if result.oopses else "")
-    reason = next((f"{case.row}: {case.reason}" for case in broken if case.row in (named or rows)), "")
-    return BugVerdict(bug, _catch(bug, rows, named, trouble), rows, named, reason, trouble, result.seconds)
+    silenced = list(_silenced(result.cases, sound.cases if sound is not None else ()))
+    told = [case for case in broken if case.row in (named or rows)] or silenced
+    reason = f"{told[0].row}: {told[0].reason}" if told else ""
+    catch = _catch(bug, rows, named, trouble)
+    if catch is Catch.MISSED and silenced:
+        catch = Catch.SILENCED
+    return BugVerdict(bug, catch, rows, named, reason, trouble, result.seconds)
 
 
 def _newly_broken(cases: Iterable[CaseResult], sound: Iterable[CaseResult]) -> Iterable[CaseResult]:
     before = {case.test for case in sound if case.outcome == BROKEN}
     return (case for case in cases if case.outcome == BROKEN and case.test not in before)
+
+
+def _silenced(cases: Iterable[CaseResult], sound: Iterable[CaseResult]) -> Iterable[CaseResult]:
+    held = {case.test for case in sound if case.outcome == HOLDS}
+    return (case for case in cases if case.outcome == NOT_TESTABLE and case.test in held)
 
 
 def _catch(bug: PlantedBug, rows: Sequence[str], named: Sequence[str], trouble: str) -> Catch:

@@ -14,6 +14,8 @@ from amdgpu_hw.verdict.model import Outcome
 __all__ = (
     "BROKEN",
     "EXHAUSTIVE_ROWS",
+    "HOLDS",
+    "NOT_TESTABLE",
     "RIGHT_KERNELS",
     "CaseResult",
     "MatrixRun",
@@ -36,6 +38,8 @@ EXHAUSTIVE_ROWS = ("B46", "D01", "P01", "P02", "T16")
 
 BROKEN = Outcome.BROKEN.value
 """The outcome of a case that has caught something."""
+HOLDS = Outcome.HOLDS.value
+NOT_TESTABLE = Outcome.NOT_TESTABLE.value
 
 _RIGHT_S = 180.0
 _WRONG_S = 20.0
@@ -80,12 +84,13 @@ class MatrixRun:
 
 @dataclass(frozen=True, slots=True)
 class CaseResult:
-    """What one test came to."""
+    """What one test came to; ``missing``: the capability for want of which it is not testable."""
 
     test: str
     row: str
     outcome: str
     reason: str
+    missing: str = ""
 
 
 @dataclass(frozen=True, slots=True)

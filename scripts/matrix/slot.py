@@ -150,7 +150,7 @@ class Slot:
             return ()
         content = json.loads(results.read_text(encoding="utf-8"))
         return tuple(
-            CaseResult(case["test"], case["row"], case["outcome"], case["reason"].partition("\n")[0])
+            CaseResult(case["test"], case["row"], case["outcome"], case["reason"].partition("\n")[0], case["missing"])
             for case in content["cases"]
         )
 

@@ -214,6 +214,8 @@ def _below(node: ast.AST, parents: tuple[ast.AST, ...]) -> Iterator[tuple[ast.AS
                 continue
             if isinstance(node, ast.AnnAssign) and field == "annotation":
                 continue
+            if isinstance(child, ast.keyword) and child.arg == "strict":
+                continue  # zip() only asserts with it
             yield child, (*parents, node)
             yield from _below(child, (*parents, node))
 

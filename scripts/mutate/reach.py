@@ -11,12 +11,12 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from matrix.farm import Farm
 from matrix.plan import MatrixRun, RunResult, Selection
 from matrix.slot import Slot
 
 from amdgpu_hw.errors import HarnessError
 from amdgpu_hw.verdict.model import Outcome, row_order
-from mutate.farm import Farm
 from mutate.mutants import Mutant
 from mutate.recorder import recorder_file
 
@@ -44,11 +44,12 @@ _RECORD_S = 300.0
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """What one machine's rows reach, and how long all of them take there without a bug (seconds)."""
+    """What one machine's rows reach, and how long each takes there without a bug (seconds); the tests that hold."""
 
     machine: MatrixRun
     rows: Mapping[str, Lines]
     seconds: Mapping[str, float]
+    holding: frozenset[str]
 
     def rows_of(self, mutant: Mutant) -> list[str]:
         """The rows that reach what the mutant changes, the quickest first."""
@@ -104,6 +105,7 @@ def learn_reach(machine: MatrixRun, sound: RunResult, farm: Farm, cache: Path, t
         machine,
         {row: _frozen(content["lines"]) for row, content in contents.items()},
         {row: content["seconds"] for row, content in contents.items()},
+        frozenset(test for names in tests.values() for test in names),
     )
 
 

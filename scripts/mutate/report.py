@@ -100,7 +100,9 @@ def run_view(run: MutationRun) -> Group:
     parts: list[RenderableType] = [_files(run), Text()]
     for fate, title in (
         (Fate.SURVIVED, "Survivors"),
+        (Fate.UNTESTABLE, "Not noticed: with these a row cannot be tested, and the verdict only says so"),
         (Fate.TOLD_APART, "Told apart, though a reason says that nothing can"),
+        (Fate.SILENCED, "Noticed only because nothing is said about the series"),
         (Fate.CRASHED, "Noticed only because the mock kernel failed, or had no GPU that the suite could use"),
         (Fate.HUNG, "Noticed only because the suite did not end"),
     ):

@@ -10,7 +10,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from matrix.plan import EXHAUSTIVE_ROWS, MatrixRun, RunResult, Selection
+from matrix.plan import EXHAUSTIVE_ROWS, NOT_TESTABLE, CaseResult, MatrixRun, RunResult, Selection
 from matrix.slot import Slot
 
 from amdgpu_hw.verdict.model import Outcome
@@ -32,6 +32,10 @@ class Fate(Enum):
     """The mock kernel failed, or died, or made the GPU unusable for the suite; no row is broken."""
     HUNG = "hung"
     """The suite did not come to its end, and no row is broken."""
+    SILENCED = "silenced"
+    """No row is broken, but the kernel seems to have no AMDGPU_VM_EXPLICIT_SYNC: such a run ends with 4."""
+    UNTESTABLE = "not testable"
+    """No row is broken, but what holds without it cannot be tested with it; such a run may end with 0: not noticed."""
     SURVIVED = "survived"
     EQUIVALENT = "equivalent"
     """It survived, and why no program can tell is written down."""
@@ -41,7 +45,7 @@ class Fate(Enum):
     @property
     def is_dead(self) -> bool:
         """Whether the suite noticed."""
-        return self in (Fate.KILLED, Fate.CRASHED, Fate.HUNG)
+        return self in (Fate.KILLED, Fate.CRASHED, Fate.HUNG, Fate.SILENCED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +108,12 @@ class Trial:
         bug.unlink()
         if row:
             kills[row] += 1
-        fate = _fate(result, row, mutant.key in self.reasons)
+        silenced = [case for case in result.cases if case.outcome == NOT_TESTABLE and case.test in self.reach.holding]
+        fate = _fate(result, row, silenced, mutant.key in self.reasons)
         if fate is Fate.EQUIVALENT:
             reason = self.reasons[mutant.key]
+        elif fate in (Fate.SILENCED, Fate.UNTESTABLE):
+            row, reason = silenced[0].row, silenced[0].reason
         return MutantVerdict(mutant, self.reach.machine, fate, row, reason or result.trouble, len(rows), result.seconds)
 
     def control(self, slot: Slot) -> str:
@@ -138,13 +145,17 @@ def _first_broken(result: RunResult) -> tuple[str, str]:
     return next(((case.row, case.reason) for case in result.cases if case.outcome == Outcome.BROKEN.value), ("", ""))
 
 
-def _fate(result: RunResult, row: str, declared: bool) -> Fate:
+def _fate(result: RunResult, row: str, silenced: Sequence[CaseResult], declared: bool) -> Fate:
     if row:
         fate = Fate.KILLED
     elif result.trouble:
         fate = Fate.HUNG if "did not end within" in result.trouble else Fate.CRASHED
+    elif result.oopses:
+        fate = Fate.CRASHED
+    elif any(case.missing == "explicit_sync" for case in silenced):
+        fate = Fate.SILENCED
     else:
-        fate = Fate.CRASHED if result.oopses else Fate.SURVIVED
+        fate = Fate.UNTESTABLE if silenced else Fate.SURVIVED
     if declared:
         return Fate.TOLD_APART if fate.is_dead else Fate.EQUIVALENT
     return fate

@@ -7,7 +7,8 @@ import ctypes
 import errno
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 
 import pytest
 
@@ -15,7 +16,7 @@ from amdgpu_hw.errors import DrmError
 from amdgpu_hw.gpu import Gpu
 from amdgpu_hw.memory import PAGE_SIZE, Buffer
 from amdgpu_hw.proof.behaviour import behaviour
-from amdgpu_hw.proof.errnos import Row, buffers, syncobjs
+from amdgpu_hw.proof.errnos import Row, buffers, submissions, syncobjs
 from amdgpu_hw.proof.fixtures import ShutFence
 from amdgpu_hw.proof.must import Must
 from amdgpu_hw.proof.units import duration, ms
@@ -24,6 +25,8 @@ from amdgpu_hw.uapi import amdgpu_drm as uapi
 from amdgpu_hw.uapi import drm
 from amdgpu_hw.uapi.layout import Ioctl
 
+IB_DWORDS = 64
+"""Enough for every engine's alignment."""
 WAITS = (drm.IOCTL_SYNCOBJ_WAIT, drm.IOCTL_SYNCOBJ_TIMELINE_WAIT)
 
 
@@ -44,15 +47,39 @@ class Client:
 
     def u32s(self, *values: int) -> int:
         """Address of an array of u32."""
-        return self._address(b"".join(value.to_bytes(4, "little") for value in values))
+        return self.address(b"".join(value.to_bytes(4, "little") for value in values))
 
     def entries(self, *handles: int) -> int:
         """Address of entries of a BO list."""
-        return self._address(b"".join(uapi.BO_LIST_ENTRY.pack(bo_handle=handle) for handle in handles))
+        return self.address(b"".join(uapi.BO_LIST_ENTRY.pack(bo_handle=handle) for handle in handles))
 
-    def _address(self, data: bytes) -> int:
+    def address(self, data: bytes) -> int:
+        """Address of these bytes."""
         self._arrays.append(ctypes.create_string_buffer(data, len(data)))
         return ctypes.addressof(self._arrays[-1])
+
+
+class Submitter(Client):
+    """What the table of submissions needs besides; ``ibs`` are the addresses of an IB of NOPs by IP."""
+
+    def __init__(self, gpu: Gpu, ibs: Mapping[int, int], *, ctx: int, **handles: int) -> None:
+        super().__init__(gpu, **handles)
+        self.ctx = ctx
+        self._ibs = ibs
+
+    def nops(self, ip: int) -> tuple[int, int]:
+        """Address and bytes of an IB that does nothing; anything for an IP that there is none of."""
+        return self._ibs.get(ip, 0), 4 * IB_DWORDS
+
+    def submission(self, row: submissions.Wrong) -> dict[str, int]:
+        """The fields of a CS ioctl."""
+        chunks = [chunk(self) for chunk in row.chunks]
+        headers = [
+            self.address(uapi.CS_CHUNK.pack(chunk_id=each, length_dw=len(data) // 4, chunk_data=self.address(data)))
+            for each, data in chunks
+        ]
+        pointers = self.address(b"".join(header.to_bytes(8, "little") for header in headers))
+        return {"ctx_id": self.ctx, "bo_list_handle": row.bo_list, "num_chunks": len(headers), "chunks": pointers}
 
 
 @pytest.fixture
@@ -91,6 +118,33 @@ def test_errors_of_syncobjs(gpu: Gpu, shut_fence: ShutFence, must: Must, eventfd
                 must.answer(f"{len(syncobjs.ROWS)} calls", calls(gpu, client, syncobjs.ROWS))
         finally:
             os.close(shared)
+
+
+@behaviour("O59", "submissions that are wrong end with the errno of the first check they fail")
+def test_errors_of_submissions(gpu: Gpu, must: Must) -> None:
+    """Those that are in order run; a context of their own does not count them as the suite's."""
+    queues = (gpu.compute, gpu.sdma)
+    ibs, where = gpu.alloc(PAGE_SIZE, always_valid=True), gpu.reserve(PAGE_SIZE)
+    where.map(ibs)
+    for at, queue in enumerate(queues):
+        nops = queue.packets.pad(queue.packets.nop(), IB_DWORDS)
+        ibs.write(4 * IB_DWORDS * at, b"".join(dword.to_bytes(4, "little") for dword in nops))
+    places = {queue.engine.value: where.va + 4 * IB_DWORDS * at for at, queue in enumerate(queues)}
+    page = gpu.alloc(PAGE_SIZE)
+    ctx: int = gpu.ioctl(uapi.IOCTL_AMDGPU_CTX, out=uapi.CTX_ALLOC_OUT, op=uapi.AMDGPU_CTX_OP_ALLOC_CTX)["ctx_id"]
+    with gpu.syncobj(signaled=True) as signaled:
+        client = Submitter(gpu, places, ctx=ctx, page=page.handle, signaled=signaled.handle)
+
+        def wrong() -> Iterator[tuple[str, int, Callable[[], object]]]:
+            for row in submissions.ROWS:
+                yield row.why, row.errno, partial(gpu.ioctl, uapi.IOCTL_AMDGPU_CS, out=None, **client.submission(row))
+
+        try:
+            must.answer(f"{len(submissions.ROWS)} submissions", wrong())
+        finally:
+            gpu.ioctl(uapi.IOCTL_AMDGPU_CTX, op=uapi.AMDGPU_CTX_OP_FREE_CTX, ctx_id=ctx)
+            for queue in queues:
+                queue.submit(queue.packets.nop()).wait()
 
 
 @pytest.mark.parametrize("request_", WAITS, ids=["binary", "timeline"])

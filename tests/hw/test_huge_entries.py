@@ -156,6 +156,45 @@ def test_job_keeps_both_sides_of_a_huge_mapping(
 
 
 @behaviour(
+    "O20",
+    "a job in flight keeps what is left of two huge mappings between which pages are explicitly taken out",
+    control=("B07", "B36c"),
+    needs=EXPLICIT,
+    rule=RULE,
+    finding=F7,
+    faults=True,
+)
+def test_job_keeps_what_is_left_of_two_huge_mappings(
+    gpu: Gpu, shut_gate: ShutGate, must: Must, gpu_view: GpuView
+) -> None:
+    """Of two BOs: each has a remnant, and each is written again by itself."""
+    if gpu.identity.gc_version < (9, 0, 0):
+        raise NotTestable("no page-table entry is huge before GFX9: there is nothing to split", missing="huge_entries")
+    pattern = bytes(range(256)) * (TILE // 256)
+    half = TILE // 2
+    whole = gpu.reserve(2 * HUGE, alignment=HUGE)
+    for at, offset in ((0, HUGE - 2 * TILE), (HUGE, TILE)):
+        buffer = gpu.alloc(HUGE, "vram", always_valid=True, alignment=HUGE)
+        buffer.write(offset, pattern)
+        whole.part(at, HUGE).map(buffer)
+    pages = whole.part(HUGE - PAGE_SIZE, 2 * PAGE_SIZE)
+    gpu_view.forget()
+    ib = [*gpu_view.copy_ib(whole.va + HUGE - 2 * TILE, half), *gpu_view.copy_ib(whole.va + HUGE + TILE, half, half)]
+    with shut_gate(gpu_view.queue, ib) as job:
+        must.signal(pages.clear(explicit_sync=True), within=ms(500), while_pending=job)
+    must.did(f"opened the gate: {job.words} copies from either mapping")
+    landed = gpu_view.landed(TILE)
+    for mapping, got in (("first", landed[:half]), ("second", landed[half:])):
+        must.be(
+            got == pattern[:half],
+            seen=f"from the {mapping} the job read the right data",
+            otherwise=f"{job.words} read wrong data from the {mapping} mapping, of which only {pages} was taken away",
+        )
+    fault = vm_fault(gpu)
+    must.be(fault is None, seen="no VM fault", otherwise=f"{job.words} raised a {fault}", kind="note")
+
+
+@behaviour(
     "B37c",
     "a job in flight may read a large PRT mapping when a tile of it is explicitly replaced by PRT",
     control="B08",

@@ -99,6 +99,17 @@ def test_bad_addresses_and_sizes_are_refused(gpu: Gpu, must: Must, gpu_view: Gpu
                     errno.EINVAL,
                     partial(gpu.gem_va_raw, operation=operation, handle=ordinary.handle, flags=RW, **arguments),
                 )
+        for name in ("MAP", "REPLACE"):
+            yield (
+                f"{name} of PRT with an offset that wraps around",
+                errno.EINVAL,
+                partial(
+                    gpu.gem_va_raw,
+                    operation=operations[name],
+                    flags=uapi.AMDGPU_VM_PAGE_PRT,
+                    **bad_in_buffer["an offset that wraps around"],
+                ),
+            )
         yield "MAP where they all missed", 0, lambda: free.map(ordinary)
 
     must.answer("MAP, REPLACE and CLEAR with bad addresses, offsets and sizes", calls())

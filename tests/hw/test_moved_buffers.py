@@ -7,12 +7,15 @@ import pytest
 
 from amdgpu_hw.gpu import Gpu
 from amdgpu_hw.memory import KiB
+from amdgpu_hw.proof.access import GpuView
 from amdgpu_hw.proof.behaviour import behaviour
 from amdgpu_hw.proof.fixtures import ShutGate
 from amdgpu_hw.proof.must import Must
 from amdgpu_hw.proof.neighbour import Neighbour
+from amdgpu_hw.sync import BackgroundCall
 
 TILE = 64 * KiB
+DATA = 0x0B0FF3E7
 
 
 @pytest.mark.parametrize("explicit", [False, True], ids=["plain", "created with EXPLICIT_SYNC"])
@@ -41,3 +44,51 @@ def test_clearing_what_has_moved_waits_for_work_in_flight(
         update = other.map_prt()
         must.not_signal(update, while_pending=job)
     must.signal(update, after=job)
+
+
+@behaviour(
+    "O13",
+    "a moved buffer whose entries were cleared is there again for the next submission that lists it",
+    needs="update_fence",
+    rule="Cleared entries are written anew although nothing has moved since (bo_va->cleared, amdgpu_vm_bo_update).",
+    stalls=True,
+    faults=True,
+)
+def test_a_cleared_buffer_is_there_again(
+    gpu: Gpu, shut_gate: ShutGate, must: Must, neighbour: Neighbour, gpu_view: GpuView
+) -> None:
+    """It could not be locked when the submission before came by, so that its entries were zeroed."""
+    buffer = gpu.alloc(TILE, "vram|gtt")
+    buffer.fill(DATA)
+    tile, other = gpu.reserve(TILE), gpu.reserve(TILE)
+    tile.map(buffer)
+    with shut_gate(gpu.compute) as job:
+        neighbour.lock(buffer, job.gate, gpu)
+        gpu.sdma.submit(gpu.sdma.packets.nop())
+        update = other.map_prt()
+    must.signal(update, after=job)
+    must.did("another process moved a mapped BO and kept it locked during a submission; then one that lists it")
+    must.equal(gpu_view.sample([tile.va], [buffer]), [DATA], "through its mapping the GPU read")
+
+
+@behaviour(
+    "O60",
+    "an update of a buffer that another process keeps locked waits for the lock, and takes effect then",
+    needs="update_fence",
+    rule="It locks the buffer and the root directory (amdgpu_gem_va_ioctl): one that moves has no address.",
+    stalls=True,
+)
+def test_an_update_waits_for_the_lock_of_its_buffer(
+    gpu: Gpu, shut_gate: ShutGate, must: Must, neighbour: Neighbour, gpu_view: GpuView
+) -> None:
+    """The other process moves it in a submission that sleeps."""
+    buffer = gpu.alloc(TILE, "vram|gtt")
+    buffer.fill(DATA)
+    tile = gpu.reserve(TILE)
+    with shut_gate(gpu.compute) as job:
+        neighbour.lock(buffer, job.gate, gpu)
+        must.did("another process moves a BO and keeps it locked; MAP of it")
+        call = BackgroundCall(lambda: tile.map(buffer))
+        must.not_signal(call, while_pending=job)
+    must.signal(call, after=job)
+    must.equal(gpu_view.sample([tile.va], [buffer]), [DATA], "through its mapping the GPU read")

@@ -1,15 +1,20 @@
 # SPDX-License-Identifier: MIT
-"""What user space finds out by probing holds for everything that the flag can be used for."""
+"""What user space finds out by probing holds for all that the flag can be used for, and is what the version says."""
 
 from __future__ import annotations
 
 import errno
 from collections.abc import Callable, Iterator
 
+import pytest
+
 from amdgpu_hw.gpu import Gpu
 from amdgpu_hw.memory import PAGE_SIZE, Buffer
 from amdgpu_hw.proof.behaviour import behaviour
 from amdgpu_hw.proof.must import Must
+
+PROMISED = {"prt": (3, 13), "timeline_syncobj": (3, 32), "update_fence": (3, 64), "input_fence": (3, 64)}
+"""The driver version from which on user space counts on what a probe looks for (KERNEL.md 0.2, 0.3)."""
 
 
 @behaviour(
@@ -34,3 +39,22 @@ def test_the_probe_speaks_for_all_operations(gpu: Gpu, must: Must, always_valid:
         yield "CLEAR", 0, page.clear
 
     must.answer(f"all operations with the flag; the probe said {gpu.capabilities.explicit_sync.why}", calls())
+
+
+@behaviour(
+    "O50",
+    "what the driver's version promises is there: PRT, timeline syncobjs, both fences of GEM_VA",
+    rule="User space goes by the version (KMS_DRIVER_MINOR of amdgpu_drv.c); what rests on them can be tested.",
+)
+@pytest.mark.parametrize("name", PROMISED)
+def test_the_version_promises_what_the_probe_finds(gpu: Gpu, must: Must, name: str) -> None:
+    """Without this row a kernel that has lost one of them is a kernel with fewer rows, and green."""
+    version, probe = gpu.identity.driver_version, gpu.capabilities.probes()[name]
+    spelled = f"amdgpu {version[0]}.{version[1]}"
+    must.did(f"probed {name}")
+    if version < PROMISED[name]:
+        must.note(f"{spelled} promises no {name}")
+        return
+    first = ".".join(map(str, PROMISED[name]))
+    otherwise = f"{spelled} lacks {name}, which user space counts on from {first} on: {probe.why}"
+    must.be(probe.supported, seen=probe.why, otherwise=otherwise, kind="errno")

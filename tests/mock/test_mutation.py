@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from matrix.plan import CaseResult, MatrixRun, RunResult, Selection
 from matrix.slot import Slot
 from mutate.files import file_groups
 from mutate.mutants import Mutant, mutants_of, mutants_of_text
@@ -240,6 +241,48 @@ def test_what_is_broken_without_a_mutant_is_no_good_run() -> None:
     assert not MutationRun((), (), {}, ("B05: it waited",), 1.0, 0, None).is_good
 
 
+HOLDING = "tests/hw/test.py::test_made_here"
+"""A test that holds without a mutant."""
+
+
+@pytest.mark.parametrize(
+    ("cases", "fate"),
+    [
+        ([CaseResult(HOLDING, "B05", "holds", "")], Fate.SURVIVED),
+        ([CaseResult(HOLDING, "B05", "not testable", "no such ring", "rings")], Fate.UNTESTABLE),
+        ([CaseResult(f"{HOLDING}[2]", "B05", "not testable", "no such ring", "rings")], Fate.SURVIVED),
+        ([CaseResult(HOLDING, "B05", "not testable", "EINVAL", "explicit_sync")], Fate.SILENCED),
+        (
+            [
+                CaseResult(HOLDING, "B05", "not testable", "no such ring", "rings"),
+                CaseResult(f"{HOLDING}[2]", "O50", "broken", "a version without its fence", ""),
+            ],
+            Fate.KILLED,
+        ),
+    ],
+)
+def test_a_row_that_cannot_be_tested_any_more_is_noticed_where_the_run_does_not_end_well(
+    tmp_path: Path, cases: list[CaseResult], fate: Fate
+) -> None:
+    """Another capability than the flag may be missing on a kernel whose verdict ends with 0."""
+    mutant = Mutant("a.py", "example", "call dropped", 1, (1, 1), 0, "x()", "pass")
+    found = trial(tmp_path, mutant, "B05").judge(mutant, AlwaysSays(cases))
+    assert found.fate is fate
+    assert found.fate.is_dead == (fate in (Fate.KILLED, Fate.SILENCED))
+
+
+class AlwaysSays(Slot):
+    """A machine on which everything comes to the same."""
+
+    def __init__(self, cases: list[CaseResult]) -> None:
+        super().__init__()
+        self._answer_of_all = tuple(cases)
+
+    def run(self, run: MatrixRun, rows: Selection) -> RunResult:
+        """No machine is started."""
+        return RunResult(run, self._answer_of_all, 0, 1.0)
+
+
 # -- runs ---------------------------------------------------------------------------------------------------------
 
 
@@ -249,6 +292,7 @@ def trial(directory: Path, mutant: Mutant, *rows: str) -> Trial:
         MACHINES[0],
         {row: {mutant.file: frozenset([mutant.line])} for row in rows},
         dict.fromkeys(rows, 1.0),
+        frozenset([HOLDING]),
     )
     return Trial(reach, Limits(120, 120), directory, {})
 

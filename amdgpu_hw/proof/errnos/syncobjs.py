@@ -107,6 +107,7 @@ ROWS: tuple[Row, ...] = (
     row("source without fence", _TRANSFER, EINVAL, dst_handle=of("empty"), src_handle=of("empty")),
     row("unknown source of a point", _TRANSFER, ENOENT, dst_handle=of("empty"), src_handle=NO_HANDLE, dst_point=1),
     row("source point beyond", _TRANSFER, EINVAL, dst_handle=of("empty"), src_handle=of("pending"), src_point=3),
+    row("in order", _TRANSFER, 0, src_handle=of("signaled"), dst_handle=of("empty"), flags=_FOR_SUBMIT),
     row("unknown flag", _EVENTFD, EINVAL, handle=NO_HANDLE, flags=1),
     row("pad", _EVENTFD, EINVAL, handle=NO_HANDLE, pad=1),
     row("a mock file", _EVENTFD, EINVAL, handle=of("empty"), fd=of("sync_file")),

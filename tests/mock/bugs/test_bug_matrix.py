@@ -61,13 +61,15 @@ def matrix(wrong: RunResult, sound: RunResult, bug: Bug) -> Matrix:
         (result(WRONG, case("B05", "broken"), case("B06")), Catch.WRONG_ROW),
         (result(WRONG, case("B05"), case("B06")), Catch.MISSED),
         (result(WRONG, case("B05"), case("B06", "inconclusive")), Catch.MISSED),
+        (result(WRONG, case("B05"), case("B06", "not testable")), Catch.SILENCED),
+        (result(WRONG, case("B05", "not testable"), case("B06", "broken")), Catch.CAUGHT),
         (result(WRONG, case("B05"), oopses=1), Catch.CRASHED),
         (result(WRONG, trouble="the suite was killed by signal 11"), Catch.CRASHED),
         (result(WRONG, case("B06", "broken"), trouble="did not end"), Catch.CAUGHT),
     ],
 )
 def test_a_bug_is_caught_by_a_broken_row_that_names_it(wrong: RunResult, catch: Catch) -> None:
-    """Not by another row, not by a result that proves nothing, not by a crash."""
+    """Not by another row, not by a result that proves nothing, not by a row that cannot be tested, not by a crash."""
     found = matrix(wrong, result(SOUND, case("B05"), case("B06")), Bug(caught_by=("B06",)))
     assert [verdict.catch for verdict in found.bugs] == [catch]
     assert found.is_good == (catch is Catch.CAUGHT)

@@ -318,9 +318,12 @@ def test_a_matrix_tells_all_its_wrong_answers(must: Must, record: Record) -> Non
     assert record.evidence[0].text == "1 accepted, 1 refused as they must be"
 
 
-def test_values_are_told_in_hex(must: Must, record: Record) -> None:
-    """Sets too."""
+def test_data_is_told_in_hex_and_counts_are_not(must: Must, record: Record) -> None:
+    """Sets and lists too; the smaller of two values is told as the larger one."""
     must.equal({0xABC}, {0xABC}, "the GPU read")
-    assert record.evidence[0].text == "the GPU read 0xabc"
-    with pytest.raises(Broken, match="the GPU read 0x1, expected 0x2"):
-        must.equal(1, 2, "the GPU read")
+    must.equal([True, 3], [True, 3], "there are")
+    assert [evidence.text for evidence in record.evidence] == ["the GPU read 0xabc", "there are [True, 3]"]
+    with pytest.raises(Broken, match="the wait ended with number 1, expected 2"):
+        must.equal(1, 2, "the wait ended with number")
+    with pytest.raises(Broken, match=r"the GPU read \[0x0\], expected \[0xabcd\]"):
+        must.equal([0], [0xABCD], "the GPU read")

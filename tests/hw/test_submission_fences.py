@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: MIT
+"""What a submission waits for, and what waits for it: each of several, wherever in its list it stands."""
+
+from __future__ import annotations
+
+import pytest
+
+from amdgpu_hw.gpu import Gpu
+from amdgpu_hw.memory import Buffer, KiB
+from amdgpu_hw.proof.behaviour import behaviour
+from amdgpu_hw.proof.fixtures import ShutFence, ShutGate, ShutGateElsewhere
+from amdgpu_hw.proof.must import Must
+from amdgpu_hw.proof.units import ms
+from amdgpu_hw.sync import Syncobj
+
+TILE = 64 * KiB
+ANYWHERE = pytest.mark.parametrize("at", [0, 1, 2], ids=["first", "second", "last"])
+
+
+@pytest.mark.parametrize("point", [0, 5], ids=["syncobj", "point"])
+@ANYWHERE
+@behaviour("O52", "a submission waits for each fence that it names", control="O52c")
+def test_submission_waits_for_each_fence(gpu: Gpu, shut_fence: ShutFence, must: Must, at: int, point: int) -> None:
+    """Two of three have signalled; which is pending must not matter."""
+    with shut_fence() as pending:
+        fences: list[Syncobj | tuple[Syncobj, int]] = []
+        for index in range(3):
+            syncobj = gpu.syncobj(signaled=True)
+            if index == at and not point:
+                syncobj = pending.syncobj
+            elif index == at:
+                syncobj.transfer_from(pending.syncobj, point=point)
+            elif point:
+                syncobj.signal(point)
+            fences.append((syncobj, point) if point else syncobj)
+        must.did(f"submitted a job that waits for three fences, of which number {at} is pending")
+        job = gpu.compute.submit(gpu.compute.packets.nop(), wait=fences)
+        must.not_signal(job, while_pending=pending)
+    must.signal(job, after=pending)
+
+
+@ANYWHERE
+@behaviour("O52", "a submission waits for each submission that it names", control="O52c")
+def test_submission_waits_for_each_submission(gpu: Gpu, shut_gate: ShutGate, must: Must, at: int) -> None:
+    """Of other queues of its context; two of three are done."""
+    compute, sdma = gpu.compute, gpu.sdma
+    done = [sdma.submit(sdma.packets.nop()) for _ in range(2)]
+    for job in done:
+        job.wait()
+    with shut_gate(compute) as held:
+        must.did(f"submitted a job that depends on three others, of which number {at} is in flight")
+        later = sdma.submit(sdma.packets.nop(), after=[*done[:at], held.submission, *done[at:]])
+        must.not_signal(later, while_pending=held)
+    must.signal(later, after=held)
+
+
+@behaviour("O52c", "a submission that names no pending fence waits for none")
+def test_submission_waits_for_nothing_else(gpu: Gpu, shut_gate: ShutGate, must: Must) -> None:
+    """Another queue's job is in flight, of the same context and address space, and lists the same buffer."""
+    buffer, sdma = gpu.alloc(TILE), gpu.sdma
+    with shut_gate(gpu.compute, buffers=[buffer]) as held:
+        job = sdma.submit(sdma.packets.nop(), buffers=[buffer], wait=[gpu.syncobj(signaled=True)])
+        must.signal(job, within=ms(500), while_pending=held)
+
+
+@pytest.mark.parametrize("point", [0, 5], ids=["syncobj", "point"])
+@behaviour("O53", "everything that a submission signals has its fence", control="O52c")
+def test_everything_that_is_signalled_has_the_fence(gpu: Gpu, shut_fence: ShutFence, must: Must, point: int) -> None:
+    """None before the job is done, all of them then."""
+    out = [gpu.syncobj() for _ in range(3)]
+    with shut_fence() as pending:
+        job = gpu.compute.submit(
+            gpu.compute.packets.nop(), wait=[pending.syncobj], signal=[(syncobj, point) for syncobj in out]
+        )
+        must.did("submitted a job that signals three syncobjs and waits for a pending fence")
+        there = [syncobj.has_fence(point) for syncobj in out]
+        must.equal(there, [True] * 3, "whether each of the three syncobjs has the fence:", kind="fence")
+        must.equal(
+            [syncobj.signaled(point) for syncobj in out],
+            [False] * 3,
+            "whether each has signalled while it waits:",
+            kind="fence",
+        )
+        must.not_signal(job, at_most=ms(15), while_pending=pending)
+    must.signal(job, after=pending)
+    must.equal(
+        [syncobj.signaled(point) for syncobj in out],
+        [True] * 3,
+        "whether each has signalled when the job is done:",
+        kind="fence",
+    )
+
+
+@pytest.mark.parametrize("at", [0, 1], ids=["first", "last"])
+@behaviour(
+    "O51",
+    "a submission waits for a job of another address space on a buffer that both list",
+    control="O51c",
+    rule="Implicit synchronisation between clients: the fence's owner is another address space "
+    "(AMDGPU_SYNC_NE_OWNER of amdgpu_sync_test_fence).",
+)
+def test_submission_waits_for_another_address_space(
+    gpu: Gpu, shut_gate_elsewhere: ShutGateElsewhere, must: Must, ordinary: Buffer, at: int
+) -> None:
+    """What a compositor relies on with clients that know no explicit fences."""
+    buffers = [gpu.alloc(TILE), gpu.alloc(TILE)]
+    buffers[at] = ordinary
+    with shut_gate_elsewhere(ordinary) as job:
+        must.did(f"submitted a job that lists two buffers, number {at} of which the other job lists as well")
+        later = gpu.compute.submit(gpu.compute.packets.nop(), buffers=buffers)
+        must.not_signal(later, while_pending=job)
+    must.signal(later, after=job)
+
+
+@pytest.mark.parametrize("shares", [False, True], ids=["another buffer", "explicit buffer"])
+@behaviour("O51c", "a submission does not wait for a job of another address space otherwise")
+def test_submission_does_not_wait_for_another_address_space_otherwise(
+    gpu: Gpu, shut_gate_elsewhere: ShutGateElsewhere, must: Must, shares: bool
+) -> None:
+    """It lists another buffer, or one that its maker synchronises (AMDGPU_GEM_CREATE_EXPLICIT_SYNC)."""
+    shared = gpu.alloc(TILE, explicit_sync=shares)
+    with shut_gate_elsewhere(shared) as job:
+        listed = shared if shares else gpu.alloc(TILE)
+        later = gpu.compute.submit(gpu.compute.packets.nop(), buffers=[listed])
+        must.signal(later, within=ms(500), while_pending=job)

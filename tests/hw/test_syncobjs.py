@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: MIT
+"""Syncobj calls that name several: update fences and input fences are no better than what user space makes of them."""
+
+from __future__ import annotations
+
+import os
+import select
+import time
+from collections.abc import Iterator, Sequence
+
+import pytest
+
+from amdgpu_hw.errors import DrmError
+from amdgpu_hw.gpu import Gpu
+from amdgpu_hw.proof.asleep import comes_to_sleep
+from amdgpu_hw.proof.behaviour import behaviour
+from amdgpu_hw.proof.fixtures import ShutFence
+from amdgpu_hw.proof.must import Must
+from amdgpu_hw.proof.record import NotTestable
+from amdgpu_hw.proof.units import ms
+from amdgpu_hw.sync import BackgroundCall, Syncobj
+from amdgpu_hw.uapi import drm
+
+ALL = drm.DRM_SYNCOBJ_WAIT_FLAGS_WAIT_ALL
+FOR_SUBMIT = drm.DRM_SYNCOBJ_WAIT_FLAGS_WAIT_FOR_SUBMIT
+AVAILABLE = drm.DRM_SYNCOBJ_WAIT_FLAGS_WAIT_AVAILABLE
+
+
+def handles_of(syncobjs: Sequence[Syncobj]) -> bytearray:
+    """The array of handles that a call takes."""
+    return bytearray(b"".join(syncobj.handle.to_bytes(4, "little") for syncobj in syncobjs))
+
+
+def u64s(*values: int) -> bytearray:
+    """The array of points that a call takes."""
+    return bytearray(b"".join(value.to_bytes(8, "little") for value in values))
+
+
+def wait(gpu: Gpu, syncobjs: Sequence[Syncobj], flags: int) -> int:
+    """Wait for any of them, or as ``flags`` say, for two seconds at most; the number of the one that ended it."""
+    answer = gpu.ioctl(
+        drm.IOCTL_SYNCOBJ_TIMELINE_WAIT,
+        handles=handles_of(syncobjs),
+        points=u64s(*[0] * len(syncobjs)),
+        count_handles=len(syncobjs),
+        flags=flags,
+        timeout_nsec=time.monotonic_ns() + ms(2000),
+    )
+    return int(answer["first_signaled"])
+
+
+@behaviour("O54", "a call for several syncobjs acts on each of them", needs="timeline_syncobj")
+def test_calls_for_several_syncobjs_act_on_each(gpu: Gpu, must: Must) -> None:
+    """Signal, points, query and reset; each has another point, so that none can stand for another."""
+    syncobjs = [gpu.syncobj() for _ in range(3)]
+    handles = handles_of(syncobjs)
+    must.did("SIGNAL of three syncobjs")
+    gpu.ioctl(drm.IOCTL_SYNCOBJ_SIGNAL, handles=handles, count_handles=3)
+    must.equal(
+        [syncobj.has_fence() for syncobj in syncobjs], [True] * 3, "whether each of them has a fence:", kind="fence"
+    )
+    must.did("TIMELINE_SIGNAL of points 3, 5, 7, then QUERY")
+    gpu.ioctl(drm.IOCTL_SYNCOBJ_TIMELINE_SIGNAL, handles=handles, points=u64s(3, 5, 7), count_handles=3)
+    for flags in (0, drm.DRM_SYNCOBJ_QUERY_FLAGS_LAST_SUBMITTED):
+        points = u64s(0, 0, 0)
+        gpu.ioctl(drm.IOCTL_SYNCOBJ_QUERY, handles=handles, points=points, count_handles=3, flags=flags)
+        must.equal(points, u64s(3, 5, 7), "QUERY answers, as u64,", kind="fence")
+    must.did("RESET of all three")
+    gpu.ioctl(drm.IOCTL_SYNCOBJ_RESET, handles=handles, count_handles=3)
+    must.equal(
+        [syncobj.has_fence() for syncobj in syncobjs], [False] * 3, "whether each of them has a fence:", kind="fence"
+    )
+
+
+@behaviour("O54", "QUERY tells signalled points from those that are only submitted", needs="timeline_syncobj")
+def test_query_tells_signalled_points_from_submitted_ones(gpu: Gpu, shut_fence: ShutFence, must: Must) -> None:
+    """A point that is pending holds those behind it back, although their own fences have signalled."""
+    with shut_fence() as pending, gpu.syncobj() as timeline, gpu.syncobj(signaled=True) as binary:
+        timeline.signal(2)
+        timeline.transfer_from(pending.syncobj, point=4)
+        timeline.signal(6)
+        must.did("signalled point 2, put a pending fence at 4, signalled point 6")
+        must.equal(
+            (timeline.query(), timeline.query(last_submitted=True)),
+            (2, 6),
+            "QUERY of both kinds of points says",
+            kind="fence",
+        )
+        points = [timeline.signaled(point) for point in (1, 2, 3, 4, 6)]
+        must.equal(
+            points, [True, True, False, False, False], "whether points 1, 2, 3, 4, 6 have signalled:", kind="fence"
+        )
+        must.equal(binary.query(), 0, "QUERY of a syncobj without a timeline says", kind="fence")
+        pending.open()
+        must.be(
+            timeline.wait(ms(2000), point=6), seen="6 signals then", otherwise="point 6 never signals", kind="fence"
+        )
+        must.equal(timeline.query(), 6, "QUERY then says", kind="fence")
+
+
+@pytest.mark.parametrize("flags", [FOR_SUBMIT, AVAILABLE], ids=["signalled", "available"])
+@pytest.mark.parametrize("at", [0, 1, 2], ids=["first", "second", "last"])
+@behaviour(
+    "O55", "a wait that sleeps for any of several syncobjs ends with one, and says which", needs="timeline_syncobj"
+)
+def test_a_sleeping_wait_for_any_ends_with_one(gpu: Gpu, must: Must, at: int, flags: int) -> None:
+    """None of them has a fence when it begins."""
+    syncobjs = [gpu.syncobj() for _ in range(3)]
+    with BackgroundCall(lambda: wait(gpu, syncobjs, flags)) as call:
+        must.be(comes_to_sleep(call), seen="it sleeps", otherwise="it does not sleep", kind="fence")
+        syncobjs[at].signal()
+        must.did(f"slept for any of three syncobjs, then signalled number {at}")
+        must.equal(call.result(ms(3000)), at, "the wait ended with number", kind="fence")
+    must.equal(wait(gpu, syncobjs, flags), at, "another wait ends at once with number", kind="fence")
+
+
+@behaviour("O55", "a wait that sleeps for all of several syncobjs ends with the last", needs="timeline_syncobj")
+def test_a_sleeping_wait_for_all_ends_with_the_last(gpu: Gpu, must: Must) -> None:
+    """Whichever that is; those before wake nobody up for good."""
+    syncobjs = [gpu.syncobj() for _ in range(3)]
+    with BackgroundCall(lambda: wait(gpu, syncobjs, ALL | FOR_SUBMIT)) as call:
+        for number in (2, 0):
+            syncobjs[number].signal()
+            must.did(f"slept for all of three syncobjs, and signalled number {number}")
+            otherwise = "it ended although number 1 has no fence"
+            must.be(comes_to_sleep(call), seen="it sleeps on", otherwise=otherwise, kind="fence")
+        syncobjs[1].signal()
+        must.be(call.wait(ms(1500)), seen="it ended", otherwise="it sleeps on with all signalled", kind="fence")
+        call.result()
+
+
+@behaviour(
+    "O55",
+    "a descriptor of a syncobj, and a sync file of a point, show the fence that is there",
+    needs="timeline_syncobj",
+)
+def test_descriptors_show_the_same_fence(gpu: Gpu, shut_fence: ShutFence, must: Must) -> None:
+    """And the calls change nothing of what they were given but the descriptor, or the handle."""
+    with shut_fence() as pending, gpu.syncobj() as empty:
+        shared = gpu.ioctl(drm.IOCTL_SYNCOBJ_HANDLE_TO_FD, handle=empty.handle)
+        try:
+            must.equal(
+                (shared["handle"], shared["flags"]),
+                (empty.handle, 0),
+                "the call left handle and flags at",
+                kind="errno",
+            )
+            other = gpu.ioctl(drm.IOCTL_SYNCOBJ_FD_TO_HANDLE, fd=shared["fd"])
+        finally:
+            os.close(shared["fd"])
+        must.equal(
+            (other["fd"], other["flags"]), (shared["fd"], 0), "the call left descriptor and flags at", kind="errno"
+        )
+        must.did("imported a syncobj from its descriptor, and signalled one of the two")
+        empty.signal()
+        answer = gpu.ioctl(
+            drm.IOCTL_SYNCOBJ_WAIT, handles=bytearray(other["handle"].to_bytes(4, "little")), count_handles=1
+        )
+        must.equal(answer["first_signaled"], 0, "the other is signalled as number", kind="fence")
+        gpu.ioctl(drm.IOCTL_SYNCOBJ_DESTROY, handle=other["handle"])
+        with pending.syncobj.export_sync_file() as file:
+            must.equal(file.signaled(), False, "whether its sync file has signalled:", kind="fence")
+            pending.open()
+            must.be(file.wait(ms(2000)), seen="then it signals", otherwise="the sync file never signals", kind="fence")
+
+
+@pytest.fixture
+def eventfd() -> Iterator[int]:
+    """A descriptor of an eventfd."""
+    fd = os.eventfd(0, os.EFD_NONBLOCK)
+    yield fd
+    os.close(fd)
+
+
+@pytest.mark.parametrize("flags", [0, AVAILABLE], ids=["signalled", "available"])
+@behaviour("O56", "an eventfd is told of a point once, when it signals or is available", needs="timeline_syncobj")
+def test_an_eventfd_is_told_of_a_point(gpu: Gpu, shut_fence: ShutFence, must: Must, eventfd: int, flags: int) -> None:
+    """Compositors wait so for explicit fences of their clients; nothing is told of the point before it."""
+    with shut_fence() as pending, gpu.syncobj() as timeline:
+        try:
+            gpu.ioctl(drm.IOCTL_SYNCOBJ_EVENTFD, handle=timeline.handle, point=2, fd=eventfd, flags=flags)
+        except DrmError as error:
+            raise NotTestable(f"needs SYNCOBJ_EVENTFD (Linux 6.6): {error}", missing="syncobj_eventfd") from None
+        timeline.signal(1)
+        must.equal(told(eventfd), 0, "after point 1 the eventfd for point 2 was told", kind="fence")
+        timeline.transfer_from(pending.syncobj, point=2)
+        must.did("signalled point 1, put a pending fence at point 2")
+        must.equal(told(eventfd), 1 if flags else 0, "after point 2 was submitted it was told", kind="fence")
+        pending.open()
+        timeline.wait(ms(2000), point=2)
+        select.select([eventfd], [], [], 0 if flags else 2)
+        must.equal(told(eventfd), 0 if flags else 1, "after it had signalled it was told", kind="fence")
+
+
+def told(eventfd: int) -> int:
+    """How often an eventfd was told since it was asked last."""
+    try:
+        return os.eventfd_read(eventfd)
+    except BlockingIOError:
+        return 0
