@@ -18,7 +18,9 @@ from amdgpu_hw.uapi.drm import DRM_MAJOR, DRM_MINOR_RENDER_BASE
 __all__ = (
     "describe_class_device",
     "describe_gpu",
+    "describe_gpu_nodes",
     "describe_vgem",
+    "driver_attributes",
     "node_path",
     "node_syspath",
     "vgem_syspath",
@@ -39,20 +41,47 @@ def node_syspath(parent: str, minor: int) -> str:
 
 def describe_gpu(identity: ModelIdentity, index: int, card_minor: int, render_minor: int) -> str:
     """Describe the PCI device of GPU ``index`` and its primary and render nodes."""
-    address = pci_address(index)
-    path = gpu_syspath(index).removeprefix("/sys")
     parent = _block(
-        path,
-        properties=_pci_properties(identity, address),
-        attributes=_pci_attributes(identity, index) | _driver_attributes(identity),
+        gpu_syspath(index).removeprefix("/sys"),
+        properties=_pci_properties(identity, pci_address(index)),
+        attributes=_pci_attributes(identity, index) | driver_attributes(identity),
         binary={"config": _pci_config(identity)},
         links={"driver": "../../../../bus/pci/drivers/amdgpu"},
     )
-    nodes = [
-        _drm_node(path, minor, {"ID_PATH": f"pci-{address}", "ID_PATH_TAG": f"pci-{address.replace(':', '_')}"})
-        for minor in (card_minor, render_minor)
-    ]
-    return "\n".join([parent, *nodes])
+    return f"{parent}\n{describe_gpu_nodes(index, card_minor, render_minor)}"
+
+
+def describe_gpu_nodes(index: int, card_minor: int, render_minor: int) -> str:
+    """Describe the primary and the render node of GPU ``index``."""
+    address = pci_address(index)
+    properties = {"ID_PATH": f"pci-{address}", "ID_PATH_TAG": f"pci-{address.replace(':', '_')}"}
+    path = gpu_syspath(index).removeprefix("/sys")
+    return "\n".join(_drm_node(path, minor, properties) for minor in (card_minor, render_minor))
+
+
+def driver_attributes(identity: ModelIdentity) -> dict[str, str]:
+    """Files that amdgpu adds to its device: memory managers (amdgpu_vram_mgr.c, amdgpu_gtt_mgr.c), power management."""
+    memory, clocks, sensors = identity.memory, identity.clocks, identity.sensors
+    numbers = {
+        "mem_info_vram_total": memory.vram,
+        "mem_info_vram_used": memory.all_vram_pinned,
+        "mem_info_vis_vram_total": memory.visible_vram,
+        "mem_info_vis_vram_used": memory.vram_pinned,
+        "mem_info_gtt_total": memory.gtt,
+        "mem_info_gtt_used": memory.gtt_pinned,
+        "mem_info_preempt_used": 0,
+        "gpu_busy_percent": sensors.load,
+        "mem_busy_percent": 0,
+    }
+    texts = {
+        "mem_info_vram_vendor": memory.vendor,
+        "vbios_version": identity.chip.vbios,
+        "power_dpm_state": "performance",
+        "power_dpm_force_performance_level": "auto",
+        "pp_dpm_sclk": _dpm_levels(clocks.engine),
+        "pp_dpm_mclk": _dpm_levels(clocks.memory),
+    }
+    return {name: f"{value}\n" for name, value in (numbers | texts).items()}
 
 
 def vgem_syspath(bus: VgemBus) -> str:
@@ -157,31 +186,6 @@ def _pci_attributes(identity: ModelIdentity, index: int) -> dict[str, str]:
     if is_vga:
         attributes["boot_vga"] = f"{int(index == 0)}\n"
     return attributes
-
-
-def _driver_attributes(identity: ModelIdentity) -> dict[str, str]:
-    """Files of amdgpu: memory managers (amdgpu_vram_mgr.c, amdgpu_gtt_mgr.c) and power management."""
-    memory, clocks, sensors = identity.memory, identity.clocks, identity.sensors
-    numbers = {
-        "mem_info_vram_total": memory.vram,
-        "mem_info_vram_used": memory.all_vram_pinned,
-        "mem_info_vis_vram_total": memory.visible_vram,
-        "mem_info_vis_vram_used": memory.vram_pinned,
-        "mem_info_gtt_total": memory.gtt,
-        "mem_info_gtt_used": memory.gtt_pinned,
-        "mem_info_preempt_used": 0,
-        "gpu_busy_percent": sensors.load,
-        "mem_busy_percent": 0,
-    }
-    texts = {
-        "mem_info_vram_vendor": memory.vendor,
-        "vbios_version": identity.chip.vbios,
-        "power_dpm_state": "performance",
-        "power_dpm_force_performance_level": "auto",
-        "pp_dpm_sclk": _dpm_levels(clocks.engine),
-        "pp_dpm_mclk": _dpm_levels(clocks.memory),
-    }
-    return {name: f"{value}\n" for name, value in (numbers | texts).items()}
 
 
 def _dpm_levels(clocks: tuple[int, int]) -> str:
