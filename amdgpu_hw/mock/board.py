@@ -21,6 +21,7 @@ from amdgpu_hw.mock.kernel.kobject import KOBJ_BIND, KOBJ_UNBIND
 from amdgpu_hw.mock.kernel.log import LogLine
 from amdgpu_hw.mock.kernel.trace import MAPPING_EVENTS, SCHED_EVENTS
 from amdgpu_hw.mock.kernel.vgem import vgem_drv
+from amdgpu_hw.mock.pci import root_port_syspath
 from amdgpu_hw.mock.planting import PlantedBug, plant, with_bugs
 from amdgpu_hw.mock.testbed import sysfs
 from amdgpu_hw.mock.testbed.live_sysfs import LiveSysfs
@@ -248,11 +249,16 @@ class Board:
             (self._host(adev.syspath) / name).unlink(missing_ok=True)
         for name, text in reset_masks(adev).items():
             self.testbed.set_attribute(adev.syspath, name, text)
+        for minor in (index, _render_minor(index)):
+            # Programs find a minor's directory by it (drm_name_info); it does not tell of masters here.
+            text = f"amdgpu dev={adev.pci_address} unique={adev.pci_address}\n"
+            self.testbed.add_file(f"/sys/kernel/debug/dri/{minor}/name", content=text)
         return adev
 
     def _show_gpu(self, adev: AmdgpuDevice, index: int) -> None:
         """Show a GPU in /sys, with its driver; what is there already stays."""
         minors = (index, _render_minor(index))
+        self._plug(root_port_syspath(index), sysfs.describe_root_port(index))
         if not self._host(adev.syspath).exists():
             self.testbed.add(sysfs.describe_gpu(adev.identity, index, *minors))
             self._driver_files.link(adev.syspath)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from amdgpu_hw.gpu_model.gpus.identity import ModelIdentity
-from amdgpu_hw.mock.pci import gpu_syspath, pci_address
+from amdgpu_hw.mock.pci import gpu_syspath, pci_address, root_port_syspath
 from amdgpu_hw.mock.variants import VgemBus
 from amdgpu_hw.uapi.drm import DRM_MAJOR, DRM_MINOR_RENDER_BASE
 
@@ -19,12 +19,16 @@ __all__ = (
     "describe_class_device",
     "describe_gpu",
     "describe_gpu_nodes",
+    "describe_root_port",
     "describe_vgem",
     "driver_attributes",
     "node_path",
     "node_syspath",
     "vgem_syspath",
 )
+
+_ROOT_PORT_VENDOR, _ROOT_PORT_DEVICE, _ROOT_PORT_CLASS = 0x1022, 0x1483, 0x060400
+"""A port of AMD's processors of 2019 (pci.ids: Starship/Matisse GPP Bridge)."""
 
 _DEFAULT_LINK_SPEED = {0: 2.5, 1: 2.5, 2: 5.0, 3: 8.0, 4: 16.0, 5: 32.0}
 
@@ -82,6 +86,28 @@ def driver_attributes(identity: ModelIdentity) -> dict[str, str]:
         "pp_dpm_mclk": _dpm_levels(clocks.memory),
     }
     return {name: f"{value}\n" for name, value in (numbers | texts).items()}
+
+
+def describe_root_port(index: int) -> str:
+    """Describe the port that GPU ``index`` is behind; it stays when the GPU is unplugged."""
+    path = root_port_syspath(index).removeprefix("/sys")
+    vendor, device, class_code = _ROOT_PORT_VENDOR, _ROOT_PORT_DEVICE, _ROOT_PORT_CLASS
+    return _block(
+        path,
+        properties={
+            "SUBSYSTEM": "pci",
+            "DRIVER": "pcieport",
+            "PCI_CLASS": f"{class_code:X}",
+            "PCI_ID": f"{vendor:04X}:{device:04X}",
+            "PCI_SLOT_NAME": path.rsplit("/", 1)[1],
+        },
+        attributes={
+            "vendor": f"0x{vendor:04x}\n",
+            "device": f"0x{device:04x}\n",
+            "class": f"0x{class_code:06x}\n",
+            "revision": "0x00\n",
+        },
+    )
 
 
 def vgem_syspath(bus: VgemBus) -> str:

@@ -108,11 +108,13 @@ class Testbed:
         for link in self._links.pop(syspath, ()):
             link.unlink(missing_ok=True)
 
-    def add_file(self, path: str, mode: int = 0o644) -> None:
-        """Make an empty file at an absolute path below /sys, /dev or /proc."""
+    def add_file(self, path: str, mode: int = 0o644, content: str = "") -> None:
+        """Make a file at an absolute path below /sys, /dev or /proc."""
         file = Path(f"{self.root}{path}")
         file.parent.mkdir(parents=True, exist_ok=True)
         file.touch()
+        if content:
+            file.write_text(content, encoding="ascii")
         file.chmod(mode)
 
     def set_attribute(self, syspath: str, name: str, value: str) -> None:

@@ -138,6 +138,21 @@ with open_gpu(NODE) as new:
     ]
 
 
+def test_the_bus_stays_when_its_last_gpu_goes() -> None:
+    """Who has its directory open (IGT) finds the GPU there again: the port that it is behind stays."""
+    output = run(
+        ["navi31"],
+        """
+bus = os.open("/sys/bus/pci/devices", os.O_DIRECTORY)
+write(f"{DEVICE}/remove", b"1")
+print(os.listdir(bus))
+write("/sys/bus/pci/rescan", b"1")
+print(sorted(os.listdir(bus)))
+""",
+    )
+    assert output == ["['0000:00:01.1']", "['0000:00:01.1', '0000:03:00.0']"]
+
+
 def test_a_gpu_without_a_driver_can_be_removed() -> None:
     """A rescan finds it, and binds the driver; addresses of nothing, or of what is bound already, change nothing."""
     output = run(
