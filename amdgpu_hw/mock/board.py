@@ -17,12 +17,15 @@ from amdgpu_hw.mock.kernel.amdgpu.amdgpu_reset import reset_masks
 from amdgpu_hw.mock.kernel.amdgpu.mem_info import show_mem_info
 from amdgpu_hw.mock.kernel.dma_buf import sw_sync
 from amdgpu_hw.mock.kernel.kernel import Kernel
+from amdgpu_hw.mock.kernel.kobject import KOBJ_BIND, KOBJ_UNBIND
 from amdgpu_hw.mock.kernel.log import LogLine
 from amdgpu_hw.mock.kernel.trace import MAPPING_EVENTS, SCHED_EVENTS
 from amdgpu_hw.mock.kernel.vgem import vgem_drv
+from amdgpu_hw.mock.pci import root_port_syspath
 from amdgpu_hw.mock.planting import PlantedBug, plant, with_bugs
 from amdgpu_hw.mock.testbed import sysfs
 from amdgpu_hw.mock.testbed.live_sysfs import LiveSysfs
+from amdgpu_hw.mock.testbed.pci_driver import PciDriverFiles
 from amdgpu_hw.mock.testbed.tracefs import Tracefs
 from amdgpu_hw.mock.testbed.umockdev import Testbed
 from amdgpu_hw.mock.transport.transport import HEARD_MODE, Transport
@@ -33,6 +36,7 @@ __all__ = ("Board", "Busy")
 
 
 _RESCAN = "/sys/bus/pci/rescan"
+_RESET_MASKS = ("gfx_reset_mask", "compute_reset_mask", "sdma_reset_mask")
 _HEARD = HEARD_MODE | 0o600
 """Root alone may write such files; here the machine belongs to its user, and the mock kernel has to read them."""
 
@@ -93,6 +97,7 @@ class Board:
         """Devices whose GPU has been found again since; files may still be open on them."""
         self._lift_bugs: Callable[[], None] = plant(())
         self.testbed = Testbed(directory)
+        self._driver_files = PciDriverFiles(self.testbed, _HEARD)
         self._boot(variant, bugs, parameters or {})
         self.transport = Transport(self.kernel, directory, self.testbed.root)
         self._sysfs = LiveSysfs(self.testbed, self.transport.watch, self.transport.publish_nodes)
@@ -140,17 +145,41 @@ class Board:
         The new device has the minors of the old one, also while that is still open somewhere.
         """
         for index, adev in enumerate(self.adevs):
-            if adev.ddev.unplugged:
-                self._removed.append(adev)
-                self.adevs[index] = self._probe(index)
-                self._connect_gpu(self.adevs[index])
+            if not adev.on_bus:
+                self._take(index)
+
+    def unbind(self, address: str) -> None:
+        """Have the driver let go of a GPU that it has (`unbind_store`); any other address changes nothing."""
+        for adev in self.adevs:
+            if adev.pci_address == address and not adev.ddev.unplugged:
+                amdgpu_drv.unbind(adev)
+                self._sysfs.end_attributes(adev.syspath)
+                names = (*sysfs.driver_attributes(adev.identity), *_RESET_MASKS)
+                self._driver_files.detach(adev.syspath, names)
                 self.transport.publish_nodes()
-                self.adevs[index].ddev.announce()
+                adev.kernel.sysfs.uevent(adev.syspath, KOBJ_UNBIND, {})
+
+    def bind(self, address: str) -> None:
+        """Give the driver a GPU that it has let go of (`bind_store`); any other address changes nothing."""
+        for index, adev in enumerate(self.adevs):
+            if adev.pci_address == address and adev.on_bus and adev.ddev.unplugged:
+                self._take(index)
+                adev.kernel.sysfs.uevent(adev.syspath, KOBJ_BIND, {})
+
+    def _take(self, index: int) -> None:
+        """Have the driver take a GPU while the machine runs; files of the device that it was before stay dead."""
+        self._removed.append(self.adevs[index])
+        self.adevs[index] = self._probe(index)
+        self._connect_gpu(self.adevs[index])
+        self.transport.publish_nodes()
+        self.adevs[index].ddev.announce()
 
     def _connect_sysfs(self) -> None:
         self.kernel.sysfs = self._sysfs
         for adev in self.adevs:
             self._connect_gpu(adev)
+        self._when_written(self._driver_files.bind, self.bind)
+        self._when_written(self._driver_files.unbind, self.unbind)
         self.testbed.add_file(_RESCAN, _HEARD)
         self._when_set(_RESCAN, self.rescan)
         for cache in self._slabs:
@@ -166,11 +195,14 @@ class Board:
 
     def _when_set(self, path: str, action: Callable[[], None]) -> None:
         """Do something whenever a number that is not 0 is written to a file in /sys."""
+        self._when_written(path, lambda text: action() if text.strip("0") else None)
+
+    def _when_written(self, path: str, action: Callable[[str], None]) -> None:
+        """Do something with each line that is written to a file in /sys."""
         file = self._host(path)
 
         def written() -> None:
-            if file.read_text(encoding="ascii", errors="replace").strip("0 \n"):
-                action()
+            action(file.read_text(encoding="ascii", errors="replace").strip())
             if file.exists():
                 self._sysfs.tell_of_write(path, written)
 
@@ -212,12 +244,28 @@ class Board:
         adev = amdgpu_drv.probe(self.kernel, self.gpus[index], index)
         for name, value in self._parameters.items():
             find_parameter(name).set(adev, value)
-        self._plug(adev.syspath, sysfs.describe_gpu(adev.identity, index, index, _render_minor(index)))
-        for name in ("gfx_reset_mask", "compute_reset_mask", "sdma_reset_mask"):
+        self._show_gpu(adev, index)
+        for name in _RESET_MASKS:
             (self._host(adev.syspath) / name).unlink(missing_ok=True)
         for name, text in reset_masks(adev).items():
             self.testbed.set_attribute(adev.syspath, name, text)
+        for minor in (index, _render_minor(index)):
+            # Programs find a minor's directory by it (drm_name_info); it does not tell of masters here.
+            text = f"amdgpu dev={adev.pci_address} unique={adev.pci_address}\n"
+            self.testbed.add_file(f"/sys/kernel/debug/dri/{minor}/name", content=text)
         return adev
+
+    def _show_gpu(self, adev: AmdgpuDevice, index: int) -> None:
+        """Show a GPU in /sys, with its driver; what is there already stays."""
+        minors = (index, _render_minor(index))
+        self._plug(root_port_syspath(index), sysfs.describe_root_port(index))
+        if not self._host(adev.syspath).exists():
+            self.testbed.add(sysfs.describe_gpu(adev.identity, index, *minors))
+            self._driver_files.link(adev.syspath)
+        elif not self._driver_files.has(adev.syspath):
+            attributes = sysfs.driver_attributes(adev.identity)
+            self._driver_files.attach(adev.syspath, sysfs.describe_gpu_nodes(index, *minors), attributes.items())
+            self._driver_files.link(adev.syspath)
 
     def _parameter(self, get: Callable[[AmdgpuDevice], int]) -> int:
         """All GPUs of one driver have the same."""

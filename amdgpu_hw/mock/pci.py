@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-__all__ = ("MAX_GPUS", "gpu_syspath", "pci_address")
+__all__ = ("MAX_GPUS", "gpu_syspath", "pci_address", "root_port_syspath")
 
 MAX_GPUS = 16
 
@@ -17,4 +17,9 @@ def pci_address(index: int) -> str:
 
 def gpu_syspath(index: int) -> str:
     """Path of GPU number ``index`` in /sys."""
-    return f"/sys/devices/pci0000:00/0000:00:{index + 1:02x}.1/{pci_address(index)}"
+    return f"{root_port_syspath(index)}/{pci_address(index)}"
+
+
+def root_port_syspath(index: int) -> str:
+    """Path in /sys of the port that leads to the bus of GPU number ``index``."""
+    return f"/sys/devices/pci0000:00/0000:00:{index + 1:02x}.1"

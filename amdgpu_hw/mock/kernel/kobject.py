@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
-__all__ = ("KOBJ_ADD", "KOBJ_CHANGE", "KOBJ_REMOVE", "NoSysfs", "Sysfs")
+__all__ = ("KOBJ_ADD", "KOBJ_BIND", "KOBJ_CHANGE", "KOBJ_REMOVE", "KOBJ_UNBIND", "NoSysfs", "Sysfs")
 
 KOBJ_ADD = "add"
 KOBJ_CHANGE = "change"
 KOBJ_REMOVE = "remove"
+KOBJ_BIND = "bind"
+KOBJ_UNBIND = "unbind"
 
 
 class Sysfs(Protocol):

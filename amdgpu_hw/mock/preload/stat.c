@@ -126,11 +126,24 @@ static const char *plain_name(int dirfd, const char *path, int flags, char found
 	return found;
 }
 
-/* The result of a stat() by path; /proc/PID/fd/N may have led it to a mock file. */
-static int stat_by_path(int result, struct stat *st)
+/*
+ * debugfs is mounted on the machine. Programs that find it has the device of the directory above mount it, which would
+ * change the host.
+ */
+static void show_mount_point(const char *name, struct stat *st)
+{
+	if (on_machine() && strncmp(name, WIRE_DEBUGFS, strlen(WIRE_DEBUGFS)) == 0 &&
+	    strchr("/", name[strlen(WIRE_DEBUGFS)]))
+		st->st_dev = WIRE_DEBUGFS_DEV;
+}
+
+/* The result of a stat() of `name`; /proc/PID/fd/N may have led it to a mock file. */
+static int stat_by_path(int result, const char *name, struct stat *st)
 {
 	if (result == 0 && st->st_mode == WIRE_FILE_MODE && on_machine())
 		return to_errno(stat_mock_file(-1, st));
+	if (result == 0)
+		show_mount_point(name, st);
 	return result;
 }
 
@@ -138,14 +151,16 @@ EXPORT int stat(const char *path, struct stat *st)
 {
 	char found[PATH_MAX];
 
-	return stat_by_path(NEXT(stat)(plain_name(AT_FDCWD, path, 0, found), st), st);
+	path = plain_name(AT_FDCWD, path, 0, found);
+	return stat_by_path(NEXT(stat)(path, st), path, st);
 }
 
 EXPORT int stat64(const char *path, struct stat64 *st)
 {
 	char found[PATH_MAX];
 
-	return stat_by_path(NEXT(stat64)(plain_name(AT_FDCWD, path, 0, found), st), (struct stat *)st);
+	path = plain_name(AT_FDCWD, path, 0, found);
+	return stat_by_path(NEXT(stat64)(path, st), path, (struct stat *)st);
 }
 
 EXPORT int lstat(const char *path, struct stat *st)
@@ -168,7 +183,8 @@ EXPORT int fstatat(int dirfd, const char *path, struct stat *st, int flags)
 
 	if (names_fd(path, flags))
 		return stat_fd(dirfd, st);
-	return stat_by_path(NEXT(fstatat)(dirfd, plain_name(dirfd, path, flags, found), st, flags), st);
+	path = plain_name(dirfd, path, flags, found);
+	return stat_by_path(NEXT(fstatat)(dirfd, path, st, flags), path, st);
 }
 
 EXPORT int fstatat64(int dirfd, const char *path, struct stat64 *st, int flags)
@@ -177,8 +193,8 @@ EXPORT int fstatat64(int dirfd, const char *path, struct stat64 *st, int flags)
 
 	if (names_fd(path, flags))
 		return stat_fd(dirfd, (struct stat *)st);
-	return stat_by_path(NEXT(fstatat64)(dirfd, plain_name(dirfd, path, flags, found), st, flags),
-			    (struct stat *)st);
+	path = plain_name(dirfd, path, flags, found);
+	return stat_by_path(NEXT(fstatat64)(dirfd, path, st, flags), path, (struct stat *)st);
 }
 
 #define DEFINE_OLD_STAT(name, function, type)                     \
@@ -300,6 +316,9 @@ EXPORT char *realpath(const char *restrict path, char *restrict resolved)
 	char found[PATH_MAX];
 
 	if (!find_on_machine(AT_FDCWD, path, true, found))
+		return NEXT(realpath)(path, resolved);
+	/* Of a plain path below /sys no link was followed: umockdev does that. */
+	if (strcmp(found, path) == 0 && !is_node(found))
 		return NEXT(realpath)(path, resolved);
 	return resolved ? strcpy(resolved, found) : strdup(found);
 }

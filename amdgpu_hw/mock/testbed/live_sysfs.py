@@ -26,9 +26,12 @@ class _LiveAttribute:
         self._path = path
         self._fd = -1
         self._size = 0
+        self._ended = False
 
     def store(self, text: str) -> None:
-        """Change the content; nothing happens when the device is gone."""
+        """Change the content; nothing happens when the device is gone, or the file is another one's now."""
+        if self._ended:
+            return
         data = text.encode()
         if len(data) == self._size:
             os.pwrite(self._fd, data, 0)
@@ -41,11 +44,15 @@ class _LiveAttribute:
             return
         os.write(fd, data)
         fresh.replace(self._path)
-        self.close()
+        self._close()
         self._fd, self._size = fd, len(data)
 
-    def close(self) -> None:
-        """Keep the file as it is."""
+    def end(self) -> None:
+        """Leave the file alone from now on."""
+        self._ended = True
+        self._close()
+
+    def _close(self) -> None:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd, self._size = -1, 0
@@ -96,17 +103,21 @@ class LiveSysfs:
         file = self._host(path) / name
         before = self._live.pop(file, None)
         if before is not None:
-            before.close()
+            before.end()
         attribute = self._live[file] = _LiveAttribute(file)
         return attribute.store
 
+    def end_attributes(self, path: str) -> None:
+        """Change nothing in the directory of a device any more."""
+        for file in [file for file in self._live if file.parent == self._host(path)]:
+            self._live.pop(file).end()
+
     def remove_device(self, path: str) -> None:
         """Take a device and its node away."""
-        for file in [file for file in self._live if file.parent == self._host(path)]:
-            self._live.pop(file).close()
+        self.end_attributes(path)
         # libumockdev would follow the links and remove what they lead to.
         for entry in self._host(path).iterdir():
-            if entry.is_symlink() and entry.name not in ("subsystem", "driver"):
+            if entry.is_symlink() and entry.name != "subsystem":
                 entry.unlink()
         self._testbed.remove(path)
         self._nodes_changed()

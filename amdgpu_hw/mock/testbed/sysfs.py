@@ -11,18 +11,24 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from amdgpu_hw.gpu_model.gpus.identity import ModelIdentity
-from amdgpu_hw.mock.pci import gpu_syspath, pci_address
+from amdgpu_hw.mock.pci import gpu_syspath, pci_address, root_port_syspath
 from amdgpu_hw.mock.variants import VgemBus
 from amdgpu_hw.uapi.drm import DRM_MAJOR, DRM_MINOR_RENDER_BASE
 
 __all__ = (
     "describe_class_device",
     "describe_gpu",
+    "describe_gpu_nodes",
+    "describe_root_port",
     "describe_vgem",
+    "driver_attributes",
     "node_path",
     "node_syspath",
     "vgem_syspath",
 )
+
+_ROOT_PORT_VENDOR, _ROOT_PORT_DEVICE, _ROOT_PORT_CLASS = 0x1022, 0x1483, 0x060400
+"""A port of AMD's processors of 2019 (pci.ids: Starship/Matisse GPP Bridge)."""
 
 _DEFAULT_LINK_SPEED = {0: 2.5, 1: 2.5, 2: 5.0, 3: 8.0, 4: 16.0, 5: 32.0}
 
@@ -39,20 +45,69 @@ def node_syspath(parent: str, minor: int) -> str:
 
 def describe_gpu(identity: ModelIdentity, index: int, card_minor: int, render_minor: int) -> str:
     """Describe the PCI device of GPU ``index`` and its primary and render nodes."""
-    address = pci_address(index)
-    path = gpu_syspath(index).removeprefix("/sys")
     parent = _block(
-        path,
-        properties=_pci_properties(identity, address),
-        attributes=_pci_attributes(identity, index) | _driver_attributes(identity),
+        gpu_syspath(index).removeprefix("/sys"),
+        properties=_pci_properties(identity, pci_address(index)),
+        attributes=_pci_attributes(identity, index) | driver_attributes(identity),
         binary={"config": _pci_config(identity)},
         links={"driver": "../../../../bus/pci/drivers/amdgpu"},
     )
-    nodes = [
-        _drm_node(path, minor, {"ID_PATH": f"pci-{address}", "ID_PATH_TAG": f"pci-{address.replace(':', '_')}"})
-        for minor in (card_minor, render_minor)
-    ]
-    return "\n".join([parent, *nodes])
+    return f"{parent}\n{describe_gpu_nodes(index, card_minor, render_minor)}"
+
+
+def describe_gpu_nodes(index: int, card_minor: int, render_minor: int) -> str:
+    """Describe the primary and the render node of GPU ``index``."""
+    address = pci_address(index)
+    properties = {"ID_PATH": f"pci-{address}", "ID_PATH_TAG": f"pci-{address.replace(':', '_')}"}
+    path = gpu_syspath(index).removeprefix("/sys")
+    return "\n".join(_drm_node(path, minor, properties) for minor in (card_minor, render_minor))
+
+
+def driver_attributes(identity: ModelIdentity) -> dict[str, str]:
+    """Files that amdgpu adds to its device: memory managers (amdgpu_vram_mgr.c, amdgpu_gtt_mgr.c), power management."""
+    memory, clocks, sensors = identity.memory, identity.clocks, identity.sensors
+    numbers = {
+        "mem_info_vram_total": memory.vram,
+        "mem_info_vram_used": memory.all_vram_pinned,
+        "mem_info_vis_vram_total": memory.visible_vram,
+        "mem_info_vis_vram_used": memory.vram_pinned,
+        "mem_info_gtt_total": memory.gtt,
+        "mem_info_gtt_used": memory.gtt_pinned,
+        "mem_info_preempt_used": 0,
+        "gpu_busy_percent": sensors.load,
+        "mem_busy_percent": 0,
+    }
+    texts = {
+        "mem_info_vram_vendor": memory.vendor,
+        "vbios_version": identity.chip.vbios,
+        "power_dpm_state": "performance",
+        "power_dpm_force_performance_level": "auto",
+        "pp_dpm_sclk": _dpm_levels(clocks.engine),
+        "pp_dpm_mclk": _dpm_levels(clocks.memory),
+    }
+    return {name: f"{value}\n" for name, value in (numbers | texts).items()}
+
+
+def describe_root_port(index: int) -> str:
+    """Describe the port that GPU ``index`` is behind; it stays when the GPU is unplugged."""
+    path = root_port_syspath(index).removeprefix("/sys")
+    vendor, device, class_code = _ROOT_PORT_VENDOR, _ROOT_PORT_DEVICE, _ROOT_PORT_CLASS
+    return _block(
+        path,
+        properties={
+            "SUBSYSTEM": "pci",
+            "DRIVER": "pcieport",
+            "PCI_CLASS": f"{class_code:X}",
+            "PCI_ID": f"{vendor:04X}:{device:04X}",
+            "PCI_SLOT_NAME": path.rsplit("/", 1)[1],
+        },
+        attributes={
+            "vendor": f"0x{vendor:04x}\n",
+            "device": f"0x{device:04x}\n",
+            "class": f"0x{class_code:06x}\n",
+            "revision": "0x00\n",
+        },
+    )
 
 
 def vgem_syspath(bus: VgemBus) -> str:
@@ -157,31 +212,6 @@ def _pci_attributes(identity: ModelIdentity, index: int) -> dict[str, str]:
     if is_vga:
         attributes["boot_vga"] = f"{int(index == 0)}\n"
     return attributes
-
-
-def _driver_attributes(identity: ModelIdentity) -> dict[str, str]:
-    """Files of amdgpu: memory managers (amdgpu_vram_mgr.c, amdgpu_gtt_mgr.c) and power management."""
-    memory, clocks, sensors = identity.memory, identity.clocks, identity.sensors
-    numbers = {
-        "mem_info_vram_total": memory.vram,
-        "mem_info_vram_used": memory.all_vram_pinned,
-        "mem_info_vis_vram_total": memory.visible_vram,
-        "mem_info_vis_vram_used": memory.vram_pinned,
-        "mem_info_gtt_total": memory.gtt,
-        "mem_info_gtt_used": memory.gtt_pinned,
-        "mem_info_preempt_used": 0,
-        "gpu_busy_percent": sensors.load,
-        "mem_busy_percent": 0,
-    }
-    texts = {
-        "mem_info_vram_vendor": memory.vendor,
-        "vbios_version": identity.chip.vbios,
-        "power_dpm_state": "performance",
-        "power_dpm_force_performance_level": "auto",
-        "pp_dpm_sclk": _dpm_levels(clocks.engine),
-        "pp_dpm_mclk": _dpm_levels(clocks.memory),
-    }
-    return {name: f"{value}\n" for name, value in (numbers | texts).items()}
 
 
 def _dpm_levels(clocks: tuple[int, int]) -> str:

@@ -63,7 +63,7 @@ class Testbed:
         """What clients see as / below /sys, /dev and /proc."""
         self._lib.g_free(root)
         self._links: dict[str, list[Path]] = {}
-        """What leads to a device's node from /dev and /sys/dev, by the device's path below /sys."""
+        """What leads to a device, or to its node from /dev and /sys/dev, by the device's path below /sys."""
 
     def close(self) -> None:
         """Remove the testbed with all its files."""
@@ -91,18 +91,30 @@ class Testbed:
         if path is None or node is None or number is None:
             return
         targets = [*(names[1].split() if names is not None else ()), f"/dev/char/{number[1]}:{number[2]}"]
-        links = self._links[f"/sys{path[1]}"] = [Path(f"{self.root}{name}") for name in targets]
-        for link in links:
-            link.parent.mkdir(parents=True, exist_ok=True)
-            link.symlink_to(os.path.relpath(self.root / "dev" / node[1], link.parent))
+        for name in targets:
+            self.add_link(f"/sys{path[1]}", name, f"/dev/{node[1]}")
         # libumockdev makes this one, never takes it away, and ends the process where it is in the way.
-        links.append(self.root / "sys/dev/char" / f"{number[1]}:{number[2]}")
+        self._links[f"/sys{path[1]}"].append(self.root / "sys/dev/char" / f"{number[1]}:{number[2]}")
 
-    def add_file(self, path: str, mode: int = 0o644) -> None:
-        """Make an empty file at an absolute path below /sys, /dev or /proc."""
+    def add_link(self, syspath: str, name: str, target: str) -> None:
+        """Make a link ``name`` to ``target`` (absolute paths) that goes with the device at ``syspath``."""
+        link = Path(f"{self.root}{name}")
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(os.path.relpath(f"{self.root}{target}", link.parent))
+        self._links.setdefault(syspath, []).append(link)
+
+    def remove_links(self, syspath: str) -> None:
+        """Take away what was made by `add_link` for a device."""
+        for link in self._links.pop(syspath, ()):
+            link.unlink(missing_ok=True)
+
+    def add_file(self, path: str, mode: int = 0o644, content: str = "") -> None:
+        """Make a file at an absolute path below /sys, /dev or /proc."""
         file = Path(f"{self.root}{path}")
         file.parent.mkdir(parents=True, exist_ok=True)
         file.touch()
+        if content:
+            file.write_text(content, encoding="ascii")
         file.chmod(mode)
 
     def set_attribute(self, syspath: str, name: str, value: str) -> None:
@@ -111,8 +123,7 @@ class Testbed:
 
     def remove(self, syspath: str) -> None:
         """Remove a device, its node and the links to that."""
-        for link in self._links.pop(syspath, ()):
-            link.unlink(missing_ok=True)
+        self.remove_links(syspath)
         self._lib.umockdev_testbed_remove_device(self._testbed, syspath.encode())
 
     def uevent(self, syspath: str, action: str, properties: Mapping[str, str] | None = None) -> None:

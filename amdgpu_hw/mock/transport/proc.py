@@ -10,16 +10,18 @@ from pathlib import Path
 from typing import Any
 
 from amdgpu_hw.mock.kernel.file import File
-from amdgpu_hw.mock.transport._transport import ffi
+from amdgpu_hw.mock.transport._transport import ffi, lib
 
 __all__ = ("file_stat", "open_fdinfo", "read_only_file")
+
+_DEBUGFS: str = ffi.string(lib.WIRE_DEBUGFS).decode()
 
 
 def file_stat(file: File, ino: int, root: Path) -> Any:
     """What stat() answers (`struct file_stat`).
 
     ``ino`` is the inode of the client's end. A node that has a path agrees with stat() of it, which umockdev answers
-    from the testbed's ``root``.
+    from the testbed's ``root``, but that debugfs is a file system of its own.
     """
     answer = file.stat()
     reply = ffi.new("struct file_stat *")
@@ -32,7 +34,9 @@ def file_stat(file: File, ino: int, root: Path) -> Any:
         node = os.stat(f"{root}{answer.path}")
     except OSError:
         return reply  # unplugged: only the descriptor is left, as on a real machine
-    reply.dev, reply.ino, reply.nlink = node.st_dev, node.st_ino, node.st_nlink
+    in_debugfs = answer.path.startswith(f"{_DEBUGFS}/")
+    reply.dev = lib.WIRE_DEBUGFS_DEV if in_debugfs else node.st_dev
+    reply.ino, reply.nlink = node.st_ino, node.st_nlink
     reply.uid, reply.gid = node.st_uid, node.st_gid
     reply.mode = stat.S_IFMT(answer.mode) | stat.S_IMODE(node.st_mode)
     return reply

@@ -51,6 +51,10 @@
  */
 #define WIRE_HEARD_MODE 01000u
 
+/* The file system at /sys/kernel/debug, and its device (makedev(0, 7)): as every anonymous one it has major 0. */
+#define WIRE_DEBUGFS "/sys/kernel/debug"
+#define WIRE_DEBUGFS_DEV 7
+
 #define WIRE_NODES_SIZE 3072
 #define WIRE_TEXT_SIZE 1024
 #define WIRE_ARGUMENT_SIZE 256

@@ -94,6 +94,15 @@ ANSWERS: dict[str, tuple[Callable[[Client], int], tuple[int, int, int]]] = {
     "WAIT_CS on a missing VCE": (lambda client: wait_cs(client, drm.AMDGPU_HW_IP_VCE), (0, 0, EINVAL)),
     "WAIT_CS on a missing VCN": (lambda client: wait_cs(client, drm.AMDGPU_HW_IP_VCN_DEC), (EINVAL, EINVAL, EINVAL)),
     "WAIT_CS on a missing VPE": (lambda client: wait_cs(client, drm.AMDGPU_HW_IP_VPE), (EINVAL, 0, EINVAL)),
+    "CS with a chunk of 2 GiB": (
+        lambda client: client.fails(
+            drm.IOCTL_AMDGPU_CS,
+            ctx_id=client.ctx,
+            num_chunks=1,
+            chunks=client.u64s(client.alloc(drm.CS_CHUNK.pack(length_dw=1 << 29, chunk_data=PAGE))),
+        ),
+        (ENOMEM, ENOMEM, EINVAL),
+    ),
     "CS with two user fences": (
         lambda client: cs(client, fence_chunk(client), fence_chunk(client)),
         (0, EINVAL, EINVAL),
@@ -162,12 +171,13 @@ ANSWERS_OF_7_2 = {
     "unknown BO_LIST operation, bad pointer": EFAULT,
     "BO_LIST to destroy, bad pointer": EFAULT,
     "PROC_OPTIONS": EINVAL,
+    "CS with a chunk of 2 GiB": ENOMEM,
 }
 
 
 @pytest.mark.parametrize("name", ANSWERS)
 def test_answers_of_7_2_are_those_of_7_3_but_for_what_came_with_that(name: str) -> None:
-    """Not measured: amdgpu_bo_list.c and amdgpu_drv.c differ, what answers the other calls does not."""
+    """Not measured: amdgpu_bo_list.c, amdgpu_cs.c and amdgpu_drv.c differ, what answers the other calls does not."""
     call, answers = ANSWERS[name]
     assert call(Client(boot_gpu("vega10", "7.2"))) == ANSWERS_OF_7_2.get(name, answers[-1])
 

@@ -148,6 +148,19 @@ print("done")
     assert output == ["done"]
 
 
+def test_realpath_follows_the_links_of_sysfs(output_of: OutputOf) -> None:
+    """IGT finds the PCI device of a node so."""
+    output = output_of("""
+import ctypes
+libc = ctypes.CDLL(None)
+libc.realpath.restype = ctypes.c_char_p
+for path in (b"/sys/dev/char/226:128/device", b"/sys/class/drm/card0", b"/sys//class/drm/../drm/card0/device"):
+    print(libc.realpath(path, None).decode())
+""")
+    device = "/sys/devices/pci0000:00/0000:00:01.1/0000:03:00.0"
+    assert output == [device, f"{device}/drm/card0", device]
+
+
 def test_stat_of_coreutils_tells_the_device(output_of: OutputOf) -> None:
     """A program in C that calls statx()."""
     assert output_of(["stat", "-Lc", "%t:%T", "/dev/dri/by-path/pci-0000:03:00.0-render"]) == ["e2:80"]

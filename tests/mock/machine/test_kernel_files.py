@@ -109,3 +109,21 @@ def test_proc_tells_of_the_mock_kernel(machine: Machine) -> None:
     assert release == f"mock-{machine.kernel}"
     assert command_line.startswith(f"amdgpu_hw.mock={machine.kernel}")
     assert (taint, config) == ("0", "no configuration")
+
+
+def test_debugfs_is_mounted_and_names_its_devices(machine: Machine) -> None:
+    """IGT compares with the device of the directory above, and would mount it, on the host as well, if it is root."""
+    script = """
+import os
+debugfs = "/sys/kernel/debug"
+inside, above = [{os.stat(debugfs + path).st_dev for path in paths} for paths in (("/.", "/dri", "/dri/0"), ("/..",))]
+print(len(inside), inside == above)
+for minor in (0, 129):
+    print(open(f"{debugfs}/dri/{minor}/name").read(), end="")
+"""
+    shown = subprocess.run([sys.executable, "-c", script], env=machine.environ(), capture_output=True, text=True)
+    assert shown.stdout.splitlines() == [
+        "1 False",
+        "amdgpu dev=0000:03:00.0 unique=0000:03:00.0",
+        "amdgpu dev=0000:07:00.0 unique=0000:07:00.0",
+    ], shown.stderr

@@ -255,6 +255,23 @@ say(status(in_child(child)))
     assert output == ["Bad address | Bad address", "Operation not permitted", "True", "0"]
 
 
+def test_anonymous_memory_ends_with_its_first_area(run: Run) -> None:
+    """A7, amdgpu_ttm_tt_get_user_pages of 7.3: a second area with other rights is not looked at, and refused."""
+    output = run("""
+area = mmap.mmap(-1, 2 * PAGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+address = ctypes.addressof(ctypes.c_char.from_buffer(area))
+assert ctypes.CDLL(None).mprotect(ctypes.c_void_p(address + PAGE), PAGE, mmap.PROT_READ) == 0
+flags = drm.AMDGPU_GEM_USERPTR_READONLY | drm.AMDGPU_GEM_USERPTR_VALIDATE
+for also in (0, drm.AMDGPU_GEM_USERPTR_ANONONLY):
+    try:
+        ioctl(fd, drm.IOCTL_AMDGPU_GEM_USERPTR, addr=address, size=2 * PAGE, flags=flags | also)
+        say("taken")
+    except DrmError as error:
+        say(os.strerror(error.errno))
+""")
+    assert output == ["taken", "Operation not permitted"]
+
+
 def test_sysfs_tells_how_full_the_heaps_are(run: Run) -> None:
     """The mem_info_*_used files follow what is allocated and freed, to the byte."""
     output = run("""

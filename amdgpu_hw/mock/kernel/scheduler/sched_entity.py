@@ -118,9 +118,15 @@ class DrmSchedEntity:
     def pop_job(self) -> DrmSchedJob | None:
         """Take the head job if its dependencies are met, else listen to the first that is not."""
         job = self.job_queue[0]
+        previous: DmaFence | None = None
         while (dependency := job.next_dependency(self)) is not None:
             if self._add_dependency_cb(dependency):
                 return None
+            # A driver that names the same job of this ring or entity again wants its end (amdgpu_vmid_grab). The kernel
+            # asks until that has come (drm_sched_entity_pop_job). Here nothing ends meanwhile: there is one thread.
+            if dependency is previous and self._listen(dependency):
+                return None
+            previous = dependency
         if self.guilty is not None and self.guilty.value:
             job.s_fence.set_error(-errno.ECANCELED)
         self.last_scheduled = job.s_fence
@@ -181,6 +187,10 @@ class DrmSchedEntity:
         ):
             # The ring executes in order: it is enough that the other job went there first.
             fence = s_fence.scheduled
+        return self._listen(fence)
+
+    def _listen(self, fence: DmaFence) -> bool:
+        """Look for jobs again when the fence signals; False when it has."""
         self.dependency = fence
         if fence.add_callback(self._wakeup):
             return True

@@ -12,7 +12,7 @@ from amdgpu_hw.gpu_model.work import IbWork, Work
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device.device import AmdgpuDevice
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_ids import AMDGPU_GFXHUB
 from amdgpu_hw.uapi import amdgpu_drm as drm
-from tests.mock.kernel.amdgpu_client import COMPUTE, SDMA, Client, boot_gpu
+from tests.mock.kernel.amdgpu_client import COMPUTE, GFX, SDMA, Client, boot_gpu
 
 RESERVE, UNRESERVE = drm.AMDGPU_VM_OP_RESERVE_VMID, drm.AMDGPU_VM_OP_UNRESERVE_VMID
 VA = 0x400000
@@ -58,6 +58,22 @@ def test_more_address_spaces_than_ids_take_turns() -> None:
     clients[2].wait(COMPUTE, sequence)
     clients[1].write(jobs[1][1], b"\1")
     clients[1].wait(COMPUTE, jobs[1][0])
+
+
+@pytest.mark.timeout(20)
+def test_a_job_can_wait_for_an_id_that_its_own_ring_uses() -> None:
+    """There is room on the ring, and the id used longest ago is that of its first job: that job has to end."""
+    adev = boot_gpu()
+    first, *others, last = (Client(adev) for _ in range(8))
+    job, flag = hang_on(first, GFX)
+    for client in others:
+        hang_on(client, COMPUTE)
+    assert vmids_in_use(adev) == 7
+    sequence = last.submit(GFX)
+    assert last.busy(GFX, sequence), "the job ran without a VMID"
+    first.write(flag, b"\1")
+    first.wait(GFX, job)
+    last.wait(GFX, sequence)
 
 
 def test_reserve_and_unreserve() -> None:

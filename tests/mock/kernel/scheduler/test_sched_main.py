@@ -170,6 +170,25 @@ def test_dont_pipeline_needs_finished(bench: Bench) -> None:
     assert bench.rings[0].jobs == [first, second]
 
 
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("same_entity", [False, True])
+def test_a_job_of_the_ring_that_the_driver_names_twice_must_end(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, same_entity: bool
+) -> None:
+    """amdgpu_vmid_grab names a VMID's last job: that it was scheduled is not enough, and nothing is asked for ever."""
+    entity = bench.entity()
+    first = bench.push(entity)
+    bench.run()
+    needs = {False: first.s_fence, True: None}
+    monkeypatch.setattr(bench.rings[0], "prepare_job", lambda job, entity: needs[first.s_fence.signaled])
+    second = bench.push(entity if same_entity else bench.entity())
+    bench.run()
+    assert bench.rings[0].jobs == [first]
+    bench.end(first)
+    bench.run()
+    assert bench.rings[0].jobs == [first, second]
+
+
 def test_other_scheduler_needs_finished(bench: Bench) -> None:
     """Two rings do not order each other."""
     first = bench.push(bench.entity(0))

@@ -68,6 +68,8 @@ class AmdgpuDevice:
         self.index = index
         self.pci_address = pci_address(index)
         self.syspath = gpu_syspath(index)
+        self.on_bus = True
+        """Whether the PCI function is there; a driver that was unbound has let go of one that is."""
         self.gpu = GpuModel(kernel.work, kernel.timers, kernel.now, identity, kernel.gpu_time)
 
         self.accel_working = True

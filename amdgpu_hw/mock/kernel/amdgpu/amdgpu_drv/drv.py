@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from amdgpu_hw.mock.variants import Variant
     from amdgpu_hw.uapi.layout import Ioctl
 
-__all__ = ("amdgpu_ioctls_kms", "amdgpu_kms_driver", "probe", "remove")
+__all__ = ("amdgpu_ioctls_kms", "amdgpu_kms_driver", "probe", "remove", "unbind")
 
 DRIVER_NAME = "amdgpu"
 DRIVER_DESC = "AMD GPU"
@@ -131,8 +131,8 @@ def probe(kernel: Kernel, identity: ModelIdentity, index: int) -> AmdgpuDevice:
     return adev
 
 
-def remove(adev: AmdgpuDevice) -> None:
-    """Do what is left to do when the GPU was unplugged (amdgpu_pci_remove).
+def unbind(adev: AmdgpuDevice) -> None:
+    """Let go of the GPU (amdgpu_pci_remove).
 
     Its nodes go away, open files answer ENODEV, and what was on the rings ends with ECANCELED. CPU mappings of its
     memory stay readable and writable here, as on a kernel that puts dummy pages behind them.
@@ -147,5 +147,13 @@ def remove(adev: AmdgpuDevice) -> None:
         # Nobody can wait for hardware that is gone (amdgpu_fence_driver_hw_fini).
         amdgpu_fence_driver_force_completion(ring)
     adev.cancel_user_queues()
+
+
+def remove(adev: AmdgpuDevice) -> None:
+    """Take the GPU off its bus (pci_stop_and_remove_bus_device)."""
+    if not adev.on_bus:
+        return
+    unbind(adev)
+    adev.on_bus = False
     adev.kernel.sysfs.uevent(adev.syspath, KOBJ_REMOVE, {})
     adev.kernel.sysfs.remove_device(adev.syspath)
