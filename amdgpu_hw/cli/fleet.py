@@ -14,6 +14,7 @@ from amdgpu_hw.cli.result_files import terminal
 from amdgpu_hw.errors import HarnessError
 from amdgpu_hw.exit_status import ExitStatus
 from amdgpu_hw.fleet.index import Index, read_index, write_index
+from amdgpu_hw.fleet.labgrid_extra import require_labgrid
 from amdgpu_hw.fleet.matrix import FleetMatrix, make_matrix
 from amdgpu_hw.fleet.matrix_text import matrix_text
 from amdgpu_hw.fleet.plan import FleetPlan, plan_of_hosts, read_plan
@@ -75,6 +76,7 @@ def _run(options: argparse.Namespace, rest: Sequence[str]) -> int:
         reopen(index)
     else:
         directory, index = _new_directory(options.results), Index.of(_plan(options, rest))
+    require_labgrid(index.plan)
     directory = directory.resolve()
     installable = find_wheel(index.plan, directory)
     write_index(directory, index)

@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from amdgpu_hw.errors import HarnessError
@@ -15,6 +17,7 @@ from amdgpu_hw.fleet.plan import FleetPlan
 __all__ = ("find_wheel",)
 
 _CHECKOUT = Path(__file__).parents[2]
+_NOT_TO_BUILD = (".git", ".venv", "build", "dist", "results", "*.egg-info", "__pycache__", "*.so", ".mypy_cache")
 _BUILD_S = 600
 
 
@@ -34,6 +37,14 @@ def find_wheel(plan: FleetPlan, directory: Path) -> Installable:
 def _built(directory: Path) -> Path:
     if not (_CHECKOUT / "pyproject.toml").exists():
         raise HarnessError("this is no checkout to build a wheel of: name one with wheel = in the plan, or --wheel")
+    with tempfile.TemporaryDirectory(prefix="amdgpu-hw-wheel-") as temporary:
+        # In the checkout itself an earlier build may have left files of modules that are gone.
+        copy = Path(temporary) / "checkout"
+        shutil.copytree(_CHECKOUT, copy, ignore=shutil.ignore_patterns(*_NOT_TO_BUILD), symlinks=True)
+        return _built_of(copy, directory)
+
+
+def _built_of(checkout: Path, directory: Path) -> Path:
     target = directory / "wheel"
     for old in target.glob("*.whl"):
         old.unlink()
@@ -51,7 +62,7 @@ def _built(directory: Path) -> Path:
     # Where the tools to build with are installed, nothing is fetched.
     for isolation in (["--no-build-isolation"], []):
         done = subprocess.run(
-            [*command, *isolation, _CHECKOUT], capture_output=True, text=True, timeout=_BUILD_S, check=False
+            [*command, *isolation, checkout], capture_output=True, text=True, timeout=_BUILD_S, check=False
         )
         if done.returncode == 0:
             return next(target.glob("*.whl"))

@@ -19,7 +19,7 @@ from typing import Self
 from loopback import box
 from loopback.keys import Keys, make_keys, trust
 
-__all__ = ("Lab", "LoopbackBox", "missing_programs")
+__all__ = ("Lab", "LoopbackBox", "free_port", "missing_programs")
 
 _CONFIG = """\
 ListenAddress 127.0.0.1
@@ -64,7 +64,7 @@ class LoopbackBox:
 
     def command(self, what: str) -> str:
         """The command that switches it ``on`` or ``off``."""
-        return f"{sys.executable} {box.__file__} {self.directory} {what}"
+        return f"{sys.executable} -S -E {box.__file__} {self.directory} {what}"
 
     def switch(self, what: str) -> None:
         """Switch it on or off."""
@@ -84,12 +84,12 @@ class Lab:
         """Start a box."""
         directory = self.directory / name
         directory.mkdir()
-        port, user = _free_port(), getpass.getuser()
+        port, user = free_port(), getpass.getuser()
         (directory / "sshd_config").write_text(
             _CONFIG.format(port=port, host_key=self.keys.host, authorized=self.keys.authorized, user=user)
         )
         process = subprocess.Popen(
-            [sys.executable, box.__file__, directory, str(port)],
+            [sys.executable, "-S", "-E", box.__file__, directory, str(port)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             text=True,
@@ -133,7 +133,8 @@ def missing_programs() -> list[str]:
     return [name for name in ("ssh", "sshd", "ssh-keygen") if shutil.which(name, path=path) is None]
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of the loopback interface that nobody listened on just now."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port: int = listener.getsockname()[1]

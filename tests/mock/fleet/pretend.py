@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -80,7 +83,8 @@ class PretendBox:
         """Kill what runs, and come up with the next kernel."""
         self.boots += 1
         for alive in self.home.glob("runs/*/alive"):
-            subprocess.run(["pkill", "-KILL", "-g", alive.read_text()], check=False)
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(int(alive.read_text()), signal.SIGKILL)
 
     def close(self) -> None:
         pass

@@ -30,6 +30,9 @@ def main(arguments: list[str]) -> int:
     cases = _known(path) if any(word.startswith("--resume=") for word in arguments) else []
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(3))
     done = {case["row"] for case in cases}
+    if done == told["tests"].keys():
+        print(f"ERROR: {path} has a result for every test that is asked for: nothing is left to go on with", flush=True)
+        return 2
     for number, (row, outcome) in enumerate(told["tests"].items()):
         if row in done:
             continue
@@ -40,6 +43,7 @@ def main(arguments: list[str]) -> int:
         time.sleep(told["case_s"])
         case.update(outcome=outcome, reason="" if outcome in ("holds", "not testable") else f"{row} was otherwise")
         _write(path, told["head"], cases)
+    _misbehave(path.parent / "was-at-end", hangs=False, dies=told["die_at"] == len(told["tests"]))
     (path.parent / "result.evidence").mkdir(exist_ok=True)
     (path.parent / "result.evidence" / "kernel.log").write_text("nothing\n")
     return 1 if any(case["outcome"] == "broken" for case in cases) else 0

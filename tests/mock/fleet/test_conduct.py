@@ -84,6 +84,14 @@ def test_a_run_that_is_killed_is_gone_on_with(tmp_path: Path) -> None:
     assert site.outcomes() == {**ROWS, "B09": "did not finish"}
 
 
+def test_a_run_that_dies_after_its_last_row_has_its_verdict(tmp_path: Path) -> None:
+    """There is nothing to go on with, and nothing is missing."""
+    site = Site(tmp_path)
+    site.behave(tests=ROWS, die_at=len(ROWS))
+    assert site.carry_out() == Ending(State.DONE, "", 1)
+    assert site.outcomes() == ROWS
+
+
 def test_a_validation_that_is_killed_alone_is_gone_on_with(tmp_path: Path) -> None:
     """What supervises it is still there, and does not take that for an end."""
     site = Site(tmp_path)
