@@ -6,24 +6,25 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from amdgpu_hw.atomic_file import replace_file
+from amdgpu_hw.cli import fleet_bisect, fleet_run
 from amdgpu_hw.cli.result_files import terminal
 from amdgpu_hw.errors import HarnessError
 from amdgpu_hw.exit_status import ExitStatus
-from amdgpu_hw.fleet.index import Index, read_index, write_index
-from amdgpu_hw.fleet.labgrid_extra import require_labgrid
+from amdgpu_hw.fleet.index import Index, read_index
 from amdgpu_hw.fleet.matrix import FleetMatrix, make_matrix
 from amdgpu_hw.fleet.matrix_text import matrix_text
-from amdgpu_hw.fleet.plan import FleetPlan, plan_of_hosts, read_plan
-from amdgpu_hw.fleet.run import reopen, run_fleet
-from amdgpu_hw.fleet.status import exit_status, status_text
-from amdgpu_hw.fleet.wheel import find_wheel
-from amdgpu_hw.terminal import printable
+from amdgpu_hw.fleet.since import Changes, changes_since, changes_text
+from amdgpu_hw.fleet.status import status_text
+from amdgpu_hw.report.formats import ReportOptions
 
 __all__ = ("add_commands",)
+
+SAME, CHANGED = 0, 1
+"""Exit status of ``show --since``, as of diff(1)."""
 
 
 def add_commands(commands: Any) -> None:
@@ -35,88 +36,39 @@ def add_commands(commands: Any) -> None:
         allow_abbrev=False,
     )
     own = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    _add_run(own)
-    for name, run, text in (
-        ("status", _status, "how far a run is: each order, where it runs, what went wrong on the way"),
-        ("show", _show, "the matrix GPU x kernel x row of what has come in"),
-    ):
-        each = own.add_parser(name, help=text, description=f"Prints {text}.", allow_abbrev=False)
-        each.add_argument("results", metavar="RESULTS", type=Path, help="the directory of a run")
-        each.set_defaults(run=run, takes_rest=False)
-        if name == "show":
-            each.add_argument("--all", action="store_true", help="also the rows that hold wherever they can be tested")
+    fleet_run.add_command(own)
+    _add(own, "status", _status, "print how far a run is: each order, its place, what went wrong on the way")
+    show = _add(own, "show", _show, "print the matrix GPU x kernel x row of what has come in")
+    show.add_argument("--all", action="store_true", help="also the rows that hold wherever they can be tested")
+    _add_since(show)
+    report = _add(own, "report", _report, "make an HTML page or a report for kcidb")
+    report.add_argument("--format", required=True, choices=("html", "kcidb"), help="what to make")
+    report.add_argument("--output", metavar="FILE", type=Path, help="write it there")
+    origin = ReportOptions().origin
+    report.add_argument("--origin", metavar="NAME", default=origin, help="the CI, for kcidb (default: %(default)s)")
+    _add_since(report)
+    fleet_bisect.add_command(own)
 
 
-def _add_run(own: Any) -> None:
-    parser = own.add_parser(
-        "run",
-        help="carry out a plan, or run on some hosts by ssh",
-        description=(
-            "Carries out a plan (docs/fleet.md), or validates the running kernel of some hosts, and prints the matrix. "
-            "Further arguments are those of amdgpu-hw validate on every place."
-        ),
-        usage="amdgpu-hw fleet run PLAN.toml | --ssh HOSTS | --resume RESULTS [OPTIONS] [VALIDATE ARGS]",
-        allow_abbrev=False,
-    )
-    what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("plan", metavar="PLAN.toml", type=Path, nargs="?", help="the plan")
-    what.add_argument("--ssh", metavar="HOST,...", help="hosts by ssh, [USER@]HOST[:PORT], with the kernel they run")
-    what.add_argument("--resume", metavar="RESULTS", type=Path, help="go on with a run that ended early")
-    parser.add_argument("--results", metavar="DIR", type=Path, help="where to keep the results (default: a new one)")
-    parser.add_argument("-k", metavar="EXPRESSION", dest="rows", default="", help="only these rows; with --ssh")
-    parser.add_argument("--repetitions", metavar="N", type=int, default=1, help="how often; with --ssh (default: 1)")
-    parser.add_argument("--wheel", metavar="FILE", type=Path, help="the wheel to install; with --ssh")
-    parser.set_defaults(run=_run, takes_rest=True)
+def _add(own: Any, name: str, run: Any, text: str) -> Any:
+    description = f"{text[0].upper()}{text[1:]}."
+    parser = own.add_parser(name, help=text, description=description, allow_abbrev=False)
+    parser.add_argument("results", metavar="RESULTS", type=Path, help="the directory of a run")
+    parser.set_defaults(run=run, takes_rest=False)
+    return parser
 
 
-def _run(options: argparse.Namespace, rest: Sequence[str]) -> int:
-    """Carry out a plan; the exit status is that of the worst order."""
-    if options.resume is not None:
-        directory, index = options.resume, read_index(options.resume)
-        reopen(index)
-    else:
-        directory, index = _new_directory(options.results), Index.of(_plan(options, rest))
-    require_labgrid(index.plan)
-    directory = directory.resolve()
-    installable = find_wheel(index.plan, directory)
-    write_index(directory, index)
-    try:
-        run_fleet(index, directory, installable, lambda line: print(printable(line), flush=True))
-    except KeyboardInterrupt:
-        print(f"interrupted; go on with: amdgpu-hw fleet run --resume {directory}", file=sys.stderr)
-        raise
-    matrix = make_matrix(index, directory)
-    sys.stdout.write(f"\n{matrix_text(matrix, index, *terminal())}Results are in {directory}.\n")
-    return exit_status(index)
-
-
-def _plan(options: argparse.Namespace, rest: Sequence[str]) -> FleetPlan:
-    if options.plan is not None:
-        if rest or options.rows or options.wheel or options.repetitions != 1:
-            raise HarnessError(
-                "-k, --repetitions, --wheel and arguments of validate go with --ssh: the plan has its own"
-            )
-        return read_plan(options.plan)
-    wheel = str(options.wheel.resolve()) if options.wheel else ""
-    return plan_of_hosts(options.ssh.split(","), options.rows, options.repetitions, tuple(rest), wheel)
-
-
-def _new_directory(asked: Path | None) -> Path:
-    directory = asked or Path("results") / f"fleet-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
-    if (directory / "index.json").exists():
-        raise HarnessError(
-            f"{directory} has results already: name another directory, or go on with --resume {directory}"
-        )
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise HarnessError(f"the directory {directory} cannot be made: {error.strerror}") from None
-    return directory
+def _add_since(parser: Any) -> None:
+    parser.add_argument("--since", metavar="RESULTS", type=Path, help="what changed since that run")
 
 
 def _read(directory: Path) -> tuple[Index, FleetMatrix]:
     index = read_index(directory)
     return index, make_matrix(index, directory)
+
+
+def _changes(options: argparse.Namespace, matrix: FleetMatrix) -> Changes | None:
+    return None if options.since is None else changes_since(_read(options.since)[1], matrix)
 
 
 def _status(options: argparse.Namespace, _rest: Sequence[str]) -> int:
@@ -126,7 +78,34 @@ def _status(options: argparse.Namespace, _rest: Sequence[str]) -> int:
 
 
 def _show(options: argparse.Namespace, _rest: Sequence[str]) -> int:
-    """Print the matrix."""
+    """Print the matrix, or what changed."""
     index, matrix = _read(options.results)
-    sys.stdout.write(matrix_text(matrix, index, *terminal(), options.all))
+    changes = _changes(options, matrix)
+    if changes is None:
+        sys.stdout.write(matrix_text(matrix, index, *terminal(), options.all))
+        return ExitStatus.PROVEN
+    sys.stdout.write(changes_text(changes, matrix, *terminal()))
+    return CHANGED if changes.changes else SAME
+
+
+def _report(options: argparse.Namespace, _rest: Sequence[str]) -> int:
+    """Print a report, or write it."""
+    index, matrix = _read(options.results)
+    if options.format == "kcidb":
+        from amdgpu_hw.fleet.report_kcidb import fleet_kcidb
+
+        if options.since is not None:
+            raise HarnessError("kcidb knows no changes: leave --since away")
+        text = fleet_kcidb(index, options.results, options.origin)
+    else:
+        from amdgpu_hw.fleet.report_html import fleet_html
+
+        text = fleet_html(matrix, index, _changes(options, matrix))
+    if options.output is None:
+        sys.stdout.write(text)
+        return ExitStatus.PROVEN
+    try:
+        replace_file(options.output, text.encode())
+    except OSError as error:
+        raise HarnessError(f"the report {options.output} could not be written: {error.strerror}") from error
     return ExitStatus.PROVEN

@@ -11,10 +11,10 @@ from rich.text import Text
 
 from amdgpu_hw.exit_status import ExitStatus
 from amdgpu_hw.fleet.events import Phase, State
-from amdgpu_hw.fleet.index import Index
+from amdgpu_hw.fleet.index import Index, OrderState
 from amdgpu_hw.verdict.table import count_of, render
 
-__all__ = ("exit_status", "status_text")
+__all__ = ("exit_status", "mishaps", "status_text")
 
 _MISHAPS = (Phase.AWAY, Phase.HANG, Phase.POWER, Phase.RESUME, Phase.BOOT)
 
@@ -29,16 +29,20 @@ def exit_status(index: Index) -> ExitStatus:
     return ExitStatus.PROVEN if ExitStatus.PROVEN in statuses else ExitStatus.SILENT
 
 
+def mishaps(state: OrderState) -> list[str]:
+    """What happened to an order on the way that does not happen to each."""
+    return [f"{note.phase.value}: {note.text}" for note in state.notes if note.phase in _MISHAPS]
+
+
 def status_text(index: Index, width: int, colour: bool) -> str:
     """Every order with its place and what happened on the way; ends with a newline."""
     table = Table(box=None, show_header=True, header_style="bold", pad_edge=False)
     for name in ("GPU", "kernel", "#", "place", "state", "tests", "what happened"):
         table.add_column(name, ratio=1 if name == "what happened" else None)
     for each in index.orders:
-        happened = [f"{note.phase.value}: {note.text}" for note in each.notes if note.phase in _MISHAPS]
         status = "" if each.status is None else f", {each.status}"
         order = each.order
-        words = "; ".join([*happened, *([each.why] if each.why else [])])
+        words = "; ".join([*mishaps(each), *([each.why] if each.why else [])])
         table.add_row(
             order.gpu,
             order.kernel,

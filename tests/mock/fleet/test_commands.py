@@ -41,6 +41,26 @@ def test_show_prints_the_matrix(results: Path, capsys: pytest.CaptureFixture[str
     assert "B07 takes effect" in capsys.readouterr().out
 
 
+def test_show_since_another_run_ends_like_diff(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """0 nothing changed, 1 something did."""
+    assert cli.main(["fleet", "show", str(results), "--since", str(results)]) == 0
+    assert "All 4 ended as before." in capsys.readouterr().out
+    other = results / "other"
+    filled(other, {("navi31", "k1", 1): {"B06": X, "B07": H}})
+    assert cli.main(["fleet", "show", str(results), "--since", str(other)]) == 1
+    assert "1 of 2 ended otherwise, 0 of which held before." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("kind", ["html", "kcidb"])
+def test_a_report_is_printed_or_written(results: Path, capsys: pytest.CaptureFixture[str], kind: str) -> None:
+    """The same either way."""
+    assert cli.main(["fleet", "report", str(results), "--format", kind]) == 0
+    printed = capsys.readouterr().out
+    assert cli.main(["fleet", "report", str(results), "--format", kind, "--output", str(results / "report")]) == 0
+    assert (results / "report").read_text() == printed
+    assert "B06" in printed
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
@@ -49,6 +69,8 @@ def test_show_prints_the_matrix(results: Path, capsys: pytest.CaptureFixture[str
         (["run", "--ssh=-oProxyCommand=x"], "--ssh takes hosts"),
         (["run", "--resume", "."], ". has no results of a fleet"),
         (["show", "."], ". has no results of a fleet"),
+        (["report", ".", "--format", "html"], ". has no results of a fleet"),
+        (["bisect", "a", "b", "--row", "B06", "--plan", "none"], "the plan none cannot be read"),
         (["status", "none"], "none has no results of a fleet"),
         (["run", "none.toml", "-k", "B06"], "go with --ssh: the plan has its own"),
         (["run", "--ssh", "x", "--wheel", "none.whl"], "none.whl cannot be read: No such file"),
@@ -74,4 +96,4 @@ def test_what_cannot_be_meant_is_one_sentence(
 def test_results_are_not_written_over_others(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A directory has one run."""
     assert cli.main(["fleet", "run", "--ssh", "x", "--results", str(results)]) == 2
-    assert "has results already: name another directory, or go on with --resume" in capsys.readouterr().err
+    assert "has results already: name another one, or go on with --resume" in capsys.readouterr().err
