@@ -12,6 +12,7 @@ from amdgpu_hw.cli import (
     compare,
     console,
     diff,
+    fleet,
     gpus,
     guest,
     latency,
@@ -60,6 +61,21 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=package_version())
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for module in (gpus, validate, show, report, diff, rows, latency, overlap, compare, mock, guest, bugs, console):
+    for module in (
+        gpus,
+        validate,
+        show,
+        report,
+        diff,
+        rows,
+        latency,
+        overlap,
+        compare,
+        fleet,
+        mock,
+        guest,
+        bugs,
+        console,
+    ):
         module.add_commands(commands)
     return parser

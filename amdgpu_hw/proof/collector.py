@@ -31,6 +31,7 @@ from amdgpu_hw.verdict.expectations import names_of
 from amdgpu_hw.verdict.model import Case, Outcome, Verdict
 from amdgpu_hw.verdict.summary import summary_text
 from amdgpu_hw.verdict.table import verdict_text
+from amdgpu_hw.verdict.words import NOTHING_LEFT
 
 __all__ = ("STATUS", "Collector")
 
@@ -102,9 +103,7 @@ class Collector:
         done = self._resumed.done
         items[:] = [item for item in items if behaviour_of(item) is not None and item.nodeid not in done]
         if not items:
-            raise pytest.UsageError(
-                f"{path} has a result for every test that is asked for: nothing is left to go on with"
-            )
+            raise pytest.UsageError(f"{path} has a result for every test that is asked for: {NOTHING_LEFT}")
 
     @property
     def _options(self) -> SessionOptions:

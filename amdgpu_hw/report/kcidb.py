@@ -23,9 +23,9 @@ from amdgpu_hw.verdict.table import ordered
 from amdgpu_hw.verdict.trouble import case_trouble
 from amdgpu_hw.verdict.words import kernel_words
 
-__all__ = ("kcidb_report",)
+__all__ = ("KCIDB_VERSION", "kcidb_id", "kcidb_report", "require_origin")
 
-_VERSION = {"major": 5, "minor": 3}
+KCIDB_VERSION = {"major": 5, "minor": 3}
 
 _ORIGIN = re.compile(r"[a-z0-9_]+")
 
@@ -44,23 +44,29 @@ _STATUS = {
 
 def kcidb_report(results: Results, origin: str, checkout: str | None, build: str | None) -> str:
     """The whole run as JSON. Raises `HarnessError` for IDs that kcidb does not take."""
-    if not _ORIGIN.fullmatch(origin):
-        raise HarnessError(f"an origin in kcidb has small letters, digits and _ only, which '{origin}' does not")
+    require_origin(origin)
     for what, given in (("checkout", checkout), ("build", build)):
         if given is not None and not _ID.fullmatch(given):
             raise HarnessError(f"the ID of a {what} in kcidb is ORIGIN:NAME, which '{given}' is not")
-    report: dict[str, Any] = {"version": _VERSION}
+    report: dict[str, Any] = {"version": KCIDB_VERSION}
     if build is None:
         if checkout is None:
-            checkout = _id(origin, "checkout", kernel_words(results)[0])
+            checkout = kcidb_id(origin, "checkout", kernel_words(results)[0])
             report["checkouts"] = [_checkout(results, origin, checkout)]
-        build = _id(origin, "build", results.machine.kernel, results.machine.mock_kernel)
+        build = kcidb_id(origin, "build", results.machine.kernel, results.machine.mock_kernel)
         report["builds"] = [_build(results, origin, checkout, build)]
     report["tests"] = [_test(case, results, origin, build) for case in ordered(results.cases)]
     return json.dumps(report, indent=1) + "\n"
 
 
-def _id(origin: str, *parts: str) -> str:
+def require_origin(origin: str) -> None:
+    """Raise `HarnessError` for an origin that kcidb does not take."""
+    if not _ORIGIN.fullmatch(origin):
+        raise HarnessError(f"an origin in kcidb has small letters, digits and _ only, which '{origin}' does not")
+
+
+def kcidb_id(origin: str, *parts: str) -> str:
+    """An ID that is the same whenever the parts are."""
     return f"{origin}:{hashlib.sha256(chr(0).join(parts).encode()).hexdigest()[:32]}"
 
 
@@ -91,7 +97,9 @@ def _build(results: Results, origin: str, checkout: str, identifier: str) -> dic
 
 def _test(case: Case, results: Results, origin: str, build: str) -> dict[str, Any]:
     return {
-        "id": _id(origin, results.started.isoformat(), results.machine.sentence, results.machine.kernel, case.test),
+        "id": kcidb_id(
+            origin, results.started.isoformat(), results.machine.sentence, results.machine.kernel, case.test
+        ),
         "build_id": build,
         "origin": origin,
         "path": _path("amdgpu_hw", case.row, case.test.rpartition("::")[2]),
