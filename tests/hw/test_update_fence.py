@@ -46,6 +46,22 @@ def test_point_joins_the_timeline(gpu: Gpu, must: Must) -> None:
         must.be(timeline.wait(point=9), seen="point 9 is still there", otherwise="point 9 is lost", kind="fence")
 
 
+@behaviour("T10", "points of a timeline have 64 bits", needs=("update_fence", "timeline_syncobj"))
+def test_points_have_64_bits(gpu: Gpu, must: Must) -> None:
+    """A point beyond 4 Gi is not the one with the same lower half, and that is not there before it."""
+    page, far = gpu.reserve(PAGE_SIZE), 1 << 40
+    with gpu.syncobj() as timeline:
+        must.signal(page.map_prt(out=(timeline, 9)))
+        must.be(
+            not timeline.has_fence(far + 5),
+            seen=f"point {far + 5:#x} is not there",
+            otherwise=f"a timeline at point 9 has point {far + 5:#x}",
+            kind="fence",
+        )
+        must.signal(page.clear(out=(timeline, far + 5)))
+        must.equal(timeline.query(), far + 5, "then the timeline is at", kind="note")
+
+
 @behaviour("T10", "an unknown syncobj for the update fence is refused, and nothing changes", needs="update_fence")
 def test_unknown_syncobj_changes_nothing(gpu: Gpu, must: Must) -> None:
     """The kernel looks it up before it touches the mapping tree."""
