@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shlex
 import subprocess
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +35,7 @@ class LabgridBox:
 
     def __init__(self, plan: FleetPlan, place: PlannedPlace) -> None:
         self._reservation = Reservation(plan.coordinator, place.tags, plan.limits.lock)
-        self._directory = tempfile.TemporaryDirectory(prefix="amdgpu-hw-labgrid-")
+        self._directory = tempfile.TemporaryDirectory(prefix="amdgpu-hw-lg-")
         file = Path(self._directory.name) / "environment.yaml"
         # JSON is YAML.
         file.write_text(json.dumps(environment_of(plan, place, self._reservation.place)))
@@ -92,7 +94,8 @@ class LabgridBox:
     def reconnect(self) -> None:
         """Forget the connection and make a new one."""
         try:
-            self._strategy.transition("reachable")
+            with _temporary_files_in(self._directory.name):
+                self._strategy.transition("reachable")
         except Exception as error:
             # `SSHDriver` raises a plain Exception when it cannot connect in time.
             raise Unreachable(f"{self._reservation.place} cannot be reached by ssh: {_one_line(error)}") from None
@@ -139,6 +142,16 @@ def environment_of(plan: FleetPlan, place: PlannedPlace, name: str) -> dict[str,
         "imports": ["amdgpu_hw.fleet.labgrid_strategy"],
         "targets": {"main": {"resources": {"RemotePlace": {"name": name}}, "drivers": drivers}},
     }
+
+
+@contextlib.contextmanager
+def _temporary_files_in(directory: str) -> Iterator[None]:
+    """`SSHDriver` makes a directory for each attempt to connect, and leaves those of attempts that failed."""
+    before, tempfile.tempdir = tempfile.tempdir, directory
+    try:
+        yield
+    finally:
+        tempfile.tempdir = before
 
 
 def _text(lines: list[str]) -> str:

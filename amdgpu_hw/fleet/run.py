@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from amdgpu_hw.fleet.conduct import Installable
@@ -15,11 +15,15 @@ from amdgpu_hw.fleet.orders import Order, orders_of
 from amdgpu_hw.fleet.place_process import Assignment
 from amdgpu_hw.fleet.plan import FleetPlan
 from amdgpu_hw.fleet.schedule import Schedule
+from amdgpu_hw.verdict.model import Outcome
 
 __all__ = ("members_of", "reopen", "run_fleet")
 
 _WRITE_EVERY_S = 1.0
-"""The index is written at each change of an order, and so often for the number of tests alone."""
+"""The index is written when an order is given or ends, and so often at most for what happens meanwhile: it has all
+orders, and is flushed to the disk."""
+
+_TOLD_AT_ONCE = (Outcome.BROKEN.value, Outcome.FLAKY.value)
 
 
 def members_of(plan: FleetPlan) -> dict[str, str]:
@@ -65,15 +69,17 @@ class _Run:
         self._hired: set[str] = set()
         """The members that have a process."""
         self._busy: dict[str, Order] = {}
-        self._written = 0.0
+        self._written, self._is_stale = 0.0, False
 
     def go(self) -> None:
         """Until every order has come to an end."""
         self._employ_all()
         while self._busy:
-            said = self._crew.hear()
+            said = self._crew.hear(_WRITE_EVERY_S)
             if said is not None:
                 self._heed(said)
+            if self._is_stale and time.monotonic() - self._written > _WRITE_EVERY_S:
+                self._write()
         self._index.finished = now()
 
     def end(self) -> None:
@@ -87,25 +93,28 @@ class _Run:
         self._write()
 
     def _employ_all(self) -> None:
-        for member in self._members:
-            if member not in self._busy and member not in self._index.broken:
-                self._employ(member)
+        self._employ([each for each in self._members if each not in self._busy and each not in self._index.broken])
 
-    def _employ(self, member: str) -> None:
-        """Give a free place its next order, or let it go."""
-        order = self._schedule.take(member)
-        if order is None:
-            self._let_go(member)
-            return
-        self._busy[member] = order
-        state = self._index.of_order(order)
-        state.state, state.place, state.started = State.RUNNING, member, state.started or now()
-        state.why, state.finished, state.tests = "", "", 0
+    def _employ(self, members: Sequence[str]) -> None:
+        """Give free places their next orders, or let them go."""
+        given: dict[str, Order] = {}
+        for member in members:
+            order = self._schedule.take(member)
+            if order is None:
+                self._let_go(member)
+                continue
+            given[member] = order
+            state = self._index.of_order(order)
+            state.state, state.place, state.started = State.RUNNING, member, state.started or now()
+            state.why, state.finished, state.tests = "", "", 0
+        self._busy.update(given)
+        # Before they know: whoever goes on with this run has to look for each order where it was begun.
         self._write()
-        if member not in self._hired:
-            self._hired.add(member)
-            self._crew.start(member, self._assignment(self._members[member]))
-        self._crew.give(member, order)
+        for member, order in given.items():
+            if member not in self._hired:
+                self._hired.add(member)
+                self._crew.start(member, self._assignment(self._members[member]))
+            self._crew.give(member, order)
 
     def _let_go(self, member: str) -> None:
         if member in self._hired:
@@ -125,11 +134,13 @@ class _Run:
         if isinstance(said.event, Note):
             state.notes.append(said.event)
             self._tell(f"{order.name} on {said.member}: {said.event.phase.value}: {said.event.text}")
-            self._write()
+            self._is_stale = True
         elif isinstance(said.event, Rows):
             state.tests = said.event.known
-            if time.monotonic() - self._written > _WRITE_EVERY_S:
-                self._write()
+            for test, outcome in said.event.outcomes.items():
+                if outcome in _TOLD_AT_ONCE:
+                    self._tell(f"{order.name} on {said.member}: {outcome}: {test.rpartition('/')[2]}")
+            self._is_stale = True
         else:
             self._ended(said.member, order, said.event)
 
@@ -139,11 +150,10 @@ class _Run:
         self._note_end(state, ending)
         if ending.place_is_broken:
             self._break(member, state, ending)
-        self._write()
         if ending.place_is_broken:
             self._employ_all()
-        elif ending.state is not State.INTERRUPTED:
-            self._employ(member)
+        else:
+            self._employ([member])
 
     def _break(self, member: str, state: OrderState, ending: Ending) -> None:
         """A place is of no use any more: others take its orders, as far as they can."""
@@ -164,7 +174,7 @@ class _Run:
 
     def _write(self) -> None:
         write_index(self._directory, self._index)
-        self._written = time.monotonic()
+        self._written, self._is_stale = time.monotonic(), False
 
 
 def _open_orders(index: Index, members: Mapping[str, str]) -> dict[Order, list[str]]:

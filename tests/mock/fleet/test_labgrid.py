@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -83,7 +84,8 @@ def test_commands_and_files_go_both_ways(box: LabgridBox, tmp_path: Path) -> Non
 
 
 def test_a_box_that_is_switched_off_is_unreachable_and_comes_back(box: LabgridBox, labgrids_box: LoopbackBox) -> None:
-    """By labgrid's power driver; the dead connection is no obstacle."""
+    """By labgrid's power driver; the dead connection is no obstacle, and attempts leave nothing in /tmp."""
+    before = set(Path(tempfile.gettempdir()).glob("lg-ssh-*"))
     assert box.run("true", 10)[0] == 0
     labgrids_box.switch("off")
     with pytest.raises(Unreachable):
@@ -94,6 +96,7 @@ def test_a_box_that_is_switched_off_is_unreachable_and_comes_back(box: LabgridBo
     box.power_cycle()
     box.reconnect()
     assert box.run("echo back", 10)[1] == "back\n"
+    assert set(Path(tempfile.gettempdir()).glob("lg-ssh-*")) <= before
     assert box._strategy.release() == Path("/proc/sys/kernel/osrelease").read_text().strip()
 
 

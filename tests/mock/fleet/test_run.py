@@ -45,6 +45,15 @@ def test_every_order_is_carried_out_once(tmp_path: Path) -> None:
     assert exit_status(index) == 0
 
 
+def test_a_row_that_is_broken_is_told_as_soon_as_it_is_known(tmp_path: Path) -> None:
+    """Nobody has to wait for the end of the order; what holds is not told."""
+    rows = Rows({"tests/hw/test_x.py::test_b06": "holds", "tests/hw/test_x.py::test_b09": "broken"}, 2)
+    crew, said = FakeCrew(lambda member, order: [rows, DONE[-1]]), list[str]()
+    index = Index.of(replace(TWO, place=TWO.place[:1], kernel=TWO.kernel[:1]))
+    run_fleet(index, tmp_path, Installable(Path("w"), "d"), said.append, crew)
+    assert said == ["navi31@k1@1 on a: broken: test_x.py::test_b09", "navi31@k1@1 on a: done, exit status 0"]
+
+
 def test_a_broken_place_leaves_its_orders_to_others(tmp_path: Path) -> None:
     """And gets no more; the rest goes on."""
 

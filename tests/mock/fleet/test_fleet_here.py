@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: MIT
+"""The demonstration: three boxes, two kernels, one matrix, and a box whose plug is pulled in the middle."""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from amdgpu_hw.fleet.events import State
+from amdgpu_hw.fleet.index import read_index
+from amdgpu_hw.fleet.matrix import make_matrix
+from amdgpu_hw.verdict.model import Outcome
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.mark.long
+def test_a_fleet_on_this_machine_ends_with_one_matrix(tmp_path: Path) -> None:
+    """With real validations on mock machines: the posted series is broken on each GPU, the mended one on none."""
+    results = tmp_path / "results"
+    before = set(Path(tempfile.gettempdir()).glob("amdgpu-hw-*"))
+    done = subprocess.run(
+        [ROOT / "scripts" / "fleet_here", "--results", results],
+        capture_output=True,
+        text=True,
+        timeout=900,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "the plug of box1 is pulled" in done.stdout
+    index = read_index(results)
+    assert [each.state for each in index.orders] == [State.DONE] * 6
+    matrix = make_matrix(index, results)
+    for column in matrix.columns:
+        expected = Outcome.BROKEN if column.kernel == "posted" else Outcome.HOLDS
+        assert matrix.outcome("B37", column) is expected
+    assert set(Path(tempfile.gettempdir()).glob("amdgpu-hw-*")) <= before
