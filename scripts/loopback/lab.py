@@ -36,6 +36,8 @@ PermitRootLogin prohibit-password
 AllowUsers {user}
 X11Forwarding no
 AllowTcpForwarding no
+# Nobody's own: what a shell runs when it starts may be killed in the middle, and leave its locks there.
+SetEnv "HOME={home}"
 Subsystem sftp internal-sftp
 """
 
@@ -84,9 +86,11 @@ class Lab:
         """Start a box."""
         directory = self.directory / name
         directory.mkdir()
+        home = directory / "home"
+        home.mkdir()
         port, user = free_port(), getpass.getuser()
         (directory / "sshd_config").write_text(
-            _CONFIG.format(port=port, host_key=self.keys.host, authorized=self.keys.authorized, user=user)
+            _CONFIG.format(port=port, host_key=self.keys.host, authorized=self.keys.authorized, user=user, home=home)
         )
         process = subprocess.Popen(
             [sys.executable, "-S", "-E", box.__file__, directory, str(port)],

@@ -36,6 +36,7 @@ _UNUSED = (
     "faulthandler",
     "hypothesispytest",
     "junitxml",
+    "labgrid",
     "logging",
     "monkeypatch",
     "pastebin",

@@ -54,7 +54,7 @@ def test_submission_waits_for_each_submission(gpu: Gpu, shut_gate: ShutGate, mus
     must.signal(later, after=held)
 
 
-@behaviour("O52c", "a submission that names no pending fence waits for none")
+@behaviour("O52c", "a submission that names no pending fence waits for none", control="O52")
 def test_submission_waits_for_nothing_else(gpu: Gpu, shut_gate: ShutGate, must: Must) -> None:
     """Another queue's job is in flight, of the same context and address space, and lists the same buffer."""
     buffer, sdma = gpu.alloc(TILE), gpu.sdma
@@ -113,7 +113,7 @@ def test_submission_waits_for_another_address_space(
 
 
 @pytest.mark.parametrize("shares", [False, True], ids=["another buffer", "explicit buffer"])
-@behaviour("O51c", "a submission does not wait for a job of another address space otherwise")
+@behaviour("O51c", "a submission does not wait for a job of another address space otherwise", control="O51")
 def test_submission_does_not_wait_for_another_address_space_otherwise(
     gpu: Gpu, shut_gate_elsewhere: ShutGateElsewhere, must: Must, shares: bool
 ) -> None:

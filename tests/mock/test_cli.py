@@ -169,7 +169,7 @@ def test_a_gpu_whose_driver_failed_to_probe_is_no_reason_for_a_mock(
 def test_a_full_disk_costs_the_file_but_not_the_table(tmp_path: Path) -> None:
     """One sentence about it, exit status 2."""
     (tmp_path / "in the way").touch()
-    result = run("validate", "--mock", "-k", "version", "--results", str(tmp_path / "in the way" / "r.json"))
+    result = run("validate", "--mock", "-k", "test_version", "--results", str(tmp_path / "in the way" / "r.json"))
     assert result.returncode == 2
     assert "1 test of 1 behaviour: 1 hold" in result.stdout
     assert "could not be written" in result.stdout

@@ -133,7 +133,7 @@ def test_without_labgrid_a_plan_that_needs_it_says_how_to_get_it(
     require_labgrid(FleetPlan((PlannedPlace("a", "navi31", ssh="a"),)))
 
 
-def test_labgrids_plugin_does_not_come_into_our_runs_of_pytest() -> None:
+def test_labgrids_plugin_does_not_come_into_our_runs_of_pytest(pytestconfig: pytest.Config) -> None:
     """It has fixtures called env and target, and takes a second to import."""
     assert importlib.util.find_spec("labgrid") is not None
-    assert "labgrid.pytestplugin" not in sys.modules
+    assert not pytestconfig.pluginmanager.has_plugin("labgrid")
