@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,6 +23,14 @@ TILE = 64 * KiB
 def pytest_configure(config: pytest.Config) -> None:
     """Make the tests here a suite, with what comes with it."""
     load_suite(config, Path(__file__).parent)
+
+
+@pytest.fixture
+def eventfd() -> Iterator[int]:
+    """A descriptor of an eventfd; reading one that was told nothing does not block."""
+    fd = os.eventfd(0, os.EFD_NONBLOCK)
+    yield fd
+    os.close(fd)
 
 
 @pytest.fixture

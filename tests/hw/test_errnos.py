@@ -82,14 +82,6 @@ class Submitter(Client):
         return {"ctx_id": self.ctx, "bo_list_handle": row.bo_list, "num_chunks": len(headers), "chunks": pointers}
 
 
-@pytest.fixture
-def eventfd() -> Iterator[int]:
-    """A descriptor of an eventfd."""
-    fd = os.eventfd(0)
-    yield fd
-    os.close(fd)
-
-
 @behaviour("T14", "calls for buffers, lists and VMIDs that are wrong end with the errno of the first check they fail")
 def test_errors_of_buffers(gpu: Gpu, must: Must, ordinary: Buffer) -> None:
     """User space tells kernels apart by errnos."""

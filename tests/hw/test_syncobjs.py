@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import select
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import pytest
 
@@ -162,14 +162,6 @@ def test_descriptors_show_the_same_fence(gpu: Gpu, shut_fence: ShutFence, must: 
             must.equal(file.signaled(), False, "whether its sync file has signalled:", kind="fence")
             pending.open()
             must.be(file.wait(ms(2000)), seen="then it signals", otherwise="the sync file never signals", kind="fence")
-
-
-@pytest.fixture
-def eventfd() -> Iterator[int]:
-    """A descriptor of an eventfd."""
-    fd = os.eventfd(0, os.EFD_NONBLOCK)
-    yield fd
-    os.close(fd)
 
 
 @pytest.mark.parametrize("flags", [0, AVAILABLE], ids=["signalled", "available"])
