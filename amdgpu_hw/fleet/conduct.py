@@ -13,7 +13,6 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 from amdgpu_hw.atomic_file import replace_file
@@ -26,9 +25,6 @@ from amdgpu_hw.fleet.orders import Order
 from amdgpu_hw.fleet.plan import FleetPlan, PlannedPlace
 from amdgpu_hw.fleet.remote import DiskFull, HeldByOther, Remote, RunProgress
 from amdgpu_hw.fleet.unpack import unpack
-from amdgpu_hw.verdict.model import apply_controls
-from amdgpu_hw.verdict.results import ResultFile, Results, read_results
-from amdgpu_hw.verdict.words import NOTHING_LEFT
 
 __all__ = ("Conduct", "Installable", "Stopped", "result_path")
 
@@ -244,8 +240,6 @@ class Conduct:
         if progress.status in _VERDICTS:
             return Ending(State.DONE, "", progress.status)
         lines = progress.log.splitlines() or ["nothing was said about it"]
-        if progress.status == ExitStatus.UNUSABLE and lines[-1].endswith(NOTHING_LEFT):
-            return Ending(State.DONE, "", _finish(result_path(self._results, order)).verdict.value)
         if progress.status == ExitStatus.UNUSABLE:
             return Ending(State.UNUSABLE, lines[-1], progress.status)
         return Ending(State.LOST, f"amdgpu-hw validate ended with {progress.status}: {lines[-1]}", progress.status)
@@ -260,12 +254,3 @@ class Conduct:
             self._remote.stop(order.name, kill=False)
             self._look(order)
         return Ending(State.INTERRUPTED, "the run of the fleet was ended")
-
-
-def _finish(path: Path) -> Results:
-    """Do what a run did not come to that died between its last test and its end."""
-    results = read_results(path)
-    apply_controls(results.cases)
-    results.finished = datetime.now(UTC)
-    ResultFile(path).write(results)
-    return results

@@ -31,7 +31,6 @@ from amdgpu_hw.verdict.expectations import names_of
 from amdgpu_hw.verdict.model import Case, Outcome, Verdict
 from amdgpu_hw.verdict.summary import summary_text
 from amdgpu_hw.verdict.table import verdict_text
-from amdgpu_hw.verdict.words import NOTHING_LEFT
 
 __all__ = ("STATUS", "Collector")
 
@@ -82,12 +81,14 @@ class Collector:
         if wanted:
             _check_ids(wanted, everything)
             items[:] = [item for item in items if is_named(item.nodeid, wanted)]
+        # A run that is gone on with is judged again, also where it was cut short after its last test.
+        is_run = any(behaviour_of(item) for item in items) and not self._config.option.collectonly
         self._resume(items)
         items[:] = with_controls(items, everything)
         if self._resumed is not None:
             items[:] = [item for item in items if item.nodeid not in self._resumed.suspects]
         self._known = known_names(items) if _is_everything(self._config, items, everything) else None
-        if any(behaviour_of(item) for item in items) and not self._config.option.collectonly:
+        if is_run:
             self._open_run()
         return result
 
@@ -102,8 +103,6 @@ class Collector:
             raise pytest.UsageError(str(error)) from None
         done = self._resumed.done
         items[:] = [item for item in items if behaviour_of(item) is not None and item.nodeid not in done]
-        if not items:
-            raise pytest.UsageError(f"{path} has a result for every test that is asked for: {NOTHING_LEFT}")
 
     @property
     def _options(self) -> SessionOptions:
@@ -114,7 +113,7 @@ class Collector:
         options, selector = self._options, GpuChoice.of(self._config.option, PREFIX).gpu
         self._interrupts.take()
         try:
-            with TestWatchdog(options.timeout, self._give_up_opening, "opening the GPU"):
+            with TestWatchdog(options.timeout, self._give_up_opening, "the first look at the GPU"):
                 run = Run(selector, options)
             try:
                 run.start(options, self._interrupts, self._resumed)
@@ -351,11 +350,11 @@ class Collector:
         elif self._run.file_failures:
             session.exitstatus = ExitStatus.UNUSABLE
         elif (
-            session.exitstatus == pytest.ExitCode.TESTS_FAILED
+            session.exitstatus in (pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED)
             and verdict is not Verdict.INCOMPLETE
             and not self._other_failures
         ):
-            session.exitstatus = pytest.ExitCode.OK  # what failed was expected to
+            session.exitstatus = pytest.ExitCode.OK  # what failed was expected to, or all had been run before
 
     def _end_with(self, session: pytest.Session, status: ExitStatus) -> None:
         if self._other_failures and status in (ExitStatus.PROVEN, ExitStatus.SILENT):

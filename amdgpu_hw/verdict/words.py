@@ -8,10 +8,7 @@ from collections.abc import Sequence
 from amdgpu_hw.verdict.model import Verdict
 from amdgpu_hw.verdict.results import Results
 
-__all__ = ("NOTHING_LEFT", "gpu_words", "kernel_words", "series_words", "verdict_words", "version_words")
-
-NOTHING_LEFT = "nothing is left to go on with"
-"""How the sentence ends that refuses to go on with a run which was cut short after its last test."""
+__all__ = ("gpu_words", "kernel_words", "series_words", "verdict_words", "version_words")
 
 
 def version_words(numbers: Sequence[int]) -> str:

@@ -30,9 +30,6 @@ def main(arguments: list[str]) -> int:
     cases = _known(path) if any(word.startswith("--resume=") for word in arguments) else []
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(3))
     done = {case["row"] for case in cases}
-    if done == told["tests"].keys():
-        print(f"ERROR: {path} has a result for every test that is asked for: nothing is left to go on with", flush=True)
-        return 2
     for number, (row, outcome) in enumerate(told["tests"].items()):
         if row in done:
             continue

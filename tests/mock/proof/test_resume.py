@@ -171,12 +171,39 @@ def test_a_run_that_the_user_ended_has_no_suspect(directory: Path) -> None:
     assert result.returncode == 0
 
 
-def test_a_run_that_is_complete_has_nothing_left(directory: Path) -> None:
-    """One sentence."""
+def test_a_run_that_died_after_its_last_test_is_judged(directory: Path) -> None:
+    """No test runs again; the controls' judgement, which the run did not come to, and the end are in the file."""
+    subprocess.run(command("--amdgpu-results=r.json"), cwd=directory, env=environment(), timeout=150, check=True)
+    file = directory / "r.json"
+    known = json.loads(file.read_text())
+    known["finished"] = None
+    known["cases"][0] |= {"outcome": "broken", "reason": "the control was otherwise"}
+    file.write_text(json.dumps(known))
+    result = go_on(directory)
+    assert (directory / "ran").read_text() == "", result.stdout
+    assert {row: case["outcome"] for row, case in cases(directory).items()} == {
+        "X01": "broken",
+        "X02": "holds",
+        "X03": "holds",
+        "X04": "inconclusive",
+    }
+    assert load_content(file)["finished"]
+    assert result.returncode == pytest.ExitCode.TESTS_FAILED
+
+
+def test_a_run_that_is_complete_says_its_verdict_again(directory: Path) -> None:
+    """Nothing runs; so a loop of boots and --resume ends with the verdict."""
     subprocess.run(command("--amdgpu-results=r.json"), cwd=directory, env=environment(), timeout=150, check=True)
     result = go_on(directory)
-    assert result.returncode == pytest.ExitCode.USAGE_ERROR
-    assert "r.json has a result for every test that is asked for: nothing is left" in result.stderr
+    assert (directory / "ran").read_text() == "", result.stdout
+    assert result.returncode == pytest.ExitCode.OK, result.stdout + result.stderr
+    assert "4 hold" in result.stdout
+
+
+def test_a_resumed_run_of_no_test_is_refused(directory: Path) -> None:
+    """A choice of tests that fits none is a mistake, not a complete run."""
+    subprocess.run(command("--amdgpu-results=r.json"), cwd=directory, env=environment(), timeout=150, check=True)
+    assert go_on(directory, "-k", "X09").returncode == pytest.ExitCode.NO_TESTS_COLLECTED
 
 
 def test_another_kernel_is_refused(directory: Path) -> None:
