@@ -14,7 +14,7 @@ from amdgpu_hw.exit_status import ExitStatus
 from amdgpu_hw.fleet.bisect_run import bisect_fleet
 from amdgpu_hw.fleet.candidates import OfPlan, OfTree
 from amdgpu_hw.fleet.labgrid_extra import require_labgrid
-from amdgpu_hw.fleet.plan import FleetPlan, read_plan
+from amdgpu_hw.fleet.plan import FleetPlan, PlannedKernel, read_plan
 from amdgpu_hw.fleet.wheel import find_wheel
 
 __all__ = ("add_command",)
@@ -39,9 +39,9 @@ def add_command(own: Any) -> None:
     parser.add_argument(
         "--build",
         metavar="COMMAND",
-        help="builds a commit: leaves what the box needs in $FILES, prints what uname -r will say",
+        help="builds a commit: leaves what the box needs in $FILES, prints what uname -r will say where that is booted",
     )
-    parser.add_argument("--like", metavar="KERNEL", help="the kernel of the plan that commits are booted like")
+    parser.add_argument("--like", metavar="KERNEL", help="the kernel of the plan that commits are run like")
     parser.add_argument("--results", metavar="DIR", type=Path, help="where to keep the results (default: a new one)")
     parser.set_defaults(run=_bisect, takes_rest=False)
 
@@ -52,12 +52,15 @@ def _bisect(options: argparse.Namespace, _rest: Sequence[str]) -> int:
     require_labgrid(plan)
     if bool(options.tree) != bool(options.build) or bool(options.tree) != bool(options.like):
         raise HarnessError("--tree, --build and --like go together: give all, or bisect the kernels of the plan")
+    if options.tree is None:
+        plan.require_files()
+    like = _like(plan, options.like) if options.tree else None
     directory = new_directory(options.results, "bisect")
     installable = find_wheel(plan, directory)
-    if options.tree is None:
+    if like is None:
         suspects = bisect_fleet(plan, options.row, OfPlan(plan, options.good, options.bad), directory, installable, say)
     else:
-        tree = OfTree(options.tree, options.good, options.bad, options.build, _like(plan, options.like), directory)
+        tree = OfTree(options.tree, options.good, options.bad, options.build, like, directory)
         try:
             suspects = bisect_fleet(plan, options.row, tree, directory, installable, say)
         finally:
@@ -69,9 +72,9 @@ def _bisect(options: argparse.Namespace, _rest: Sequence[str]) -> int:
     return ExitStatus.INCOMPLETE
 
 
-def _like(plan: FleetPlan, name: str) -> Any:
-    """The kernel of the plan that commits are booted like. Raises `HarnessError`."""
-    found = [each for each in plan.kernel if each.name == name and each.boot]
+def _like(plan: FleetPlan, name: str) -> PlannedKernel:
+    """The kernel of the plan that commits are run like. Raises `HarnessError`."""
+    found = [each for each in plan.kernel if each.name == name and (each.boot or each.files)]
     if not found:
-        raise HarnessError(f"--like needs a kernel of the plan with a boot command, and '{name}' is none")
+        raise HarnessError(f"--like needs a kernel of the plan with boot or files, and '{name}' is none")
     return found[0]

@@ -74,6 +74,7 @@ def _run(options: argparse.Namespace, rest: Sequence[str]) -> int:
         reopen(index)
     else:
         index = Index.of(_plan(options, rest))
+        index.plan.require_files()
         directory = new_directory(options.results, "fleet")
     require_labgrid(index.plan)
     installable = find_wheel(index.plan, directory)

@@ -62,7 +62,16 @@ def _hello(home: str) -> dict[str, Any]:
         "python": list(sys.version_info[:2]),
         "free": shutil.disk_usage(directory).free,
         "home": str(directory.resolve()),
+        "held_by": _held_by(home),
     }
+
+
+def _held_by(home: str) -> str:
+    """Who has a run on the box; nobody if empty."""
+    holding = Path(home) / _HOLDER
+    if not _is_locked(Path(home) / _LOCK):
+        return ""
+    return holding.read_text().strip() if holding.exists() else "somebody"
 
 
 def _prepare(home: str, wheel: str, digest: str, wheels: str | None) -> dict[str, Any]:
@@ -131,9 +140,8 @@ def _start(home: str, run: str, holder: str, command: list[str], limit_s: float)
     deadline = time.monotonic() + _ANSWER_AT_START_S
     while not _is_locked(directory / _ALIVE) and not (directory / _ENDED).exists():
         if supervisor.poll() is not None or time.monotonic() > deadline:
-            holding = Path(home) / _HOLDER
-            if _is_locked(Path(home) / _LOCK):
-                return {"held_by": holding.read_text().strip() if holding.exists() else "somebody"}
+            if other := _held_by(home):
+                return {"held_by": other}
             return {"error": f"the run could not be started: {_tail(directory / _LOG)}", "full": False}
         time.sleep(0.05)
     return {"started": True}

@@ -46,12 +46,16 @@ def boot_kernel(
     wait: Callable[[float], None],
     tell: Callable[[Note], None],
 ) -> str:
-    """Have the box run a kernel; returns what is wrong, or an empty text. Raises `Unreachable`, `BoxFailed`."""
+    """Have the box run a kernel; returns what is wrong, or an empty text.
+
+    Raises `Unreachable`, `BoxFailed`, and `HeldByOther` where that would end somebody else's run.
+    """
     hello = wait_for_box(box, remote, limits.away, wait)
     if not kernel.release or hello.release == kernel.release:
         return ""
     if not kernel.boot:
         return f"Linux {hello.release} runs there instead of {kernel.release}, and the plan has no boot command for it"
+    hello.require_free()
     files = remote.put_file(Path(kernel.files)) if kernel.files else ""
     for _ in range(_TRIES):
         tell(Note(Phase.BOOT, f"Linux {kernel.release}"))

@@ -51,8 +51,8 @@ class OfPlan:
 class OfTree:
     """The commits of a git tree, first parents only, built in a work tree of their own. Raises `HarnessError`.
 
-    The command runs in the work tree. It puts what the box needs into the file ``$FILES``, which the boot command of
-    ``like`` finds as its own ``$FILES``, and the last line that it prints is what ``uname -r`` will say.
+    The command runs in the work tree. It puts what the box needs into the file ``$FILES``, which ``like`` finds as its
+    own ``$FILES``; where that is booted, the last word that it prints is what ``uname -r`` will say.
     """
 
     def __init__(self, tree: Path, good: str, bad: str, build: str, like: PlannedKernel, directory: Path) -> None:
@@ -73,7 +73,7 @@ class OfTree:
             self._git("-C", str(self._work), "checkout", "-q", "--detach", self._commits[name])
         else:
             self._git("worktree", "add", "-q", "--detach", str(self._work), self._commits[name])
-        files = self._directory / f"{name}.files"
+        files = self._directory / f"{name}-{Path(self._like.files or 'files').name}"
         done = subprocess.run(
             self._build,
             shell=True,
@@ -86,9 +86,15 @@ class OfTree:
         )
         (self._directory / f"{name}.build.log").write_text(done.stdout + done.stderr)
         lines = done.stdout.split()
-        if done.returncode or not lines:
-            return f"the build command ended with {done.returncode}: see {self._directory / f'{name}.build.log'}"
-        return replace(self._like, name=name, release=lines[-1], files=str(files) if files.exists() else "")
+        log = f"see {self._directory / f'{name}.build.log'}"
+        if done.returncode:
+            return f"the build command ended with {done.returncode}: {log}"
+        if self._like.files and not files.exists():
+            return f"the build command left nothing in $FILES: {log}"
+        if self._like.boot and not lines:
+            return f"the build command did not print what uname -r will say: {log}"
+        release = lines[-1] if self._like.boot else ""
+        return replace(self._like, name=name, release=release, files=str(files) if files.exists() else "")
 
     def close(self) -> None:
         """Remove the work tree."""

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from amdgpu_hw.atomic_file import replace_file
 from amdgpu_hw.exit_status import ExitStatus
@@ -27,6 +28,8 @@ from amdgpu_hw.fleet.remote import DiskFull, HeldByOther, Remote, RunProgress
 from amdgpu_hw.fleet.unpack import unpack
 
 __all__ = ("Conduct", "Installable", "Stopped", "result_path")
+
+Done = TypeVar("Done")
 
 _MOST_MISHAPS = 3
 """Hangs and deaths of one order before its place is given up."""
@@ -116,7 +119,10 @@ class Conduct:
         progress = self._look(order)
         if progress.state in ("absent", "died") or progress.stopped:
             kernel = self._plan.kernel_named(order.kernel)
-            wrong = boot_kernel(kernel, self._box, self._remote, self._plan.limits, self._wait, self._tell)
+            limits = self._plan.limits
+            wrong = self._once_free(
+                lambda: boot_kernel(kernel, self._box, self._remote, limits, self._wait, self._tell)
+            )
             if wrong:
                 return Ending(State.LOST, wrong)
             program = self._prepared()
@@ -140,7 +146,7 @@ class Conduct:
         return self._remote.prepare(made.wheel, made.digest, made.wheels)
 
     def _begin(self, order: Order, program: str) -> None:
-        """Start the run, or go on with it; waits while somebody else holds the box."""
+        """Start the run, or go on with it."""
         result = self._remote.run_path(order.name, "result.json")
         goes_on = self._seen != 0
         if goes_on:
@@ -148,15 +154,22 @@ class Conduct:
         else:
             self._tell(Note(Phase.START, order.name))
         kernel = self._plan.kernel_named(order.kernel)
-        arguments = [*kernel.arguments(order.gpu), *self._place.validate, *self._plan.validate]
+        files = ""
+        if kernel.files and not kernel.boot:
+            files = self._once_free(lambda: self._remote.put_file(Path(kernel.files)))
+        arguments = [*kernel.arguments(order.gpu, files), *self._place.validate, *self._plan.validate]
         arguments += ["-k", self._plan.rows] if self._plan.rows else []
         command = [program, "validate", *arguments, f"--{'resume' if goes_on else 'results'}={result}"]
+        self._once_free(lambda: self._remote.start(order.name, self._holder, command))
+        self._last_progress = time.monotonic()
+
+    def _once_free(self, what: Callable[[], Done]) -> Done:
+        """Do something as soon as nobody else has a run on the box. Raises `HeldByOther` when that takes too long."""
         deadline = time.monotonic() + self._plan.limits.lock
         said = ""
         while True:
             try:
-                self._remote.start(order.name, self._holder, command)
-                break
+                return what()
             except HeldByOther as error:
                 if time.monotonic() > deadline:
                     raise
@@ -164,7 +177,6 @@ class Conduct:
                     said = str(error)
                     self._tell(Note(Phase.PLACE, said))
                 self._wait(self._plan.limits.poll)
-        self._last_progress = time.monotonic()
 
     def _look(self, order: Order) -> RunProgress:
         """Poll, and keep what is new."""

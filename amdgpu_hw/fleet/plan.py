@@ -17,6 +17,8 @@ __all__ = ("FleetPlan", "PlannedKernel", "PlannedPlace", "TimeLimits", "plan_of_
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,60}")
 """Names become parts of file names, here and on the boxes."""
 
+_FILES = "$FILES"
+
 _HOST = re.compile(r"(?:[^@\s:-][^@\s:]*@)?[^@\s:-][^@\s:]*(?::\d{1,5})?")
 
 
@@ -86,7 +88,10 @@ class PlannedKernel:
     boot: str = ""
     """The command on the box that has it booted at once, e.g. ``grub-reboot 2 && systemctl reboot``."""
     files: str = ""
-    """A file to copy to the box first, e.g. the archive of a built tree; ``boot`` finds it as ``$FILES``."""
+    """A file to copy to the box first, e.g. the archive of a built tree, or a driver for a guest.
+
+    ``boot`` finds it as ``$FILES``; in ``guest`` and ``validate`` the word stands for where it is on the box.
+    """
     guest: str = ""
     """The kernel of a guest machine that the place runs, as ``--guest`` takes it."""
     mock: str = ""
@@ -96,20 +101,24 @@ class PlannedKernel:
 
     def __post_init__(self) -> None:
         _require_name("kernel", self.name)
-        if bool(self.boot or self.release or self.files) + bool(self.guest) + bool(self.mock) > 1:
-            raise ValueError("a kernel is booted (release, boot, files), or of a guest, or a mock: one of them")
+        if bool(self.boot or self.release) + bool(self.guest) + bool(self.mock) > 1:
+            raise ValueError("a kernel is booted (release, boot), or of a guest, or a mock: one of them")
         if self.boot and not self.release:
             raise ValueError("release is missing: without it nobody knows whether the right kernel was booted")
-        if self.files and not self.boot:
-            raise ValueError("boot is missing: files are copied for it")
+        spoken_of = any(_FILES in word for word in (self.guest, *self.validate))
+        if self.files and not self.boot and not spoken_of:
+            raise ValueError(f"nothing uses files: give boot, or say {_FILES} in guest or validate")
+        if spoken_of and (self.boot or not self.files):
+            raise ValueError(f"{_FILES} in guest and validate is where files is copied to, without boot: give files")
 
-    def arguments(self, gpu: str) -> list[str]:
-        """What ``amdgpu-hw validate`` is given for it on a place with that GPU."""
+    def arguments(self, gpu: str, files: str) -> list[str]:
+        """What ``amdgpu-hw validate`` is given for it on a place with that GPU, where its files are at ``files``."""
+        machine: list[str] = []
         if self.mock:
-            return [f"--mock={gpu}", f"--kernel={self.mock}", *self.validate]
-        if self.guest:
-            return [f"--guest={self.guest}", f"--gpu={gpu}", *self.validate]
-        return list(self.validate)
+            machine = [f"--mock={gpu}", f"--kernel={self.mock}"]
+        elif self.guest:
+            machine = [f"--guest={self.guest}", f"--gpu={gpu}"]
+        return [word.replace(_FILES, files) for word in (*machine, *self.validate)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +185,12 @@ class FleetPlan:
     def kernel_named(self, name: str) -> PlannedKernel:
         """The kernel of that name, which the plan has."""
         return next(each for each in self.kernel if each.name == name)
+
+    def require_files(self) -> None:
+        """Raise `HarnessError` if a file to copy is not there."""
+        for kernel in self.kernel:
+            if kernel.files and not Path(kernel.files).is_file():
+                raise HarnessError(f"the file {kernel.files} of kernel '{kernel.name}' is not there: build it first")
 
     def place_named(self, name: str) -> PlannedPlace:
         """The place of that name, which the plan has."""

@@ -35,13 +35,19 @@ class DiskFull(BoxFailed):
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """What the box is; ``free`` in bytes."""
+    """What the box is; ``free`` in bytes, ``held_by`` who has a run there, or empty."""
 
     release: str
     boot_id: str
     python: tuple[int, ...]
     free: int
     home: str
+    held_by: str
+
+    def require_free(self) -> None:
+        """Raise `HeldByOther` if somebody has a run there."""
+        if self.held_by:
+            raise _held(self.held_by)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +112,14 @@ class Remote:
         return str(answer["program"])
 
     def put_file(self, file: Path) -> str:
-        """Copy a file into the directory; returns where it is."""
-        remote = self._path(file.name)
+        """Copy a file to the box, in place of the one before; returns where it is. Raises `HeldByOther`."""
+        self.hello().require_free()  # whoever has a run there may be using the one before
+        directory = self._path("files")
+        quoted = shlex.quote(directory)
+        status, _, complaint = self._box.run(f"rm -rf -- {quoted} && mkdir -- {quoted}", self._limits.answer)
+        if status:
+            raise _failed(f"{directory} cannot be made: {complaint.strip()}", "No space left" in complaint)
+        remote = f"{directory}/{file.name}"
         self._box.put(file, remote, self._limits.prepare)
         return remote
 
@@ -121,7 +133,7 @@ class Remote:
             "start", self._limits.answer, run=run, holder=holder, command=list(command), limit_s=self._limits.validate
         )
         if "held_by" in answer:
-            raise HeldByOther(f"the box is held by {answer['held_by']}")
+            raise _held(answer["held_by"])
 
     def poll(self, run: str, seen: int) -> RunProgress:
         """Look at a run."""
@@ -170,6 +182,10 @@ class Remote:
             return decode(kind, answer, "", JSON)
         except DecodeError as error:
             raise BoxFailed(f"the agent on the box answers otherwise than it must: {error}") from None
+
+
+def _held(by: str) -> HeldByOther:
+    return HeldByOther(f"the box is held by {by}")
 
 
 def _failed(what: str, full: bool) -> BoxFailed:

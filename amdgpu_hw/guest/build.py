@@ -15,7 +15,7 @@ from amdgpu_hw.exit_status import ExitStatus
 from amdgpu_hw.guest.debian import Archive
 from amdgpu_hw.guest.fetch import STOCK_KERNELS, StockKernel
 from amdgpu_hw.guest.kernels import find_kernel
-from amdgpu_hw.guest.module_build import Source, build_module, debian_source, tree_source
+from amdgpu_hw.guest.module_build import UAPI_HEADERS, Source, build_module, debian_source, tree_source
 from amdgpu_hw.guest.places import cache
 from amdgpu_hw.guest.source_edits import find_edits
 from amdgpu_hw.guest.toolchain import BuildRoot, build_root, built_tree
@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = _arguments(arguments)
     try:
         edits = [find_edits(each) for each in given.edits]
-        root, source = sources(given.linux)
+        root, source = sources(given.linux, given.source)
         module = build_module(root, source, given.patch, _name(given), _say, edits)
     except HarnessError as error:
         print(f"build_module: {error}", file=sys.stderr)
@@ -53,6 +53,12 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--linux",
         metavar="VERSION|TREE",
         help="a kernel that set-up fetched (its beginning will do; default: the newest), or a tree that is built",
+    )
+    parser.add_argument(
+        "--source",
+        metavar="TREE",
+        type=Path,
+        help="build the driver of this kernel tree, which need not be built, for a kernel that set-up fetched",
     )
     parser.add_argument(
         "--patch",
@@ -83,23 +89,32 @@ def _name(given: argparse.Namespace) -> str:
     words = [Path(each).name.removesuffix(".toml") for each in given.edits[-1:]] or [
         patch.stem for patch in given.patch
     ]
-    name = given.name or "+".join(words) or _STOCK_NAME
+    name = given.name or "+".join(words) or (given.source.absolute().name if given.source else _STOCK_NAME)
     return re.sub(r"[^\w.+-]+", "-", name)[:60]
 
 
-def sources(linux: str | None) -> tuple[BuildRoot, Source]:
-    """Where to build, and what: a kernel that set-up fetched, or a tree. Raises `HarnessError`."""
+def sources(linux: str | None, driver: Path | None = None) -> tuple[BuildRoot, Source]:
+    """Where to build, and what: a kernel that set-up fetched, or a tree; or for either the ``driver`` of another tree.
+
+    Raises `HarnessError`.
+    """
+    if linux is not None and "/" in linux and driver is not None:
+        raise HarnessError("--source is built for a kernel that set-up fetched: name one with --linux, not a tree")
     if linux is not None and "/" in linux:
         tree = Path(linux).absolute()
         return built_tree(tree), tree_source(tree)
     release = find_kernel(linux).release
     stock = _stock(release)
     archive = Archive()
-    if not cache("build", release, "ready").is_file() or not cache("build", release, "source").is_dir():
+    fetched = cache("build", release, "ready").is_file()
+    if not fetched or (driver is None and not cache("build", release, "source").is_dir()):
         _say(f"fetching the headers, the compiler and the source of Linux {release}: 240 MB, 600 MB unpacked")
         archive.update()
     root = build_root(release, stock.suite, archive)
-    source = debian_source(root, stock.series, stock.suite, archive)
+    if driver is None:
+        source = debian_source(root, stock.series, stock.suite, archive)
+    else:
+        source = tree_source(driver.absolute(), UAPI_HEADERS)
     shutil.rmtree(archive.packages, ignore_errors=True)
     return root, source
 

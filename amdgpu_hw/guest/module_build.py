@@ -28,10 +28,11 @@ from amdgpu_hw.guest.places import cache
 from amdgpu_hw.guest.source_edits import EditFile
 from amdgpu_hw.guest.toolchain import BuildRoot
 
-__all__ = ("Source", "build_directory", "build_module", "debian_source", "tree_source")
+__all__ = ("UAPI_HEADERS", "Source", "build_directory", "build_module", "debian_source", "tree_source")
 
 AMD = PurePosixPath("drivers/gpu/drm/amd")
 _HEADERS = PurePosixPath("include")
+UAPI_HEADERS = (_HEADERS / "uapi/drm/amdgpu_drm.h",)
 
 # What a guest machine's GPU has no use for, and what is most of the driver's code.
 _LEFT_OUT = ("DRM_AMD_DC", "DRM_AMD_ACP", "DRM_AMD_ISP", "DRM_AMDGPU_SI", "DRM_AMDGPU_CIK", "HSA_AMD")
@@ -45,8 +46,8 @@ class Source:
 
     root: Path
     """Has the directories of a kernel tree, as far as they belong to amdgpu."""
-    headers: bool
-    """Whether patches may change the kernel's headers as well."""
+    headers: tuple[PurePosixPath, ...]
+    """The kernel's headers that belong to it, which patches may change as well."""
 
 
 def debian_source(root: BuildRoot, series: str, suite: str, archive: Archive) -> Source:
@@ -55,18 +56,24 @@ def debian_source(root: BuildRoot, series: str, suite: str, archive: Archive) ->
     if not (target / AMD / "amdgpu").is_dir():
         (package,) = archive.fetch([f"linux-source-{series}"], suite, archive.packages / "source", alone=True)
         _extract(package, series, target)
-    headers = target / "include/uapi/drm/amdgpu_drm.h"
-    if not headers.is_file():
-        headers.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(root.common / "include/uapi/drm/amdgpu_drm.h", headers)
-    return Source(target, True)
+    for header in UAPI_HEADERS:
+        if not (target / header).is_file():
+            (target / header).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(root.common / header, target / header)
+    return Source(target, UAPI_HEADERS)
 
 
-def tree_source(tree: Path) -> Source:
-    """amdgpu of a tree, which is not touched."""
+def tree_source(tree: Path, headers: tuple[PurePosixPath, ...] = ()) -> Source:
+    """amdgpu of a tree, which is not touched. Raises `HarnessError`.
+
+    ``headers`` are those of the tree that count where it is built for another kernel: `UAPI_HEADERS`, or none.
+    """
     if not (tree / AMD / "amdgpu/Makefile").is_file():
         raise HarnessError(f"{tree} is no kernel tree: it has no {AMD}/amdgpu")
-    return Source(tree, False)
+    for header in headers:
+        if not (tree / header).is_file():
+            raise HarnessError(f"{tree} is no kernel tree: it has no {header}")
+    return Source(tree, headers)
 
 
 def _extract(package: Path, series: str, target: Path) -> None:
@@ -150,15 +157,16 @@ def _alone(root: BuildRoot, say: Callable[[str], None]) -> Iterator[None]:
 
 def _may_change(source: Source) -> Callable[[PurePosixPath], bool]:
     def may(path: PurePosixPath) -> bool:
-        return path.is_relative_to(AMD) or (source.headers and (source.root / path).is_file())
+        return path.is_relative_to(AMD) or path in source.headers
 
     return may
 
 
 def _copy(source: Source, target: Path) -> None:
     shutil.copytree(source.root / AMD, target / AMD, ignore=shutil.ignore_patterns("*.o", "*.ko", "*.cmd", "*.mod*"))
-    if source.headers:
-        shutil.copytree(source.root / _HEADERS, target / _HEADERS)
+    for header in source.headers:
+        (target / header).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(source.root / header, target / header)
 
 
 def _content(tree: Path) -> str:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import getpass
 import os
+import shlex
 import shutil
 import socket
 import subprocess
@@ -66,7 +67,7 @@ class LoopbackBox:
 
     def command(self, what: str) -> str:
         """The command that switches it ``on`` or ``off``."""
-        return f"{sys.executable} -S -E {box.__file__} {self.directory} {what}"
+        return shlex.join([sys.executable, "-S", "-E", str(box.__file__), str(self.directory), what])
 
     def switch(self, what: str) -> None:
         """Switch it on or off."""

@@ -18,7 +18,7 @@ import pytest
 
 from amdgpu_hw.errors import HarnessError
 from amdgpu_hw.guest import build
-from amdgpu_hw.guest.module_build import AMD, Source, build_module, tree_source
+from amdgpu_hw.guest.module_build import AMD, UAPI_HEADERS, build_module, tree_source
 from amdgpu_hw.guest.patches import apply_patches
 from amdgpu_hw.guest.toolchain import BuildRoot, built_tree
 
@@ -243,6 +243,8 @@ def test_the_script_prints_the_module_and_how_to_run_it(
     assert f"amdgpu-hw validate --guest {RELEASE} --module {module}" in told.err
     assert build.main([f"--linux={tree}", "--patch=/nowhere"]) == 2
     assert capsys.readouterr().err.count("\n") == 1
+    assert build.main([f"--linux={tree}", f"--source={tree}"]) == 2
+    assert "--source is built for a kernel that set-up fetched" in capsys.readouterr().err
 
 
 def test_headers_may_be_patched_where_they_are_our_copy(tree: Path, patch: Path, tmp_path: Path) -> None:
@@ -261,12 +263,22 @@ def test_headers_may_be_patched_where_they_are_our_copy(tree: Path, patch: Path,
     patch.write_text(PATCH.replace("drivers/gpu/drm/amd/amdgpu/amdgpu_vm.c", header))
     common = tmp_path / "common"
     build_module(
-        BuildRoot(headers, common, RELEASE, tmp_path / "bin"), Source(tree, True), [patch], "abi", lambda _: None
+        BuildRoot(headers, common, RELEASE, tmp_path / "bin"),
+        tree_source(tree, UAPI_HEADERS),
+        [patch],
+        "abi",
+        lambda _: None,
     )
     assert "line twenty\n" in (common / header).read_text()
     assert (tree / header).read_text() == VM
     assert (headers / "include/config/auto.conf").read_text() == "CONFIG_DRM_AMDGPU=m\n"
     assert (headers / "include/generated/autoconf.h").read_text() == "#define CONFIG_DRM 1\n"
+
+
+def test_a_driver_of_a_tree_without_its_header_is_no_kernel_tree(tree: Path) -> None:
+    """Its own ABI's header is what it is compiled with, not the other kernel's."""
+    with pytest.raises(HarnessError, match="it has no include/uapi/drm/amdgpu_drm.h"):
+        tree_source(tree, UAPI_HEADERS)
 
 
 def test_programs_of_another_system_are_started_with_their_own_loader(tmp_path: Path) -> None:

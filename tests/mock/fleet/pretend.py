@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -164,6 +165,7 @@ def install_stand_in(home: Path, digest: str = "digest") -> None:
     program = home / "environments" / digest / "bin" / "amdgpu-hw"
     program.parent.mkdir(parents=True)
     stand_in = Path(__file__).with_name("stand_in.py")
-    program.write_text(f'#!/bin/sh\nexec {sys.executable} -S -E {stand_in} "$@"\n')
+    words = shlex.join([sys.executable, "-S", "-E", str(stand_in)])
+    program.write_text(f'#!/bin/sh\nexec {words} "$@"\n')
     program.chmod(0o755)
     (home / "environments" / digest / "ready").touch()

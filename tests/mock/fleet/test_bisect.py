@@ -146,12 +146,32 @@ def test_the_commits_of_a_tree_are_built_in_a_work_tree_of_their_own(tree: Path,
     assert len(candidates.names) == 5
     name = candidates.names[1]
     made = candidates.kernel(name)
-    assert made == replace(LIKE, name=name, release="7.1", files=str(directory / f"{name}.files"))
-    assert (directory / f"{name}.files").read_text() == "7.1\n"
+    assert made == replace(LIKE, name=name, release="7.1", files=str(directory / f"{name}-files"))
+    assert (directory / f"{name}-files").read_text() == "7.1\n"
     assert "the build command ended with 1" in str(candidates.kernel(candidates.names[2]))
     assert (tree / "version").read_text() == "edited\n"
     candidates.close()
     assert not (directory / "tree").exists()
+
+
+def test_commits_for_a_guest_need_no_release(tree: Path, tmp_path: Path) -> None:
+    """What they leave is called as in the plan; one that leaves nothing cannot be judged."""
+    directory = tmp_path / "results"
+    directory.mkdir()
+    like = PlannedKernel("like", guest="7.3.4", files="amdgpu.ko", validate=("--module=$FILES",))
+    candidates = OfTree(tree, "v0", "v4", 'test -s version || exit 0; cp version "$FILES"', like, directory)
+    first, _, empty, *_ = candidates.names
+    assert candidates.kernel(first) == replace(like, name=first, files=str(directory / f"{first}-amdgpu.ko"))
+    assert "the build command left nothing in $FILES: see " in str(candidates.kernel(empty))
+    candidates.close()
+
+
+def test_a_build_that_does_not_name_its_release_is_not_booted(tree: Path, tmp_path: Path) -> None:
+    """Nobody would know whether the right kernel runs."""
+    candidates = OfTree(tree, "v0", "v4", 'cp version "$FILES"', LIKE, tmp_path)
+    made = candidates.kernel(candidates.names[0])
+    assert "the build command did not print what uname -r will say: see " in str(made)
+    candidates.close()
 
 
 def test_commits_that_are_not_there_are_one_sentence(tree: Path, tmp_path: Path) -> None:

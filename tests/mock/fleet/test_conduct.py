@@ -165,6 +165,44 @@ def test_the_right_kernel_is_booted(tmp_path: Path) -> None:
     assert (site.box.boots, site.notes(Phase.BOOT)) == (1, ["Linux 7.3.4-new"])
 
 
+def test_a_file_for_a_guest_is_copied_and_named(tmp_path: Path) -> None:
+    """In place of the one before, so that they do not fill the disk."""
+    for content in (b"first", b"second"):
+        driver = tmp_path / content.decode() / "amdgpu.ko"
+        driver.parent.mkdir()
+        driver.write_bytes(content)
+        kernel = PlannedKernel("driver", guest="7.3.4", files=str(driver), validate=("--module=$FILES",))
+        site = Site(tmp_path / "site" / content.decode(), kernel=kernel)
+        assert site.carry_out().state is State.DONE
+        copied = site.home / "files" / "amdgpu.ko"
+        assert json.loads((site.run_here / "arguments").read_text())[:-1] == [
+            *("--guest=7.3.4", "--gpu=navi31"),
+            f"--module={copied}",
+        ]
+        assert copied.read_bytes() == content
+        assert list(copied.parent.iterdir()) == [copied]
+
+
+@pytest.mark.parametrize(
+    "kernel",
+    [
+        PlannedKernel("new", release="7.3.4-new", boot="reboot-now"),
+        PlannedKernel("driver", guest="7.3.4", files=__file__, validate=("--module=$FILES",)),
+    ],
+    ids=["boot", "files"],
+)
+def test_a_box_that_somebody_else_holds_is_left_as_it_is(tmp_path: Path, kernel: PlannedKernel) -> None:
+    """It is neither booted nor are files replaced that his run may be using."""
+    site = Site(tmp_path, kernel=kernel)
+    (site.home / "holder").write_text("him@there")
+    with (site.home / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        ending = site.carry_out()
+    assert ending.why == "the box is held by him@there, for longer than 1 s"
+    assert site.box.boots == 0
+    assert not (site.home / "files").exists()
+
+
 def test_a_kernel_that_runs_already_is_not_booted(tmp_path: Path) -> None:
     """A boot takes minutes."""
     site = Site(tmp_path, kernel=PlannedKernel("new", release="6.1.0-stock", boot="reboot-now"))

@@ -94,6 +94,8 @@ def test_places_with_the_same_gpu_share_its_orders() -> None:
         ('repetitions = "2"\n' + PLACE, "the key 'repetitions' must be a whole number"),
         (PLACE + '[[kernel]]\nname = "k"\nboot = "reboot"', "kernel[0]: release is missing"),
         (PLACE + '[[kernel]]\nname = "k"\nmock = "base"\nguest = "6.1"', "kernel[0]: a kernel is booted"),
+        (PLACE + '[[kernel]]\nname = "k"\nguest = "6.1"\nfiles = "x"', "kernel[0]: nothing uses files: give boot"),
+        (PLACE + '[[kernel]]\nname = "k"\nguest = "$FILES"', "kernel[0]: $FILES in guest and validate is where"),
         (PLACE + "[limits]\npoll = 0", "limits: poll must be a number of seconds above 0"),
         (PLACE.replace('ssh = "h"', 'tags = { gpu = "x" }'), "coordinator = 'HOST:PORT' is missing"),
     ],
@@ -106,6 +108,16 @@ def test_a_plan_that_cannot_be_meant_is_one_sentence(tmp_path: Path, text: str, 
     assert str(caught.value).startswith(f"the plan {path} ")
     assert sentence in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_file_to_copy_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
+    """Before any box is asked."""
+    text = '[[kernel]]\nname = "k"\nguest = "6.1"\nfiles = "amdgpu.ko"\nvalidate = ["--module=$FILES"]\n'
+    plan = read_plan(written(tmp_path, PLACE + text))
+    with pytest.raises(HarnessError, match=f"the file {tmp_path}/amdgpu.ko of kernel 'k' is not there"):
+        plan.require_files()
+    (tmp_path / "amdgpu.ko").touch()
+    plan.require_files()
 
 
 def test_a_plan_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
