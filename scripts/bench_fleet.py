@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""What a fleet of 200 places needs, and how busy it is: prints two tables, judges nothing.
+"""What a fleet of 200 places needs, and how busy it is: prints three tables, judges nothing.
 
 The first is in modelled time: the fleet's schedule with boots, runs, hangs and broken places that are drawn, held
 against one that takes orders as they come. The second is measured: this program with a process for each place, whose
-boxes are answers alone (no ssh); runs are shortened, and what a run costs this machine is not.
+boxes are answers alone (no ssh); runs are shortened, and what a run costs this machine is not. The third is measured,
+too: labgrid's coordinator and exporter with as many places, of which some are taken and let go.
 """
 
 from __future__ import annotations
@@ -24,7 +25,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 from bench.fleet_simulation import FirstCome, SimulatedFleet, SimulatedOutcome, simulate_fleet
+from bench.labgrid_load import measure_coordinator
+from bench.processes import proportional_bytes
 from bench.simulated_box import RUN_S
 from rich import box
 from rich.console import Console
@@ -43,6 +47,8 @@ _MIB = 1 << 20
 _WATCH_S = 15
 """Looking at the memory of 200 processes takes a fifth of a second."""
 _REAL_RUN_S = 300
+_AT_ONCE = 2
+"""Clients of labgrid are programs that take a second of a processor to start: they would measure each other."""
 _PLACE = (sys.executable, "-m", "bench.simulated_box")
 
 
@@ -53,12 +59,15 @@ def main() -> None:
     parser.add_argument("--run", type=float, default=30, metavar="S", help="how long runs take (default: 30)")
     parser.add_argument("--poll", type=float, default=5, metavar="S", help="between two looks at a run (default: 5)")
     parser.add_argument("--seeds", type=int, default=20, help="simulations in modelled time (default: %(default)s)")
-    parser.add_argument("--no-processes", action="store_true", help="in modelled time only")
+    parser.add_argument("--no-processes", action="store_true", help="not the second table")
+    parser.add_argument("--reservations", type=int, default=40, metavar="N", help="for the third; 0: without it")
     options = parser.parse_args()
     console = Console()
     console.print(_simulated(SimulatedFleet(places_per_gpu=max(1, options.places // 20)), options.seeds))
     if not options.no_processes:
         console.print(_measured(options.places, options.run, options.poll))
+    if options.reservations:
+        console.print(_of_labgrid(options.places, options.reservations))
 
 
 def _simulated(fleet: SimulatedFleet, seeds: int) -> Table:
@@ -125,6 +134,19 @@ def _measured(places: int, run_s: float, poll_s: float) -> Table:
     return table
 
 
+def _of_labgrid(places: int, orders: int) -> Table:
+    """labgrid's daemons with many places, and clients that take them."""
+    load = measure_coordinator(places, orders, _AT_ONCE)
+    table = Table(title=f"Measured: labgrid with {places} places", title_justify="left", box=box.SIMPLE)
+    table.add_column("", no_wrap=True)
+    table.add_column("", justify="right")
+    table.add_row("memory of coordinator and exporter", f"{load.memory / _MIB:.0f} MiB")
+    table.add_row("their processor time, nobody asking", f"{load.idle_share:.2%} of one processor")
+    table.add_row("the same for a place taken and let go", f"{load.order_cpu * 1e3:.0f} ms")
+    table.add_row(f"to get a place, {_AT_ONCE} asking at once", f"{load.usual:.1f} s, {max(load.taken):.1f} s at most")
+    return table
+
+
 def _say_nothing(_line: str) -> None:
     """What a person would read."""
 
@@ -161,22 +183,8 @@ class _Memory:
 
     def _watch(self) -> None:
         while not self._ended.wait(_WATCH_S):
-            self.most = max(self.most, sum(_proportional_bytes(pid) for pid in _ours()))
-
-
-def _ours() -> list[int]:
-    own = os.getpid()
-    children = Path(f"/proc/{own}/task").glob("*/children")
-    return [own, *(int(pid) for file in children for pid in file.read_text().split())]
-
-
-def _proportional_bytes(pid: int) -> int:
-    """The memory of a process, what it shares divided by those that share it; 0 where it is gone."""
-    try:
-        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    except OSError:
-        return 0
-    return next((int(line.split()[1]) * _KIB for line in lines if line.startswith("Pss:")), 0)
+            own = psutil.Process()
+            self.most = max(self.most, proportional_bytes([own, *own.children()]))
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ __all__ = ("PYTHONPATH", "GuestSide", "MockSide", "Side")
 
 TOP = Path(__file__).resolve().parents[2]
 PYTHONPATH = os.pathsep.join((str(TOP / "scripts"), str(TOP)))
-_INTERRUPTED = 128 + signal.SIGINT
+_INTERRUPTED = (128 + signal.SIGINT, 128 + signal.SIGTERM)
 _JUDGED = (ExitStatus.PROVEN, ExitStatus.BROKEN, ExitStatus.INCOMPLETE, ExitStatus.SILENT)
 
 
@@ -45,7 +45,7 @@ class Side(ABC):
         results = self.directory / f"{self.name}-rows.json"
         results.unlink(missing_ok=True)
         status = self._validate(results, *options)
-        if status == _INTERRUPTED:
+        if status in _INTERRUPTED:
             raise KeyboardInterrupt
         if status not in _JUDGED or not results.is_file():
             raise HarnessError(f"there is no verdict: validate ended with {status}, see {results.with_suffix('.txt')}")
@@ -72,7 +72,7 @@ class Side(ABC):
         out.write_bytes(b"")
         log = out.with_suffix(".log")
         status = self._run(_logged(log, [sys.executable, "-m", module, *map(str, arguments)]))
-        if status == _INTERRUPTED:
+        if status in _INTERRUPTED:
             raise KeyboardInterrupt  # a guest passes Ctrl-C on to what runs there
         if status:
             raise HarnessError(f"{module} ended with {status} on the {self.name}: {_last_line(log)}")

@@ -19,7 +19,7 @@ from amdgpu_hw.fleet.index import Index, read_index
 from amdgpu_hw.fleet.orders import Order
 from amdgpu_hw.program import end_with, run_program
 from loopback.lab import Lab, LoopbackBox, missing_programs
-from loopback.labgrid_daemons import LabgridDaemons
+from loopback.labgrid_daemons import LabgridDaemons, places_of
 
 __all__ = ("demonstrate",)
 
@@ -52,9 +52,10 @@ def demonstrate(arguments: Sequence[str]) -> int:
         raise HarnessError(f"{', '.join(missing)} not found: scripts/setup fleet installs what is needed")
     results = (options.results or Path("results") / f"fleet-here-{datetime.now(UTC):%Y%m%dT%H%M%SZ}").resolve()
     with Lab() as lab:
+        tags = {name: {"gpu": gpu} for name, gpu in BY_LABGRID.items()}
         for name in (*BY_LABGRID, BY_SSH):
             _share_environments(lab, lab.add_box(name))
-        with LabgridDaemons(lab, {name: {"gpu": gpu} for name, gpu in BY_LABGRID.items()}) as daemons:
+        with LabgridDaemons(lab.directory / "labgrid", places_of(lab, tags)) as daemons:
             plan = lab.directory / "plan.toml"
             plan.write_text(plan_text(lab, daemons.coordinator, options.rows, options.guest))
             _run(plan, results, lab.boxes[0])

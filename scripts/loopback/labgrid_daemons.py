@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""labgrid's coordinator and exporter on the loopback interface, with a place for each box."""
+"""labgrid's coordinator and exporter on the loopback interface, with the places that they are told of."""
 
 from __future__ import annotations
 
@@ -10,42 +10,64 @@ import queue
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from loopback.lab import Lab, LoopbackBox, free_port
+import grpc
+from labgrid.remote.generated import labgrid_coordinator_pb2 as messages
+from labgrid.remote.generated.labgrid_coordinator_pb2_grpc import CoordinatorStub
 
-__all__ = ("LabgridDaemons",)
+from loopback.lab import Lab, free_port
+
+__all__ = ("LabgridDaemons", "LabgridPlace", "places_of")
 
 _START_S = 60
 _COORDINATOR_READY, _EXPORTER_READY = "Coordinator ready", "connected to coordinator"
 
 
-class LabgridDaemons:
-    """A context manager; ``coordinator`` is where it listens. The boxes are exported with these tags, by name."""
+@dataclass(frozen=True, slots=True)
+class LabgridPlace:
+    """A place with a box that is reached by ssh on the loopback interface."""
 
-    def __init__(self, lab: Lab, boxes: Mapping[str, Mapping[str, str]]) -> None:
+    name: str
+    tags: Mapping[str, str]
+    user: str
+    port: int
+
+
+def places_of(lab: Lab, tags: Mapping[str, Mapping[str, str]]) -> list[LabgridPlace]:
+    """Places for those boxes of a lab that have tags, by name."""
+    return [LabgridPlace(box.name, tags[box.name], box.user, box.port) for box in lab.boxes if box.name in tags]
+
+
+class LabgridDaemons:
+    """A context manager that works in ``directory``, a new one; ``coordinator`` is where it listens."""
+
+    def __init__(self, directory: Path, places: Sequence[LabgridPlace]) -> None:
         self.coordinator = f"127.0.0.1:{free_port()}"
-        self._directory = lab.directory / "labgrid"
+        self._directory = directory
         self._directory.mkdir()
         self._processes: list[subprocess.Popen[str]] = []
         try:
             self._start(_COORDINATOR_READY, "coordinator", "-l", self.coordinator)
-            exported = {box.name: _exported(box) for box in lab.boxes if box.name in boxes}
+            exported = {place.name: _exported(place) for place in places}
             file = self._directory / "exporter.yaml"
             file.write_text(json.dumps(exported))  # JSON is YAML
             self._start(
                 _EXPORTER_READY, "exporter", "-c", self.coordinator, "-n", "lab", "--hostname", "127.0.0.1", str(file)
             )
-            for name, tags in boxes.items():
-                self.client("-p", name, "create")
-                self.client("-p", name, "add-match", f"lab/{name}/*")
-                self.client("-p", name, "set-tags", *(f"{key}={value}" for key, value in tags.items()))
+            self._create(places)
         except BaseException:
             self.close()
             raise
+
+    @property
+    def pids(self) -> list[int]:
+        """The processes of coordinator and exporter."""
+        return [process.pid for process in self._processes]
 
     def client(self, *words: str, user: str | None = None) -> str:
         """Run labgrid's client, as another user where one is named. Raises RuntimeError."""
@@ -79,6 +101,16 @@ class LabgridDaemons:
     ) -> None:
         self.close()
 
+    def _create(self, places: Sequence[LabgridPlace]) -> None:
+        """Tell the coordinator of them, as labgrid-client would, but with one connection for all."""
+        with grpc.insecure_channel(self.coordinator) as channel:
+            stub = CoordinatorStub(channel)
+            for place in places:
+                name = place.name
+                stub.AddPlace(messages.AddPlaceRequest(name=name))
+                stub.AddPlaceMatch(messages.AddPlaceMatchRequest(placename=name, pattern=f"lab/{name}/*"))
+                stub.SetPlaceTags(messages.SetPlaceTagsRequest(placename=name, tags=dict(place.tags)))
+
     def _start(self, ready: str, module: str, *words: str) -> None:
         """Start a daemon in a directory of its own, where it leaves files, and wait until it says that it is ready."""
         process = subprocess.Popen(
@@ -102,8 +134,8 @@ class LabgridDaemons:
         )
 
 
-def _exported(box: LoopbackBox) -> dict[str, object]:
-    return {"NetworkService": {"address": "127.0.0.1", "username": box.user, "port": box.port}}
+def _exported(place: LabgridPlace) -> dict[str, object]:
+    return {"NetworkService": {"address": "127.0.0.1", "username": place.user, "port": place.port}}
 
 
 def _pass_on(process: subprocess.Popen[str], log: Path, said: queue.Queue[str | None]) -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,7 +20,7 @@ from amdgpu_hw.guest.source_edits import edited
 from amdgpu_hw.proof.rows import load_rows
 from amdgpu_hw.shipped import suite_directory
 from amdgpu_hw.verdict.model import Case, Outcome
-from amdgpu_hw.verdict.results import Results
+from amdgpu_hw.verdict.results import ResultFile, Results
 from tests.mock.report.runs import broken, holds, run
 
 MUTANTS = read_mutants().mutants
@@ -105,6 +106,37 @@ def test_without_a_verdict_on_the_driver_as_it_is_there_is_none_on_mutants(
     monkeypatch.setattr(driver_mutants, "judge_driver", lambda *_, **__: None)
     assert driver_mutants.main([f"--results={tmp_path}"]) == 2
     assert "there is no verdict on the driver as it is" in capsys.readouterr().err
+
+
+def test_a_campaign_that_was_interrupted_is_gone_on_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is known is told again, and neither built nor judged."""
+    first, second = MUTANTS[:2]
+    built: list[str] = []
+
+    def build(_root: object, _source: object, _patches: object, name: str, *_: object) -> Path:
+        built.append(name)
+        if name == second.name and len(built) == 2:
+            raise KeyboardInterrupt
+        return tmp_path
+
+    def judged(_linux: str, _gpu: str, path: Path, *, module: Path | None, rows: Sequence[str] = ()) -> Results:
+        result = finished(holds(), broken()) if rows else finished(holds())
+        ResultFile(path).write(result)
+        return result
+
+    monkeypatch.setattr(driver_mutants, "judge_driver", judged)
+    monkeypatch.setattr(driver_mutants, "sources", lambda _: (None, None))
+    monkeypatch.setattr(driver_mutants, "build_module", build)
+    arguments = [f"--results={tmp_path}", first.name, second.name]
+    assert driver_mutants.main(arguments) == 3
+    assert driver_mutants.main([*arguments, "--resume"]) == 0
+    assert built == [first.name, second.name, second.name]
+    assert "2 mutants, 2 caught" in capsys.readouterr().out
+    (tmp_path / "driver-mutants.json").write_text("{")
+    assert driver_mutants.main([*arguments, "--resume"]) == 2
+    assert "driver-mutants.json is damaged" in capsys.readouterr().err
 
 
 def test_they_are_listed_without_a_machine(capsys: pytest.CaptureFixture[str]) -> None:

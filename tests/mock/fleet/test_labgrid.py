@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from loopback.lab import Lab, LoopbackBox
-from loopback.labgrid_daemons import LabgridDaemons
+from loopback.labgrid_daemons import LabgridDaemons, places_of
 
 from amdgpu_hw.errors import HarnessError
 from amdgpu_hw.fleet.box import BoxFailed, Unreachable
@@ -32,7 +32,7 @@ def labgrids_box(lab: Lab) -> LoopbackBox:
 @pytest.fixture(scope="module")
 def daemons(lab: Lab, labgrids_box: LoopbackBox) -> Iterator[LabgridDaemons]:
     """A coordinator that knows it."""
-    with LabgridDaemons(lab, {labgrids_box.name: TAGS}) as made:
+    with LabgridDaemons(lab.directory / "labgrid", places_of(lab, {labgrids_box.name: TAGS})) as made:
         yield made
 
 
