@@ -19,6 +19,8 @@ from agreement.program import Program
 from agreement.smaller import smallest
 from amdgpu_hw.errors import HarnessError
 from amdgpu_hw.guest.session import GuestMachine, GuestOptions
+from amdgpu_hw.verdict.model import Outcome
+from amdgpu_hw.verdict.results import Results
 
 __all__ = ("Amounts", "Comparing", "MachineComparison", "compare_machines")
 
@@ -85,9 +87,19 @@ class Comparing:
         {Area.PROGRAMS: self.programs, Area.ERRNOS: self.calls, Area.ROWS: self.rows}[area]()
 
     def rows(self) -> None:
-        """What the suite finds on both."""
+        """What the suite finds on both; a machine that was too busy to show a row is asked for it once more."""
         self.say(f"{self.result.kernel}: the suite")
-        self._judge(compare_rows(self.guest.rows(*self.amounts.rows), self.mock.rows(*self.amounts.rows)))
+        self._judge(compare_rows(self._rows(self.guest), self._rows(self.mock)))
+
+    def _rows(self, side: Side) -> Results:
+        results = side.rows(*self.amounts.rows)
+        unclear = [case.test for case in results.cases if case.outcome is Outcome.INCONCLUSIVE]
+        if unclear:
+            self.say(f"{self.result.kernel}: {len(unclear)} tests are inconclusive on the {side.name}; once more")
+            again = side.rows(*self.amounts.rows, *(f"--test={test}" for test in unclear))
+            clear = {case.test: case for case in again.cases if case.test in unclear}
+            results.cases = [clear.get(case.test, case) for case in results.cases]
+        return results
 
     def calls(self) -> None:
         """The calls of the tables."""

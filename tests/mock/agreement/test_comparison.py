@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,9 @@ from agreement.golden import read_golden
 from agreement.machines import PYTHONPATH, MockSide
 
 from amdgpu_hw.mock.machine import Machine
+from amdgpu_hw.verdict.model import Outcome
+from amdgpu_hw.verdict.results import Results
+from tests.mock.report.runs import holds, run
 
 KERNEL, GPU = "series-fixed", "vega10"
 AMOUNTS = Amounts(programs=8, seed=3, smaller=1, smaller_s=2)
@@ -74,3 +78,40 @@ def test_what_is_listed_is_no_disagreement(tmp_path: Path) -> None:
     assert result.agrees
     assert result.areas[0].listed
     assert not result.smaller
+
+
+class SlowSide(MockSide):
+    """A machine that is too busy at first: its first suite is inconclusive where the second holds."""
+
+    def __init__(self, directory: Path, later: Outcome) -> None:
+        super().__init__(GPU, KERNEL, directory)
+        self._later = later
+        self.asked: list[tuple[str, ...]] = []
+
+    def rows(self, *options: str) -> Results:
+        """What the suite says now."""
+        self.asked.append(options)
+        outcome = Outcome.INCONCLUSIVE if len(self.asked) == 1 else self._later
+        return run(cases=[replace(holds("B06"), outcome=outcome, reason="it was slow"), holds("B09")])
+
+
+class QuickSide(MockSide):
+    """A machine on which both rows hold."""
+
+    def rows(self, *_options: str) -> Results:
+        """At once."""
+        return run(cases=[holds("B06"), holds("B09")])
+
+
+@pytest.mark.parametrize("later", [Outcome.HOLDS, Outcome.BROKEN])
+def test_rows_that_a_busy_machine_did_not_show_are_run_once_more(tmp_path: Path, later: Outcome) -> None:
+    """These alone; what they say then counts."""
+    result = MachineComparison(KERNEL, GPU)
+    slow, quick = SlowSide(tmp_path, later), QuickSide(GPU, KERNEL, tmp_path)
+    amounts = replace(AMOUNTS, rows=("-k", "B06 or B09"))
+    Comparing(result, slow, quick, amounts, Differences([], KERNEL, GPU), lambda _: None).rows()
+    assert slow.asked == [amounts.rows, (*amounts.rows, f"--test={holds('B06').test}")]
+    (area,) = result.areas
+    assert [finding.guest for finding in area.unlisted if finding.what == "outcome"] == (
+        [] if later is Outcome.HOLDS else ["broken"]
+    )
