@@ -74,21 +74,26 @@ def _held_by(home: str) -> str:
     return holding.read_text().strip() if holding.exists() else "somebody"
 
 
+def _program(home: str, digest: str) -> dict[str, Any]:
+    """The program of an environment; empty where there is none yet, or it is being made."""
+    environment = Path(home) / "environments" / digest
+    return {"program": str(environment / "bin" / "amdgpu-hw") if (environment / "ready").exists() else ""}
+
+
 def _prepare(home: str, wheel: str, digest: str, wheels: str | None) -> dict[str, Any]:
     """Have an environment with this wheel, made once for each; offline where this Python has what it depends on."""
     environment = Path(home) / "environments" / digest
-    program = environment / "bin" / "amdgpu-hw"
     environment.parent.mkdir(exist_ok=True)
     with (environment.parent / f"{digest}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if (environment / "ready").exists():
-            return {"program": str(program), "made": False}
+            return _program(home, digest)
         why = _make_environment(environment, wheel, wheels)
         if why:
             shutil.rmtree(environment, ignore_errors=True)
             return {"error": why, "full": shutil.disk_usage(home).free < LEAST_FREE}
         (environment / "ready").touch()
-    return {"program": str(program), "made": True}
+    return _program(home, digest)
 
 
 def _make_environment(environment: Path, wheel: str, wheels: str | None) -> str:
@@ -259,6 +264,7 @@ def _tail(log: Path) -> str:
 
 _COMMANDS: Mapping[str, Any] = {
     "hello": _hello,
+    "program": _program,
     "prepare": _prepare,
     "start": _start,
     "poll": _poll,

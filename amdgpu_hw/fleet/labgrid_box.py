@@ -71,11 +71,12 @@ class LabgridBox:
     def put(self, local: Path, remote: str, timeout_s: float) -> None:
         """Copy a file there: under another name, then renamed."""
         self._connect()
+        beside = f"{remote}.new-{os.getpid()}"  # another place may be on the same box
         try:
-            self._ssh.put(str(local), f"{remote}.new")
+            self._ssh.put(str(local), beside)
         except ExecutionError:
             self._blame(f"{local.name} could not be copied by scp")
-        status, _, complaint = self.run(f"mv {shlex.quote(remote)}.new {shlex.quote(remote)}", timeout_s)
+        status, _, complaint = self.run(f"mv {shlex.quote(beside)} {shlex.quote(remote)}", timeout_s)
         if status:
             raise BoxFailed(f"{local.name} could not be copied: {complaint.strip()}")
 

@@ -85,7 +85,7 @@ class Remote:
         if status or not lines:
             raise _failed(f"{self._directory} cannot be made: {complaint.strip()}", "No space left" in complaint)
         self._home = lines[-1]
-        self._box.put(Path(agent.__file__), self._path("agent.py"), self._limits.answer)
+        self._put(Path(agent.__file__), self._path("agent.py"), self._limits.answer)
         hello: Hello = self._as(Hello, self._call("hello", self._limits.answer))
         if hello.python < _LEAST_PYTHON:
             found = ".".join(map(str, hello.python))
@@ -96,18 +96,17 @@ class Remote:
 
     def prepare(self, wheel: Path, digest: str, wheels: Sequence[Path]) -> str:
         """Have the package installed there; returns its program."""
-        try:
-            answer = self._call("prepare", self._limits.answer, wheel="", digest=digest, wheels=None)
-        except BoxFailed:
-            answer = {}
-        if answer.get("made") is False:
-            return str(answer["program"])
-        copied = self._path(wheel.name)
-        self._box.put(wheel, copied, self._limits.prepare)
-        for each in wheels:
-            self._box.put(each, self._path(each.name), self._limits.prepare)
+        program = str(self._call("program", self._limits.answer, digest=digest)["program"])
+        if program:
+            return program
+        for each in (wheel, *wheels):
+            self._put(each, self._path(each.name), self._limits.prepare)
         answer = self._call(
-            "prepare", self._limits.prepare, wheel=copied, digest=digest, wheels=self._home if wheels else None
+            "prepare",
+            self._limits.prepare,
+            wheel=self._path(wheel.name),
+            digest=digest,
+            wheels=self._home if wheels else None,
         )
         return str(answer["program"])
 
@@ -120,7 +119,7 @@ class Remote:
         if status:
             raise _failed(f"{directory} cannot be made: {complaint.strip()}", "No space left" in complaint)
         remote = f"{directory}/{file.name}"
-        self._box.put(file, remote, self._limits.prepare)
+        self._put(file, remote, self._limits.prepare)
         return remote
 
     def run_path(self, run: str, name: str) -> str:
@@ -155,6 +154,12 @@ class Remote:
     def forget(self, run: str) -> None:
         """Remove a run there."""
         self._call("forget", self._limits.answer, run=run)
+
+    def _put(self, file: Path, remote: str, timeout_s: float) -> None:
+        try:
+            self._box.put(file, remote, timeout_s)
+        except BoxFailed as error:
+            raise _failed(str(error), "No space left" in str(error)) from None
 
     def _path(self, *parts: str) -> str:
         return "/".join((self._home, *parts))

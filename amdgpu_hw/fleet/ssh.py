@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shlex
 import shutil
 import subprocess
@@ -49,8 +50,8 @@ class SshBox:
 
     def put(self, local: Path, remote: str, timeout_s: float) -> None:
         """Copy a file there: under another name, then renamed, so that half a file is never taken for one."""
-        beside = shlex.quote(f"{remote}.new")
-        command = f"cat >{beside} && mv {beside} {shlex.quote(remote)}"
+        beside = shlex.quote(f"{remote}.new-{os.getpid()}")  # another place may be on the same box
+        command = f"cat >{beside} && mv {beside} {shlex.quote(remote)} || {{ rm -f {beside}; exit 1; }}"
         with local.open("rb") as source:
             done = self._ssh(command, timeout_s, stdin=source)
         if done.returncode:

@@ -79,9 +79,10 @@ class SimulatedBox:
 
     def _answer(self, name: str, given: dict[str, Any]) -> dict[str, Any]:
         if name == "hello":
-            return {"release": "7.3.4", "boot_id": "x", "python": [3, 13], "free": 1 << 40, "home": "/home/fleet"}
-        if name == "prepare":
-            return {"program": "amdgpu-hw", "made": False}
+            machine = {"release": "7.3.4", "boot_id": "x", "python": [3, 13], "free": 1 << 40, "home": "/home/fleet"}
+            return {**machine, "held_by": ""}
+        if name == "program":
+            return {"program": "amdgpu-hw"}
         if name == "start":
             self._begun[given["run"]] = (
                 time.monotonic(),

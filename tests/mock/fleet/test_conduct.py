@@ -7,11 +7,13 @@ import fcntl
 import json
 import os
 import signal
+import threading
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from amdgpu_hw.fleet.box import BoxFailed
 from amdgpu_hw.fleet.events import Ending, Phase, Rows, State
 from amdgpu_hw.fleet.plan import PlannedKernel
 from tests.mock.fleet.pretend import QUICK, ROWS, Site
@@ -20,6 +22,7 @@ from tests.mock.fleet.pretend import QUICK, ROWS, Site
 def test_an_order_comes_back_with_its_verdict_and_all_it_left(tmp_path: Path) -> None:
     """Result file, log and evidence are here, the box is clean, each row was told when it was known."""
     site = Site(tmp_path)
+    site.behave(tests=ROWS, case_s=0.5)
     assert site.carry_out() == Ending(State.DONE, "", 1)
     assert site.outcomes() == ROWS
     assert (site.run_here / "result.evidence" / "kernel.log").read_text() == "nothing\n"
@@ -270,6 +273,43 @@ def test_a_full_disk_is_the_places_fault(tmp_path: Path) -> None:
     ending = site.carry_out()
     assert (ending.state, ending.place_is_broken) == (State.LOST, True)
     assert ending.why == "its disk is full: No space left on device (log)"
+
+
+def test_a_disk_that_takes_no_file_is_full(tmp_path: Path) -> None:
+    """As when it has filled up while the run went on: the rows that were known stay."""
+    site = Site(tmp_path)
+    site.behave(tests=ROWS, die_at=2)
+    put = site.box.put
+
+    def no_space(local: Path, remote: str, timeout_s: float) -> None:
+        if (site.run_here / "result.json").exists():
+            raise BoxFailed(f"{local.name} could not be copied: cat: write error: No space left on device")
+        put(local, remote, timeout_s)
+
+    site.box.put = no_space  # type: ignore[method-assign]
+    ending = site.carry_out()
+    assert (ending.state, ending.place_is_broken) == (State.LOST, True)
+    assert ending.why.startswith("its disk is full: agent.py could not be copied: ")
+    assert list(site.outcomes()) == list(ROWS)[:3]
+
+
+def test_an_environment_that_another_place_makes_is_waited_for(tmp_path: Path) -> None:
+    """Two GPUs in one box: it takes longer than any answer may, and is no lost connection."""
+    site = Site(tmp_path, limits=replace(QUICK, answer=1))
+    environment = site.home / "environments" / "digest"
+    (environment / "ready").unlink()
+    with (environment.parent / "digest.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+
+        def made() -> None:
+            (environment / "ready").touch()
+            fcntl.flock(lock, fcntl.LOCK_UN)
+
+        timer = threading.Timer(2, made)
+        timer.start()
+        assert site.carry_out().state is State.DONE
+        timer.join()
+    assert site.notes(Phase.AWAY) == []
 
 
 def test_what_cannot_be_validated_is_unusable_and_the_place_is_not(tmp_path: Path) -> None:
