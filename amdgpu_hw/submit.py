@@ -185,6 +185,7 @@ class Queue:
         signal: Sequence[Syncobj | tuple[Syncobj, int]] = (),
         after: Sequence[Submission] = (),
         gang: Sequence[tuple[Queue, Sequence[int]]] = (),
+        user_fence: Buffer | None = None,
         may_block: bool = False,
     ) -> Submission:
         """Submit one IB (its dwords) or several `Ib`.
@@ -192,9 +193,10 @@ class Queue:
         ``buffers`` are the BO handles: resident, and implicitly synchronised unless allocated otherwise; always-
         valid ones need not be listed. ``wait`` and ``signal`` take syncobjs and (timeline syncobj, point) pairs,
         ``after`` other submissions of the same context. ``gang`` are further queues of the context with the dwords of
-        an IB for each: they start together with this one, which leads them and alone has a fence. Raises `DrmError`,
-        and `QueueFull` with 31 jobs pending unless it ``may_block``: with 32 the kernel sleeps until the first is done,
-        and all that it has locked stays locked. A mixture of dwords and `Ib` is a `TypeError`.
+        an IB for each: they start together with this one, which leads them and alone has a fence. ``user_fence`` is a
+        buffer of one page, whose first qword the GPU sets to the submission's number when the job is done. Raises
+        `DrmError`, and `QueueFull` with 31 jobs pending unless it ``may_block``: with 32 the kernel sleeps until the
+        first is done, and all that it has locked stays locked. A mixture of dwords and `Ib` is a `TypeError`.
         """
         if not may_block and len(self._pending) >= MAX_PENDING and len(self.pending()) >= MAX_PENDING:
             raise QueueFull(f"{MAX_PENDING} jobs of {self} are pending: one more would block the whole address space")
@@ -212,6 +214,8 @@ class Queue:
             ]
             chunks += _wait_chunks([sync_point(fence) for fence in wait])
             chunks += _signal_chunks([sync_point(fence) for fence in signal])
+            if user_fence is not None:
+                chunks.append((uapi.AMDGPU_CHUNK_ID_FENCE, uapi.CS_CHUNK_FENCE.pack(handle=user_fence.handle)))
             if after:
                 jobs = (context.handle.dependency(job.queue.engine, job.queue.ring, job.fence_seq) for job in after)
                 chunks.append((uapi.AMDGPU_CHUNK_ID_DEPENDENCIES, b"".join(jobs)))

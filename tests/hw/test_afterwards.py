@@ -198,3 +198,26 @@ def test_faults_are_told_apart(gpu: Gpu, must: Must, gpu_view: GpuView, neighbou
     read, told = neighbour.fault()
     must.equal(told, read, "of a fault in another process it was told the page", kind="note")
     must.equal(gpu.last_vm_fault(), ours, "and we still of ours:", kind="note")
+
+
+@behaviour(
+    "O28",
+    "of several VM faults the one that is told has its status",
+    rule="The status register has the first until it is read; those that find it empty say nothing "
+    "(amdgpu_vm_update_fault_cache).",
+    faults=True,
+)
+def test_the_told_fault_has_its_status(gpu: Gpu, must: Must, gpu_view: GpuView) -> None:
+    """A tool that shows the fault tells from its status who did what."""
+    told = gpu_view.provoke_fault()
+    nowhere = gpu.reserve(PAGE_SIZE)
+    for _ in range(3):
+        gpu_view.sample([nowhere.va])
+    must.did(f"after a {told} read another unmapped page, three times")
+    fault = gpu.last_vm_fault() or {}
+    must.be(
+        bool(fault.get("status")),
+        seen=f"the last fault is told with status {fault.get('status', 0):#x}",
+        otherwise="the last fault is told with status 0: it took the place of one that has its status",
+        kind="note",
+    )

@@ -21,14 +21,23 @@ from amdgpu_hw.proof.behaviour import behaviour
 from amdgpu_hw.proof.doomed_process import DONE
 from amdgpu_hw.proof.fixtures import ShutFence, StartProcess
 from amdgpu_hw.proof.must import Must
-from amdgpu_hw.proof.units import size
+from amdgpu_hw.proof.neighbour_process import OPEN, SUBMIT
+from amdgpu_hw.proof.record import Inconclusive, NotTestable
+from amdgpu_hw.proof.units import ms, size
 from amdgpu_hw.proof.usage import gtt_usage
+from amdgpu_hw.sync import SyncFile
 
 MUCH = 32 * MiB
 """So much more than what other programs may allocate and free meanwhile, that the usage of all tells ours."""
 
 GONE_S = 5.0
 """A killed process waits for its page-table jobs in the kernel, those for the gate (KERNEL.md E16)."""
+
+KILLED_S = 2.5
+"""So long a process that exits waits at most until its jobs are on the ring: twice MAX_WAIT_SCHED_ENTITY_Q_EMPTY."""
+
+WATCH_S = 1.2
+"""Longer than that once, for kernels that let the process go first."""
 
 
 @pytest.fixture
@@ -81,6 +90,60 @@ def test_killed_process_leaves_nothing(
     tile.map(ordinary)
     read = int.from_bytes(gpu_view.read(tile.va, PAGE_SIZE, [ordinary])[:4], "little")
     must.equal(read, 0x600DDA7A, "from a new mapping in this process the GPU read")
+
+
+@pytest.fixture
+def client(gpu: Gpu, start_process: StartProcess) -> HelperProcess:
+    """A process with the GPU open, which submits what it is asked to."""
+    process = start_process("amdgpu_hw.proof.neighbour_process", gpu.identity.node)
+    process.send(OPEN)
+    answer, _ = process.receive(GONE_S)
+    if answer != DONE.decode():
+        raise HarnessError(f"the process that is to be killed did not get there: {answer}")
+    return process
+
+
+@behaviour(
+    "O80",
+    "the fence of a job whose process was killed signals when what the job waits for has",
+    control="O52c",
+    rule="Who waits for the job relies on what it depends on: that is waited for, although the job is not executed "
+    "(drm_sched_entity_kill_jobs_work).",
+)
+def test_the_fence_of_a_killed_job_comes_after_its_dependencies(
+    gpu: Gpu, shut_fence: ShutFence, must: Must, client: HelperProcess
+) -> None:
+    """The job's fence is with us, as a compositor has that of a client."""
+    with shut_fence() as pending:
+        if pending.gate.remaining_ns < ms(1e3 * (KILLED_S + WATCH_S)):
+            why = f"needs a gate that stays shut for {KILLED_S + WATCH_S:g} s, not {pending.gate.name}"
+            raise NotTestable(why, missing="long_gate")
+        with pending.syncobj.export_sync_file() as file:
+            client.send(SUBMIT, [file.fileno()])
+        answer, fds = client.receive(GONE_S)
+        if not fds:
+            raise HarnessError(f"the process that is to be killed could not submit a job: {answer}")
+        with SyncFile(fds[0]) as fence:
+            gone = client.kill(KILLED_S)
+            must.did("another process submitted a job that waits for a pending fence: SIGKILL")
+            signalled = fence.wait(ms(1e3 * WATCH_S))
+            if not pending.is_pending():
+                raise Inconclusive(f"{pending.words} is not pending any more: {pending.gate.why_open}")
+            must.note(f"the process was {'gone' if gone else 'still there'} then")
+            must.be(
+                not signalled,
+                seen="its job's fence was unsignalled with the gate shut",
+                otherwise="the fence of the killed process's job has signalled before what the job waits for",
+                kind="fence",
+            )
+            pending.open()
+            must.be(
+                fence.wait(ms(1e3 * GONE_S)),
+                seen="it signalled when the gate had opened",
+                otherwise=f"the fence of the killed process's job has not signalled {GONE_S:g} s after its gate opened",
+                kind="fence",
+            )
+            must.note(f"it signalled with status {fence.status()}")
 
 
 def is_soon(condition: Callable[[], bool]) -> bool:

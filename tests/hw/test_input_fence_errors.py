@@ -26,6 +26,8 @@ SERIES = ("explicit_sync", *FENCES)
 RW = uapi.AMDGPU_VM_PAGE_READABLE | uapi.AMDGPU_VM_PAGE_WRITEABLE
 NEVER_A_HANDLE = 0xDEAD
 NEVER_AN_ADDRESS = 8
+TOO_MANY = 0x4000_0001
+"""Handles: counted in 32 bits, their bytes are those of one."""
 
 BAD_INPUTS = {
     "handle 0": errno.EINVAL,
@@ -33,6 +35,7 @@ BAD_INPUTS = {
     "an unknown handle": errno.ENOENT,
     "a syncobj without a fence": errno.EINVAL,
     "an array that cannot be read": errno.EFAULT,
+    "more than there is memory for": errno.ENOMEM,
 }
 """Input fences that GEM_VA refuses, and the errno of each (KERNEL.md 3.2 step 8)."""
 
@@ -66,7 +69,11 @@ def test_bad_input_fences_are_refused(
             "an unknown handle": Inputs(NEVER_A_HANDLE),
             "a syncobj without a fence": Inputs(empty.handle),
         }
-        inputs = arrays[bad].fields if bad in arrays else {"input_address": NEVER_AN_ADDRESS, "input_count": 1}
+        others = {
+            "an array that cannot be read": {"input_address": NEVER_AN_ADDRESS, "input_count": 1},
+            "more than there is memory for": {**Inputs(good.handle).fields, "input_count": TOO_MANY},
+        }
+        inputs = arrays[bad].fields if bad in arrays else others[bad]
         gem_va = partial(gpu.gem_va_raw, size=TILE, flags=RW, **inputs)
         # One by one: a kernel that waits for the missing fence does so for seconds, and once is enough to see it.
         with must.refuse(error, f"UNMAP with {bad} as input"):

@@ -6,13 +6,15 @@ from __future__ import annotations
 import pytest
 
 from amdgpu_hw.gpu import Gpu
-from amdgpu_hw.memory import KiB
+from amdgpu_hw.memory import Buffer, KiB
 from amdgpu_hw.proof.access import GpuView
 from amdgpu_hw.proof.behaviour import behaviour
 from amdgpu_hw.proof.fixtures import ShutGate
 from amdgpu_hw.proof.must import Must
 from amdgpu_hw.proof.neighbour import Neighbour
+from amdgpu_hw.proof.units import ms
 from amdgpu_hw.sync import BackgroundCall
+from amdgpu_hw.uapi import amdgpu_drm as uapi
 
 TILE = 64 * KiB
 DATA = 0x0B0FF3E7
@@ -92,3 +94,59 @@ def test_an_update_waits_for_the_lock_of_its_buffer(
         must.not_signal(call, while_pending=job)
     must.signal(call, after=job)
     must.equal(gpu_view.sample([tile.va], [buffer]), [DATA], "through its mapping the GPU read")
+
+
+@behaviour(
+    "O60",
+    "closing a buffer that another process keeps locked takes its mappings out",
+    rule="GEM_CLOSE locks the buffer and the root directory, however long that takes (amdgpu_gem_object_close).",
+    stalls=True,
+)
+def test_closing_waits_for_the_lock_of_the_buffer(
+    gpu: Gpu, shut_gate: ShutGate, must: Must, neighbour: Neighbour
+) -> None:
+    """The call waits; what counts is that nothing is mapped there afterwards, and something else can be."""
+    buffer = gpu.alloc(TILE, "vram|gtt")
+    buffer.fill(DATA)
+    tile = gpu.reserve(TILE)
+    tile.map(buffer)
+    with shut_gate(gpu.compute) as job:
+        neighbour.lock(buffer, job.gate, gpu)
+        call = BackgroundCall(buffer.close)
+        returned = call.wait(ms(30))
+        must.did("another process moves a mapped BO and keeps it locked; GEM_CLOSE of it, then MAP PRT in its place")
+        must.note(f"with the lock held GEM_CLOSE {'returned' if returned else 'waits'}")
+    call.result()
+    must.accept("MAP PRT where the closed BO was mapped", lambda: tile.map_prt())
+
+
+@behaviour(
+    "O83",
+    "a job in flight reads what is in a buffer that goes out of the GPU's reach meanwhile",
+    rule="What moves a buffer out of GTT waits until it is idle (amdgpu_bo_move).",
+    faults=True,
+    stalls=True,
+)
+def test_a_job_reads_what_leaves_its_reach(
+    gpu: Gpu, shut_gate: ShutGate, must: Must, gpu_view: GpuView, ordinary: Buffer
+) -> None:
+    """A submission that lists it moves it to where its owner wants it: to memory of the CPU alone."""
+    ordinary.fill(DATA)
+    tile = gpu.reserve(TILE)
+    tile.map(ordinary)
+    gpu_view.forget()
+    with shut_gate(gpu_view.queue, gpu_view.copy_ib(tile.va, TILE), buffers=[ordinary]) as job:
+        gpu.ioctl(
+            uapi.IOCTL_AMDGPU_GEM_OP,
+            handle=ordinary.handle,
+            op=uapi.AMDGPU_GEM_OP_SET_PLACEMENT,
+            value=uapi.AMDGPU_GEM_DOMAIN_CPU,
+        )
+        queue = gpu.compute
+        call = BackgroundCall(lambda: queue.submit(queue.packets.nop(), buffers=[ordinary]))
+        must.did(f"{job.words} copies from a BO; SET_PLACEMENT to CPU and a submission that lists it")
+        returned = call.wait(ms(30))
+        must.note(f"that submission {'came back at once' if returned else 'waits'}")
+    must.signal(call, after=job)
+    read = set(memoryview(gpu_view.landed(TILE)).cast("I"))
+    must.equal(read, {DATA}, f"from the BO that was moved meanwhile {job.words} read only")

@@ -3,11 +3,25 @@
 
 from __future__ import annotations
 
+import time
+from contextlib import ExitStack
+
 from amdgpu_hw.gpu import Gpu
-from amdgpu_hw.memory import Buffer
+from amdgpu_hw.libdrm.cs import AmdgpuContextHandle
+from amdgpu_hw.memory import PAGE_SIZE, Buffer
+from amdgpu_hw.packets import Sdma
 from amdgpu_hw.proof.behaviour import behaviour
-from amdgpu_hw.proof.fixtures import RunningJob
+from amdgpu_hw.proof.fixtures import RunningJob, ShutFence
 from amdgpu_hw.proof.must import Must
+from amdgpu_hw.proof.units import ms
+from amdgpu_hw.sync import BackgroundCall
+from amdgpu_hw.uapi import amdgpu_drm as uapi
+
+WRITTEN = 0x600DDA7A
+IB_DWORDS = 64
+"""Enough for every engine's alignment."""
+QUEUES = 8
+"""More than an engine has rings, so that several share one."""
 
 
 @behaviour(
@@ -39,3 +53,66 @@ def test_a_buffer_may_be_listed_twice(gpu: Gpu, must: Must, ordinary: Buffer) ->
         lambda: queue.submit(queue.packets.nop(), buffers=[ordinary, ordinary]),
     )
     must.signal(queue.submit(queue.packets.nop()))
+
+
+@behaviour(
+    "O74",
+    "a context that is freed has its submissions executed all the same",
+    rule="FREE_CTX flushes its queues, for a second, and only then takes what is left away (amdgpu_ctx_do_release).",
+)
+def test_a_freed_context_has_its_work_done(gpu: Gpu, shut_fence: ShutFence, must: Must, always_valid: Buffer) -> None:
+    """One of its own, made without the suite's Context: that refuses to be freed with work pending."""
+    always_valid.fill(0)
+    tile, ib = gpu.reserve(always_valid.size), gpu.alloc(PAGE_SIZE, always_valid=True)
+    tile.map(always_valid)
+    place = gpu.reserve(PAGE_SIZE)
+    place.map(ib)
+    packets = gpu.sdma.packets
+    if not isinstance(packets, Sdma):
+        raise TypeError(f"{gpu.sdma} is no copy engine")
+    dwords = packets.pad(packets.write(tile.va, [WRITTEN]), IB_DWORDS)
+    ib.write(0, b"".join(dword.to_bytes(4, "little") for dword in dwords))
+    job = uapi.CS_CHUNK_IB.pack(va_start=place.va, ib_bytes=4 * len(dwords), ip_type=gpu.sdma.engine)
+    context = AmdgpuContextHandle(gpu.sdma.context.device, uapi.AMDGPU_CTX_PRIORITY_NORMAL)
+    with shut_fence() as pending:
+        wait = uapi.CS_CHUNK_SEM.pack(handle=pending.syncobj.handle)
+        context.submit([(uapi.AMDGPU_CHUNK_ID_IB, job), (uapi.AMDGPU_CHUNK_ID_SYNCOBJ_IN, wait)], [])
+        call = BackgroundCall(context.free)
+        returned = call.wait(ms(50))
+        must.did("submitted a job that waits for a pending fence and writes a dword, then FREE_CTX of its context")
+        must.note(f"FREE_CTX {'returned at once' if returned else 'waits'}")
+        must.equal(always_valid.read_u32(), 0, "with the fence pending the CPU read", kind="note")
+    end = time.monotonic() + 2
+    while always_valid.read_u32() != WRITTEN and time.monotonic() < end:
+        time.sleep(0.001)
+    call.result()
+    must.be(
+        always_valid.read_u32() == WRITTEN,
+        seen="the dword was there afterwards",
+        otherwise="2 s after its fence signalled the job has written nothing: FREE_CTX took it away",
+    )
+
+
+@behaviour(
+    "O76",
+    "a queue whose job can start does so, whatever other queues of its ring still wait for",
+    control="O52",
+    rule="Each fence wakes the ring's worker, which goes on until no queue is ready (drm_sched_run_job_work).",
+)
+def test_a_queue_does_not_wait_for_others_of_its_ring(gpu: Gpu, shut_fence: ShutFence, must: Must) -> None:
+    """Half of them wait for two fences, half for the first of these: they are all looked at when that signals.
+
+    Of the copy engine: a gate may keep a ring of the others busy.
+    """
+    queues = [gpu.new_context().queue(gpu.sdma.engine) for _ in range(2 * QUEUES)]
+    nop = gpu.sdma.packets.nop()
+    with ExitStack() as gates:
+        second = gates.enter_context(shut_fence())
+        with shut_fence() as first:
+            both = [queue.submit(nop, wait=[first.syncobj, second.syncobj]) for queue in queues[:QUEUES]]
+            ready = [queue.submit(nop, wait=[first.syncobj]) for queue in queues[QUEUES:]]
+            must.did(f"{QUEUES} queues wait for two fences, {QUEUES} others for the first of them, which signals")
+        for job in ready:
+            must.signal(job, within=ms(500), while_pending=second)
+    for job in both:
+        must.signal(job, after=second)

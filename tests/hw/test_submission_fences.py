@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from amdgpu_hw.gpu import Gpu
-from amdgpu_hw.memory import Buffer, KiB
+from amdgpu_hw.memory import PAGE_SIZE, Buffer, KiB
 from amdgpu_hw.proof.behaviour import behaviour
 from amdgpu_hw.proof.fixtures import ShutFence, ShutGate, ShutGateElsewhere
 from amdgpu_hw.proof.must import Must
@@ -123,3 +123,29 @@ def test_submission_does_not_wait_for_another_address_space_otherwise(
         listed = shared if shares else gpu.alloc(TILE)
         later = gpu.compute.submit(gpu.compute.packets.nop(), buffers=[listed])
         must.signal(later, within=ms(500), while_pending=job)
+
+
+@behaviour(
+    "O81",
+    "a buffer that a submission writes its number to is busy until the job is done",
+    rule="The GPU writes there when the job ends, whatever else the submission lists (amdgpu_cs_parser_bos).",
+)
+def test_a_user_fence_keeps_its_buffer_busy(gpu: Gpu, shut_fence: ShutFence, must: Must) -> None:
+    """A user fence (AMDGPU_CHUNK_ID_FENCE): the submission lists no other buffer."""
+    page = gpu.alloc(PAGE_SIZE)
+    page.fill(0)
+    with shut_fence() as pending:
+        job = gpu.compute.submit(gpu.compute.packets.nop(), user_fence=page, wait=[pending.syncobj])
+        must.did(f"submitted {job} with a user fence in a BO, which waits for a pending fence")
+        idle = page.wait_idle()
+        must.not_signal(job, at_most=ms(15), while_pending=pending)
+        must.be(
+            not idle,
+            seen="the BO of its user fence was busy",
+            otherwise=f"the BO of its user fence was idle with {job} pending, at the end of which the GPU writes there",
+            kind="fence",
+        )
+        must.equal(page.read_u32(), 0, "the user fence was")
+    must.signal(job, after=pending)
+    must.be(page.wait_idle(ms(2000)), seen="then it was idle", otherwise="the BO of its user fence is never idle")
+    must.equal(page.read_u32(), job.fence_seq, "and the user fence")

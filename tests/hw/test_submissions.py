@@ -3,6 +3,12 @@
 
 from __future__ import annotations
 
+import errno
+import struct
+from collections.abc import Sequence
+from functools import partial
+
+from amdgpu_hw.errors import DrmError
 from amdgpu_hw.evidence.health import vm_fault
 from amdgpu_hw.gpu import Gpu
 from amdgpu_hw.memory import Buffer, KiB
@@ -11,8 +17,10 @@ from amdgpu_hw.proof.access import GpuView
 from amdgpu_hw.proof.behaviour import behaviour
 from amdgpu_hw.proof.fixtures import ShutGate
 from amdgpu_hw.proof.must import Must
+from amdgpu_hw.proof.record import NotTestable
 from amdgpu_hw.proof.units import ms
-from amdgpu_hw.submit import Queue
+from amdgpu_hw.submit import Ib, Queue
+from amdgpu_hw.uapi.amdgpu_info import AMDGPU_INFO_MAX_IBS
 
 TILE = 64 * KiB
 EXPLICIT = ("explicit_sync", "update_fence")
@@ -85,3 +93,27 @@ def test_work_in_flight_is_undisturbed_by_an_explicit_replace(
     )
     fault = vm_fault(gpu)
     must.be(fault is None, seen="no VM fault", otherwise=f"{job.words} raised a {fault}", kind="note")
+
+
+@behaviour(
+    "O82",
+    "a submission may have as many IBs as the kernel says, and no more",
+    rule="More do not fit into the ring (amdgpu_ring_max_ibs).",
+)
+def test_the_number_of_ibs_is_limited(gpu: Gpu, must: Must) -> None:
+    """Asked for with MAX_IBS, for each engine of its own; each IB is a NOP."""
+    try:
+        limits = struct.unpack("<10I", gpu.query_info(AMDGPU_INFO_MAX_IBS, 40))
+    except DrmError as error:
+        raise NotTestable(f"the kernel does not say how many IBs there may be: {error}", missing="max_ibs") from None
+    for queue in (gpu.compute, gpu.sdma):
+        limit = limits[queue.engine]
+        ibs = [Ib(queue.packets.nop())] * (limit + 1)
+        must.accept(f"CS of {limit} IBs on {queue}", partial(execute, queue, ibs[:limit]))
+        with must.refuse(errno.EINVAL, f"CS of {limit + 1} IBs on {queue}, one more than MAX_IBS says"):
+            queue.submit(ibs)
+
+
+def execute(queue: Queue, ibs: Sequence[Ib]) -> None:
+    """Submit, and wait for the job: the memory of its IBs is needed again."""
+    queue.submit(ibs).wait()

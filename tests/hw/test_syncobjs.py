@@ -184,6 +184,46 @@ def test_an_eventfd_is_told_of_a_point(gpu: Gpu, shut_fence: ShutFence, must: Mu
         must.equal(told(eventfd), 0 if flags else 1, "after it had signalled it was told", kind="fence")
 
 
+@behaviour("O56", "an eventfd is told of a point that is long past", needs="timeline_syncobj")
+def test_an_eventfd_is_told_of_a_past_point(gpu: Gpu, must: Must, eventfd: int) -> None:
+    """The timeline has gone beyond it, and has no fence of it any more."""
+    with gpu.syncobj() as timeline:
+        timeline.signal(1)
+        timeline.signal(2)
+        must.did("signalled points 1 and 2, then SYNCOBJ_EVENTFD for point 1")
+        try:
+            gpu.ioctl(drm.IOCTL_SYNCOBJ_EVENTFD, handle=timeline.handle, point=1, fd=eventfd)
+        except DrmError as error:
+            raise NotTestable(f"needs SYNCOBJ_EVENTFD (Linux 6.6): {error}", missing="syncobj_eventfd") from None
+        select.select([eventfd], [], [], 2)
+        must.equal(told(eventfd), 1, "within 2 s the eventfd was told so many times:", kind="fence")
+
+
+@behaviour("O55", "a merge of sync files that have signalled says when the last of them did")
+def test_a_merge_says_when_the_last_signalled(gpu: Gpu, must: Must) -> None:
+    """Not when they were merged: frame pacing takes it for the time when the work was done."""
+    queues = (gpu.compute, gpu.sdma)
+    files = []
+    for queue in queues:
+        job = queue.submit(queue.packets.nop())
+        job.wait()
+        with job.out_syncobj as syncobj:
+            files.append(syncobj.export_sync_file())
+        time.sleep(0.005)
+    last = max(fence.timestamp_ns for file in files for fence in file.fences())
+    with files[0].merge(files[1]) as merged:
+        times = [fence.timestamp_ns for fence in merged.fences()]
+    for file in files:
+        file.close()
+    must.did("two jobs of two queues one after the other, then SYNC_IOC_MERGE of their sync files")
+    must.be(
+        max(times) == last,
+        seen="the merged one says when the last job was done",
+        otherwise=f"the merged one says {(max(times) - last) / 1e6:.3f} ms after the last job was done",
+        kind="fence",
+    )
+
+
 def told(eventfd: int) -> int:
     """How often an eventfd was told since it was asked last."""
     try:

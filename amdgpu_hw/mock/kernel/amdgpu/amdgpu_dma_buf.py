@@ -102,7 +102,8 @@ def _invalidate_page_tables(bo: AmdgpuBo, vm: AmdgpuVm) -> None:
     ctx = amdgpu_vm.AmdgpuVmUpdateCtx(bo.adev, vm)
     try:
         amdgpu_vm.amdgpu_vm_delayed_free(ctx)
-        amdgpu_vm.amdgpu_vm_handle_moved(ctx, (bo.resv,))
+        # Not with what is locked: then entries would be written that jobs of this address space still use.
+        amdgpu_vm.amdgpu_vm_handle_moved(ctx, ())
     except KernelError as error:
         if error.errno != errno.EBUSY:
             bo.adev.err(f"*ERROR* Failed to invalidate VM page tables (-{errno_name(error.errno)})")

@@ -161,6 +161,26 @@ def test_an_import_is_unbound_when_the_exporter_moves(machine: Machine) -> None:
     assert machine.kernel.kasan.count == 0
 
 
+def test_an_import_is_unbound_after_work_in_flight(machine: Machine) -> None:
+    """The importer's jobs keep their entries until they are done; the exporter's copy waits for them as well."""
+    first, second = machine.gpus
+    bo = first.bo(SIZE, VRAM)
+    handle = import_(second, export(first, bo, second))
+    second.map(handle, B, SIZE)
+    run(second, second.packets(SDMA).nop(), handle)
+    chunk, gate = second.gate()
+    listed = (drm.AMDGPU_CHUNK_ID_BO_HANDLES, second.bo_handles_chunk(handle))
+    second.submit(SDMA, second.packets(SDMA).fill(B, 0x55555555, 4), chunk, listed)
+    run(first, first.packets(SDMA).nop(), bo)
+    assert second.fpriv.vm.page_table.walk(B).kind is EntryKind.VALID
+    second.open_gate(gate)
+    second.settle()
+    assert second.fpriv.vm.page_table.walk(B).kind is EntryKind.NONE
+    assert first.object(bo).domain == VRAM
+    assert first.read(bo, 4) == b"\x55" * 4
+    assert machine.kernel.kasan.count == 0
+
+
 def test_an_import_keeps_the_memory_alive(machine: Machine) -> None:
     """Also when the exporter has closed everything, and while the importer's last job runs."""
     first, second = machine.gpus
