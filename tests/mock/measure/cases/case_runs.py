@@ -29,9 +29,9 @@ GRID = LatencySettings(
     sizes=(64 * KiB,),
     blocks=1,
     null_blocks=0,
-    samples=2,
+    samples=4,
     warm_up=1,
-    job_ns=5_000_000,
+    job_ns=10_000_000,
 )
 BACKGROUND_NS = 100_000_000
 SCENE = OverlapSettings(
@@ -89,10 +89,15 @@ def test_frames_wait_for_implicit_updates(gpu: Gpu, conditions: Conditions) -> N
         took[stretch.arm].extend(stretch.unmap_effective_ns - stretch.unmap_start_ns)
         assert (stretch.frame_end_ns > stretch.frame_start_ns).all()
         assert len(stretch.frame_ns) == SCENE.frames
-    explicit, implicit = (float(np.median(times)) for times in took.values())
-    # Half of a job that is two hundred times as long as an update: no matter of speed.
-    assert implicit > BACKGROUND_NS / 2, f"implicit updates took {implicit / 1e6:.1f} ms"
-    assert (explicit < BACKGROUND_NS / 2) is HAS_FLAG, f"explicit updates took {explicit / 1e6:.1f} ms"
+    # Half of a job that is two hundred times as long as an update: no matter of speed. One that waits would do: on a
+    # busy machine some find no job in flight.
+    waiting = {arm for arm, times in took.items() if max(times) > BACKGROUND_NS / 2}
+    assert "implicit" in waiting, f"implicit updates took {max(took['implicit']) / 1e6:.1f} ms at most"
+    usual = float(np.median(took["explicit"])) / 1e6
+    if HAS_FLAG:
+        assert usual < BACKGROUND_NS / 2e6, f"explicit updates took {usual:.1f} ms"
+    else:
+        assert "explicit" in waiting, f"explicit updates took {usual:.1f} ms"
 
 
 def test_the_clocks_are_let_go(gpu: Gpu) -> None:
