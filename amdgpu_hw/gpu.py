@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
 import time
 import weakref
 from collections.abc import Iterator
@@ -97,6 +98,7 @@ class Gpu:
         self._buffers: weakref.WeakSet[Buffer] = weakref.WeakSet()
         self._ranges: weakref.WeakSet[Range] = weakref.WeakSet()
         self._contexts: weakref.WeakSet[Context] = weakref.WeakSet()
+        self._context_numbers = itertools.count(1)
         self._vacated = False
         try:
             self.identity: GpuIdentity = known.identity if known else read_identity(self._device, node)
@@ -132,7 +134,9 @@ class Gpu:
 
     def new_context(self, priority: int = uapi.AMDGPU_CTX_PRIORITY_NORMAL) -> Context:
         """A context of its own; AMDGPU_CTX_PRIORITY_*, where more than normal needs CAP_SYS_NICE (EACCES)."""
-        context = Context(self._device, self.identity, self.capabilities.rings, self._ib_pool, priority)
+        context = Context(
+            self._device, self.identity, self.capabilities.rings, self._ib_pool, priority, next(self._context_numbers)
+        )
         self._contexts.add(context)
         return context
 

@@ -238,7 +238,8 @@ class Queue:
         return uapi.AMDGPU_CHUNK_ID_IB, chunk
 
     def __str__(self) -> str:
-        return f"{self.engine.name.lower()}{self.ring}"
+        name = f"{self.engine.name.lower()}{self.ring}"
+        return name if self.context.number == 1 else f"{name} of context {self.context.number}"
 
 
 class Context:
@@ -251,8 +252,11 @@ class Context:
         rings: Mapping[Engine, RingInfo],
         ib_pool: IbPool,
         priority: int,
+        number: int,
     ) -> None:
         self.device = device
+        self.number = number
+        """Which of its GPU object it is, from 1: two contexts have queues of the same name."""
         self.ib_pool = ib_pool
         self._identity = identity
         self._rings = rings
