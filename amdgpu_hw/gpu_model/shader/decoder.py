@@ -10,10 +10,13 @@ from functools import cache
 from amdgpu_hw.gpu_model.faults import RingStop, StopCause
 from amdgpu_hw.packets import Version
 
-from .encodings import LITERAL, SOURCES, Encoding, encodings_of
+from .encodings import LITERAL, SDWA, SDWA_FIELDS, SOURCES, VECTORS, Encoding, encodings_of
 from .isa import instruction_names
 
-__all__ = ("Decoder", "Instruction", "decoder_for", "refuse")
+__all__ = ("SDWA_FORM", "Decoder", "Instruction", "decoder_for", "refuse")
+
+SDWA_FORM = "SDWA"
+_HAVE_SDWA = frozenset(("VOP1", "VOP2"))
 
 # In VOP3 the instructions of the short encodings have these first opcodes.
 _VOPC_IN_VOP3, _VOP2_IN_VOP3 = 0, 0x100
@@ -34,6 +37,7 @@ class Instruction:
     group: str
     """The encoding whose table has it: VOP2 also for one that is written as VOP3."""
     encoding: str
+    """How it is written; `SDWA_FORM` where such a dword follows."""
     fields: Mapping[str, int]
     literal: int
     """The dword behind it, if a source says so."""
@@ -65,13 +69,20 @@ class Decoder:
         words = tuple(word(number) for number in range(encoding.dwords))
         fields = {field.name: field.of(words) for field in encoding.fields}
         group, name = self._name(encoding, fields.get("op", 0))
-        literal, dwords = 0, encoding.dwords
-        if any(fields.get(source) == LITERAL for source in SOURCES):
+        literal, dwords, form = 0, encoding.dwords, encoding.name
+        if form in _HAVE_SDWA and fields["src0"] == SDWA and self.version < (11,):
+            behind = (word(dwords),)
+            fields |= {field.name: field.of(behind) for field in SDWA_FIELDS}
+            if not fields["src0_scalar"]:
+                fields["src0"] += VECTORS
+            form = SDWA_FORM
+            dwords += 1
+        elif any(fields.get(source) == LITERAL for source in SOURCES):
             if not encoding.literal:
                 raise refuse(f"{name} with a literal in {encoding.name}")
             literal = word(dwords)
             dwords += 1
-        return Instruction(name, group, encoding.name, fields, literal, 4 * dwords, self.version)
+        return Instruction(name, group, form, fields, literal, 4 * dwords, self.version)
 
     def _encoding(self, word: int) -> Encoding:
         for encoding in self._encodings:

@@ -13,12 +13,17 @@ from typing import NamedTuple
 
 from amdgpu_hw.packets import Version
 
-__all__ = ("LITERAL", "SOURCES", "Encoding", "Field", "encodings_of")
+__all__ = ("LITERAL", "SDWA", "SDWA_FIELDS", "SOURCES", "VECTORS", "Encoding", "Field", "encodings_of")
 
 LITERAL = 255
 """The source operand that is the dword behind the instruction."""
+VECTORS = 256
+"""Number of the first vector register among source operands."""
 SOURCES = ("ssrc0", "ssrc1", "src0", "src1", "src2")
 """Fields that can say `LITERAL`."""
+
+SDWA = 249
+"""The first source of VOP1 and VOP2 that says that it is in a dword behind the instruction, up to GFX10."""
 
 GFX8, GFX9, GFX10, GFX11, GFX12, NEVER = (8,), (9,), (10,), (11,), (12,), (99,)
 
@@ -68,6 +73,23 @@ def _top(bits: str) -> tuple[int, int]:
     shift = 32 - len(bits)
     return ((1 << len(bits)) - 1) << shift, int(bits, 2) << shift
 
+
+SDWA_FIELDS = (
+    Field("src0", 7, 0),
+    Field("dst_sel", 10, 8),
+    Field("dst_unused", 12, 11),
+    Field("clamp", 13, 13),
+    Field("omod", 15, 14),
+    Field("src0_sel", 18, 16),
+    Field("src0_sext", 19, 19),
+    Field("src0_modifiers", 21, 20),
+    Field("src0_scalar", 23, 23),
+    Field("src1_sel", 26, 24),
+    Field("src1_sext", 27, 27),
+    Field("src1_modifiers", 29, 28),
+    Field("src1_scalar", 31, 31),
+)
+"""Sub-dword addressing: which bytes of sources and destination are meant."""
 
 _SSRC = (Field("ssrc0", 7, 0), Field("ssrc1", 15, 8))
 _SDST = Field("sdst", 22, 16)

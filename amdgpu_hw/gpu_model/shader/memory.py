@@ -36,6 +36,8 @@ class _Access(NamedTuple):
     signed: bool = False
     formatted: bool = False
     """The descriptor says what a component is."""
+    half: int | None = None
+    """First bit of the half of a register that it is about (D16); a load leaves the other one alone."""
 
     @property
     def registers(self) -> int:
@@ -49,6 +51,13 @@ _ACCESSES: dict[str, _Access] = {
     "ushort": _Access(2),
     "sshort": _Access(2, signed=True),
     "short": _Access(2),
+    "ubyte_d16": _Access(1, half=0),
+    "ubyte_d16_hi": _Access(1, half=16),
+    "sbyte_d16": _Access(1, signed=True, half=0),
+    "sbyte_d16_hi": _Access(1, signed=True, half=16),
+    "byte_d16_hi": _Access(1, half=16),
+    "short_d16": _Access(2, half=0),
+    "short_d16_hi": _Access(2, half=16),
     "dword": _Access(4),
     "dwordx2": _Access(8),
     "dwordx3": _Access(12),
@@ -97,6 +106,10 @@ def _load(wave: Wave, addresses: list[int | None], access: _Access, register: in
             int.from_bytes(data[at : at + size], "little", signed=access.signed) & DWORD
             for at in range(0, len(data), size)
         ]
+        if access.half is not None:
+            kept, shift = 0xFFFF_0000 >> access.half, access.half
+            old = _active(wave, register)
+            values = [one & kept | (value & 0xFFFF) << shift for one, value in zip(old, values, strict=True)]
         wave.write_lanes(register, values)
         return
     dwords = Struct(f"<{len(data) // 4}I").unpack(data)
@@ -106,12 +119,10 @@ def _load(wave: Wave, addresses: list[int | None], access: _Access, register: in
 
 def _store(wave: Wave, addresses: list[int | None], access: _Access, register: int) -> None:
     size = access.size
-    columns = [wave.vector(register + index) for index in range(access.registers)]
-    if not wave.full:
-        columns = [[column[lane] for lane in wave.lanes] for column in columns]
+    columns = [_active(wave, register + index) for index in range(access.registers)]
     if size < 4:
-        mask = (1 << 8 * size) - 1
-        data = b"".join((value & mask).to_bytes(size, "little") for value in columns[0])
+        mask, shift = (1 << 8 * size) - 1, access.half or 0
+        data = b"".join((value >> shift & mask).to_bytes(size, "little") for value in columns[0])
     else:
         data = Struct(f"<{len(columns) * len(addresses)}I").pack(*chain.from_iterable(zip(*columns, strict=True)))
     wave.moved += len(data)
@@ -186,22 +197,35 @@ def mubuf(instruction: Instruction) -> Step:
     """A descriptor in scalar registers, with an index and an offset in each lane where the instruction says so."""
     if instruction.fields.get("lds"):
         raise refuse(f"{instruction.name} to LDS")
-    _, access = _split(instruction.name)
-    version = instruction.version
+    stores, access = _split(instruction.name)
+    move, register = _store if stores else _load, instruction["vdata"]
     first = instruction["srsrc"] if "srsrc" in instruction.fields else 4 * instruction["srsrc4"]
     soffset = _scalar_offset(instruction)
     vaddr, offset = instruction["vaddr"], instruction["offset"]
     indexed, has_offset = instruction["idxen"], instruction["offen"]
 
-    def addresses(wave: Wave) -> list[int | None]:
-        descriptor = Descriptor(wave.scalars[first : first + 4], version)
+    def step(wave: Wave) -> None:
+        if not wave.lanes:
+            return
+        descriptor = Descriptor(wave.scalars[first : first + 4], instruction.version)
         descriptor.check(instruction.name, access.formatted)
         zeros = [0] * len(wave.lanes)
         indices = _active(wave, vaddr) if indexed else zeros
         offsets = [one + offset for one in (_active(wave, vaddr + indexed) if has_offset else zeros)]
-        return descriptor.addresses(indices, offsets, soffset(wave), access.size, bool(indexed))
 
-    return _access(instruction, addresses, "vdata", "vdata")
+        def addresses(size: int, behind: int = 0) -> list[int | None]:
+            moved = [one + behind for one in offsets] if behind else offsets
+            return descriptor.addresses(indices, moved, soffset(wave), size, bool(indexed))
+
+        whole = addresses(access.size)
+        if access.registers == 1 or access.formatted or None not in whole:
+            move(wave, whole, access, register)
+            return
+        # Each dword may be the first one beyond the end.
+        for index in range(access.registers):
+            move(wave, addresses(4, 4 * index), _ACCESSES["dword"], register + index)
+
+    return step
 
 
 def _scalar_offset(instruction: Instruction) -> Callable[[Wave], int]:

@@ -10,7 +10,7 @@ from typing import TypeAlias
 from amdgpu_hw.packets import Version
 
 from .decoder import Instruction, refuse
-from .encodings import LITERAL
+from .encodings import LITERAL, VECTORS
 from .wave import DWORD, EXEC, VCC, Wave
 
 __all__ = ("ScalarSource", "VectorSource", "is_null", "scalar_source", "vector_source")
@@ -24,7 +24,6 @@ _POSITIVE = range(128, 193)
 _NEGATIVE = range(193, 209)
 _FLOATS = {240 + n: value for n, value in enumerate((0.5, -0.5, 1.0, -1.0, 2.0, -2.0, 4.0, -4.0, 0.15915494309189532))}
 _VCCZ, _EXECZ, _SCC = 251, 252, 253
-_VECTORS = 256
 
 _NULL_GFX10, _NULL_GFX11 = 125, 124
 """A register that reads as 0 and drops what is written; GFX9 and before have none."""
@@ -77,7 +76,7 @@ def _constant(instruction: Instruction, code: int, bits: int) -> int | None:
 def vector_source(instruction: Instruction, field: str, bits: int = 32) -> VectorSource:
     """Return what reads a vector operand of 32 or 64 bits; ``vsrc1`` is a register of its own numbering."""
     code = instruction[field]
-    register = code - _VECTORS
+    register = code - VECTORS
     if field == "vsrc1":
         register = code
     elif register < 0:

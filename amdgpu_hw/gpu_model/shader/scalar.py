@@ -105,6 +105,10 @@ _SOP2: dict[str, _Binary] = {
     "s_mul_hi_u32": _Binary(lambda a, b, _: (a * b >> 32, None)),
     "s_bfe_u32": _Binary(lambda a, b, _: _field(a, b, signed=False)),
     "s_bfe_i32": _Binary(lambda a, b, _: _field(a, b, signed=True)),
+    "s_pack_ll_b32_b16": _Binary(lambda a, b, _: (a & 0xFFFF | b << 16, None)),
+    "s_pack_lh_b32_b16": _Binary(lambda a, b, _: (a & 0xFFFF | b & 0xFFFF_0000, None)),
+    "s_pack_hl_b32_b16": _Binary(lambda a, b, _: (a >> 16 | b << 16, None)),
+    "s_pack_hh_b32_b16": _Binary(lambda a, b, _: (a >> 16 | b & 0xFFFF_0000, None)),
     **{f"s_lshl{shift}_add_u32": _shift_add(shift) for shift in (1, 2, 3, 4)},
 }
 

@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import repeat
 from typing import NamedTuple, TypeAlias
 
-from .decoder import Instruction, refuse
+from .decoder import SDWA_FORM, Instruction, refuse
+from .encodings import SDWA, VECTORS
 from .operands import VectorSource, is_null, vector_source
 from .scalar import Step
 from .wave import DWORD, EXEC, VCC, Wave
@@ -15,8 +17,21 @@ from .wave import DWORD, EXEC, VCC, Wave
 __all__ = ("vop1", "vop2", "vop3", "vopc")
 
 _Function: TypeAlias = Callable[..., int]
-_SDWA_OR_DPP = frozenset((233, 234, 249, 250))
-"""Values of the first source that say that another form of the instruction follows."""
+_OTHER_FORMS = frozenset((233, 234, SDWA, 250))
+"""Values of the first source that say that DPP or SDWA follows."""
+_WHOLE = 6
+"""The selector of SDWA that means the whole dword."""
+_SELECTED: dict[int, tuple[int, int]] = {
+    **{byte: (8 * byte, 0xFF) for byte in range(4)},
+    **{4 + word: (16 * word, 0xFFFF) for word in range(2)},
+    _WHOLE: (0, DWORD),
+}
+"""Shift and mask of what a selector of SDWA means."""
+_PRESERVED = 2
+"""`dst_unused` of SDWA: the other bits stay; else they become 0, or copies of the sign."""
+_SIGN = 1
+_FLOATS = range(240, 249)
+"""Constants that are other bits in halves of registers."""
 
 
 class _Operation(NamedTuple):
@@ -136,8 +151,9 @@ def _lanes(wave: Wave, values: list[int | list[int]]) -> Iterator[tuple[int, ...
     return zip(*(value if isinstance(value, list) else repeat(value, wave.size) for value in values), strict=True)
 
 
-def _apply(operation: _Operation, sources: list[VectorSource], register: int) -> Step:
-    function, bits = operation.function, operation.bits
+def _apply(instruction: Instruction, operation: _Operation, sources: list[VectorSource]) -> Step:
+    function, bits, register = operation.function, operation.bits, instruction["vdst"]
+    merged = _merge(instruction) if instruction.encoding == SDWA_FORM else None
 
     def step(wave: Wave) -> None:
         values = [source(wave) for source in sources]
@@ -150,9 +166,36 @@ def _apply(operation: _Operation, sources: list[VectorSource], register: int) ->
         if bits == 64:
             wave.write_vector(register + 1, [value >> 32 for value in results])
             results = [value & DWORD for value in results]
+        if merged is not None:
+            results = list(map(merged, wave.vector(register), results))
         wave.write_vector(register, results)
 
     return step
+
+
+def _merge(instruction: Instruction) -> Callable[[int, int], int]:
+    """Return what puts a result into the part of a register that SDWA says; of what was there, and the result."""
+    shift, mask = _SELECTED[instruction["dst_sel"]]
+    unused = instruction["dst_unused"]
+    if unused == _SIGN and mask != DWORD:
+        raise refuse(f"{instruction.name} with SDWA that extends the sign of its result")
+    kept = DWORD & ~(mask << shift) if unused == _PRESERVED else 0
+    return lambda old, result: old & kept | (result & mask) << shift
+
+
+def _select_part(instruction: Instruction, number: int, source: VectorSource) -> VectorSource:
+    """Return what reads the part of a source that SDWA says."""
+    shift, mask = _SELECTED[instruction[f"src{number}_sel"]]
+    if instruction[f"src{number}_sext"] or instruction[f"src{number}_modifiers"]:
+        raise refuse(f"{instruction.name} with SDWA that changes its sources")
+
+    def part(wave: Wave) -> int | list[int]:
+        value = source(wave)
+        if isinstance(value, list):
+            return [one >> shift & mask for one in value]
+        return value >> shift & mask
+
+    return part
 
 
 # -- the short encodings, which can also be written as VOP3 ------------------------------------------------------------
@@ -160,7 +203,9 @@ def _apply(operation: _Operation, sources: list[VectorSource], register: int) ->
 
 def _sources(instruction: Instruction, bits: tuple[int, ...]) -> list[VectorSource]:
     """Return readers of the first operands, as many as there are ``bits``."""
-    if instruction["src0"] in _SDWA_OR_DPP:
+    if instruction.encoding == SDWA_FORM:
+        return _sdwa_sources(instruction, len(bits))
+    if instruction["src0"] in _OTHER_FORMS:
         raise refuse(f"{instruction.name} with DPP or SDWA")
     second = "src1" if instruction.encoding == "VOP3" else "vsrc1"
     return [
@@ -168,8 +213,25 @@ def _sources(instruction: Instruction, bits: tuple[int, ...]) -> list[VectorSour
     ]
 
 
-def _plain(instruction: Instruction, has_mask: bool = False) -> None:
-    """Refuse the modifiers of VOP3: those of floating point, saturation, halves of registers."""
+def _sdwa_sources(instruction: Instruction, count: int) -> list[VectorSource]:
+    sources = [_select_part(instruction, 0, vector_source(instruction, "src0"))]
+    if count > 1:
+        if instruction["src1_scalar"]:
+            raise refuse(f"{instruction.name} with SDWA and a scalar second source")
+        sources.append(_select_part(instruction, 1, vector_source(instruction, "vsrc1")))
+    return sources
+
+
+def _plain(instruction: Instruction, *, has_mask: bool = False, sdwa: bool = False) -> None:
+    """Refuse the modifiers of VOP3 and SDWA: those of floating point, saturation, halves of registers.
+
+    ``sdwa``: selecting parts of registers is modelled.
+    """
+    if instruction.encoding == SDWA_FORM:
+        if not sdwa:
+            raise refuse(f"{instruction.name} with DPP or SDWA")
+        if instruction["clamp"] or instruction["omod"]:
+            raise refuse(f"{instruction.name} with modifiers")
     if instruction.encoding != "VOP3":
         return
     # Instructions that write a mask have its register in the place of two of them.
@@ -183,10 +245,13 @@ def vop1(instruction: Instruction) -> Step:
     name = instruction.name
     if name == "v_nop":
         return lambda _wave: None
-    _plain(instruction)
+    if name == "v_mov_b16":
+        return _move_half(instruction)
     if name == "v_readfirstlane_b32":
+        _plain(instruction)
         return _read_first_lane(instruction)
-    return _apply(_VOP1[name], _sources(instruction, (32,)), instruction["vdst"])
+    _plain(instruction, sdwa=True)
+    return _apply(instruction, _VOP1[name], _sources(instruction, (32,)))
 
 
 def _read_first_lane(instruction: Instruction) -> Step:
@@ -206,11 +271,12 @@ def vop2(instruction: Instruction) -> Step:
     name = instruction.name
     if name in _CARRY:
         return _carry(instruction)
-    _plain(instruction)
     if name == "v_cndmask_b32":
+        _plain(instruction)
         return _select(instruction)
+    _plain(instruction, sdwa=True)
     operation = _VOP2[name]
-    return _apply(operation, _sources(instruction, operation.sources[:2]), instruction["vdst"])
+    return _apply(instruction, operation, _sources(instruction, operation.sources[:2]))
 
 
 def _mask_in(instruction: Instruction) -> int:
@@ -290,9 +356,11 @@ def vop3(instruction: Instruction) -> Step:
         return _carry(instruction)
     if name == "v_mad_u64_u32":
         return _mad64(instruction)
+    if name == "v_pack_b32_f16":
+        return _pack(instruction)
     _plain(instruction)
     operation = _VOP3[name]
-    return _apply(operation, _sources(instruction, operation.sources), instruction["vdst"])
+    return _apply(instruction, operation, _sources(instruction, operation.sources))
 
 
 def _mad64(instruction: Instruction) -> Step:
@@ -308,5 +376,67 @@ def _mad64(instruction: Instruction) -> Step:
         wave.write_vector(register + 1, [total >> 32 & DWORD for total in totals])
         if not drops_mask:
             wave.write_mask(mask_out, sum(1 << lane for lane in wave.lanes if totals[lane] >> 64))
+
+    return step
+
+
+# -- halves of registers ----------------------------------------------------------------------------------------------
+
+
+def _half(source: VectorSource, high: bool) -> VectorSource:
+    shift = 16 if high else 0
+
+    def half(wave: Wave) -> int | list[int]:
+        value = source(wave)
+        if isinstance(value, list):
+            return [one >> shift & 0xFFFF for one in value]
+        return value >> shift & 0xFFFF
+
+    return half
+
+
+def _halves_of_vop3(instruction: Instruction) -> int:
+    """Return a bit for each operand of which the upper half is meant: sources from bit 0 on, the result in bit 3."""
+    if instruction["sdst"] & 7 or instruction["clamp"] or instruction["omod"] or instruction["neg"]:
+        raise refuse(f"{instruction.name} with modifiers")
+    return instruction["sdst"] >> 3
+
+
+def _pack(instruction: Instruction) -> Step:
+    """Two halves become a register. As bits: denormals are kept in the mode that drivers choose for 16 bits."""
+    high = _halves_of_vop3(instruction)
+    if instruction["src0"] in _FLOATS or instruction["src1"] in _FLOATS:
+        raise refuse(f"{instruction.name} with constants of floating point")
+    first, second = _sources(instruction, (32, 32))
+    sources = [_half(first, bool(high & 1)), _half(second, bool(high & 2))]
+    return _apply(instruction, _Operation(lambda a, b: a | b << 16), sources)
+
+
+_UPPER_HALF = 1 << 7
+"""In the number of a register of an instruction of 16 bits that is not VOP3; there are 128 then."""
+
+
+def _move_half(instruction: Instruction) -> Step:
+    if instruction["src0"] in _FLOATS:
+        raise refuse(f"{instruction.name} with a constant of floating point")
+    if instruction.encoding == "VOP3":
+        high = _halves_of_vop3(instruction)
+        register, from_upper, to_upper = instruction["vdst"], bool(high & 1), bool(high & 8)
+        (source,) = _sources(instruction, (32,))
+    else:
+        code, register = instruction["src0"], instruction["vdst"]
+        from_upper = code >= VECTORS and bool(code & _UPPER_HALF)
+        to_upper = bool(register & _UPPER_HALF)
+        register &= ~_UPPER_HALF
+        plain = {**instruction.fields, "src0": code & ~_UPPER_HALF if from_upper else code}
+        (source,) = _sources(replace(instruction, fields=plain), (32,))
+    shift, kept = (16, 0xFFFF) if to_upper else (0, 0xFFFF_0000)
+    half = _half(source, from_upper)
+
+    def step(wave: Wave) -> None:
+        value = half(wave)
+        values = value if isinstance(value, list) else [value] * wave.size
+        old = wave.vector(register)
+        wave.write_vector(register, [one & kept | new << shift for one, new in zip(old, values, strict=True)])
 
     return step

@@ -108,6 +108,47 @@ dc708008 00020100  ; global_store_dword v0, v1, s[2:3] offset:8
 bf810000           ; s_endpgm
 """,
     },
+    # Pairs of dwords at the thread's number: buffers that end inside one.
+    "pairs": {
+        "gfx10": """
+34000083           ; v_lshlrev_b32_e32 v0, 3, v0
+e0341000 80000200  ; buffer_load_dwordx2 v[2:3], v0, s[0:3], 0 offen
+bf8c3f70           ; s_waitcnt vmcnt(0)
+e0741000 80010200  ; buffer_store_dwordx2 v[2:3], v0, s[4:7], 0 offen
+bf810000           ; s_endpgm
+""",
+    },
+    # Parts of registers, from s[0:1] to s[2:3], sixteen bytes for each thread.
+    "parts": {
+        "gfx10": """
+34020082           ; v_lshlrev_b32_e32 v1, 2, v0
+dc308000 02000001  ; global_load_dword v2, v1, s[0:1]
+7e0602ff 11223344  ; v_mov_b32_e32 v3, 0x11223344
+bf8c3f70           ; s_waitcnt vmcnt(0)
+7e0602f9 00031102  ; v_mov_b32_sdwa v3, v2 dst_sel:BYTE_1 dst_unused:UNUSED_PRESERVE src0_sel:BYTE_3
+7e0802f9 00040502  ; v_mov_b32_sdwa v4, v2 dst_sel:WORD_1 dst_unused:UNUSED_PAD src0_sel:WORD_0
+4a0a06f9 02000602  ; v_add_nc_u32_sdwa v5, v2, v3 dst_sel:DWORD dst_unused:UNUSED_PAD src0_sel:BYTE_0 src1_sel:BYTE_2
+d7110806 00020702  ; v_pack_b32_f16 v6, v2, v3 op_sel:[1,0,0]
+34020084           ; v_lshlrev_b32_e32 v1, 4, v0
+dc788000 00020301  ; global_store_dwordx4 v1, v[3:6], s[2:3]
+bf810000           ; s_endpgm
+""",
+    },
+    # Bytes into halves of registers, and halves to memory.
+    "halves": {
+        "gfx10": """
+7e0202c1           ; v_mov_b32_e32 v1, -1
+dc808000 01000000  ; global_load_ubyte_d16 v1, v0, s[0:1]
+7e040280           ; v_mov_b32_e32 v2, 0
+dc8c8000 02000000  ; global_load_sbyte_d16_hi v2, v0, s[0:1]
+34080083           ; v_lshlrev_b32_e32 v4, 3, v0
+bf8c3f70           ; s_waitcnt vmcnt(0)
+dc748000 00020104  ; global_store_dwordx2 v4, v[1:2], s[2:3]
+dc6c8000 00020204  ; global_store_short_d16_hi v4, v2, s[2:3]
+dc648003 00020204  ; global_store_byte_d16_hi v4, v2, s[2:3] offset:3
+bf810000           ; s_endpgm
+""",
+    },
     # The numbers of thread and workgroup, a byte each; workgroups of 2 x 2 x 2 threads, 2 x 2 in the plane.
     "ids": {
         "gfx10": """

@@ -249,6 +249,49 @@ def test_buffers_end_where_their_descriptor_says(rig: ShaderRig) -> None:
     assert rig.word(TARGET + 40 * 4) == 0
 
 
+def test_a_buffer_may_end_inside_an_element(rig: ShaderRig) -> None:
+    """Each dword counts: drivers copy what is left with the loads and stores of the whole."""
+    rig.put(0, bytes(range(1, 33)))
+    rig.put(TARGET, b"\xff" * 32)
+    arguments = [*buffer(DATA_VA, 20, 0, 3 << 28), *buffer(DATA_VA + TARGET, 28, 0, 3 << 28)]
+    assert rig.dispatch(machine_code(SHADERS["pairs"]["gfx10"]), arguments, threads=(4, 1, 1)) == [0], rig.stopped
+    assert rig.bytes_at(TARGET, 32) == bytes(range(1, 21)) + bytes(8) + b"\xff" * 4
+
+
+def test_parts_of_registers(rig: ShaderRig) -> None:
+    """SDWA picks bytes and words; packing takes halves."""
+    rig.put(0, bytes.fromhex("a1b2c3d4 01020304"))
+    code = machine_code(SHADERS["parts"]["gfx10"])
+    assert rig.dispatch(code, dwords_of(DATA_VA, DATA_VA + TARGET), threads=(2, 1, 1)) == [0], rig.stopped
+    assert rig.dwords(TARGET, 8) == [
+        *(0x1122D444, 0xB2A1_0000, 0xA1 + 0x22, 0xD444_D4C3),
+        *(0x11220444, 0x0201_0000, 0x01 + 0x22, 0x0444_0403),
+    ]
+
+
+def test_halves_of_registers_and_memory(rig: ShaderRig) -> None:
+    """D16: the other half stays."""
+    rig.put(0, b"\x85\x07")
+    code = machine_code(SHADERS["halves"]["gfx10"])
+    assert rig.dispatch(code, dwords_of(DATA_VA, DATA_VA + TARGET), threads=(2, 1, 1)) == [0], rig.stopped
+    assert rig.bytes_at(TARGET, 16) == bytes.fromhex("85ffff85 000085ff 0700ff07 00000700")
+
+
+def test_moves_of_half_registers() -> None:
+    """From GFX11 on, by the upper bit of a register's number or by op_sel."""
+    wave = Wave(VmAccess(ShaderRig("navi31").ring(), ShaderRig().table, 1), 32, 32, 0)
+    wave._vectors[8] = [0x1111_2222] * 32
+    wave._vectors[4] = [0xAAAA_BBBB] * 32
+    wave.scalars[2] = 0x3333_4444
+    for code, expected in (
+        ([0xD59C0804, 0x00000108], 0xAAAA_1111),  # v_mov_b16_e64 v4.l, v8.h
+        ([0x7F083908], 0x2222_1111),  # v_mov_b16_e32 v4.h, v8.l
+        ([0x7E083802], 0x2222_4444),  # v_mov_b16_e32 v4.l, s2
+    ):
+        MEANINGS["VOP1"](decoder_for((11,)).decode(code.__getitem__))(wave)
+        assert wave.vector(4) == [expected] * 32
+
+
 @pytest.mark.parametrize(("last", "why"), [(0x1104BFAC, ""), (0x1104AFAC, "format 74"), (0x1104BFAD, "0o7655")])
 def test_formats_are_four_dwords(rig: ShaderRig, last: int, why: str) -> None:
     """75 is four UINT of 32 bits on GFX10; others, and components that change places, are refused by number."""
@@ -309,7 +352,8 @@ def test_scalar_loads_know_prt_on_gfx9_alone(name: str, faults: bool) -> None:
         ([0xD8D80000, 0], "DS opcode 0x36"),  # ds_read_b32 v0, v0
         ([0xDC304000, 0x007D0001], "SCRATCH opcode 0xc"),  # scratch_load_dword v0, v1, off
         (machine_code(SHADERS["atomic"]["gfx10"]), "GLOBAL opcode 0x32"),
-        ([0x7E0002F9, 0x00060001], "v_mov_b32 with DPP or SDWA"),
+        ([0x7E0002FA, 0xFF00E401], "v_mov_b32 with DPP or SDWA"),  # v_mov_b32_dpp v0, v1 quad_perm:[0,1,2,3]
+        ([0x7E0002F9, 0x00160001], "v_mov_b32 with SDWA that changes its sources"),  # src0: -v1
         ([0xD5258000, 0x00020501], "v_add_u32 with modifiers"),  # v_add_nc_u32_e64 v0, v1, v2 clamp
         ([0xBF8A0000], "SOPP opcode 0xa"),  # s_barrier
         ([0xF0800F00, 0x00010002], "MIMG opcode 0x20"),  # image_sample
