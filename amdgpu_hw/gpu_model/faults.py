@@ -7,7 +7,7 @@ from enum import Enum
 
 from amdgpu_hw.packets import Version
 
-__all__ = ("Client", "PrtBehaviour", "RingStop", "StopCause", "prt_behaviour")
+__all__ = ("UNNOTICED", "Client", "PrtBehaviour", "RingStop", "StopCause", "prt_behaviour")
 
 
 class Client(Enum):
@@ -49,15 +49,21 @@ class StopCause(Enum):
     REGISTER = "Illegal register access in command stream"
     SHADER = "Shader that the model does not execute"
     """Hardware would: the job ends as a hang does, and the log says what is missing."""
+    ENDLESS = "shader without end"
+    """Its waves can be killed; nothing else notices."""
     HANG = "hang"
-    """The unit waits for something that never comes. Nothing notices: only the driver's job timeout ends it."""
+    """The unit waits for something that never comes."""
+
+
+UNNOTICED = frozenset((StopCause.ENDLESS, StopCause.HANG))
+"""Causes of which no hardware tells: only the driver's job timeout ends them."""
 
 
 class RingStop(Exception):
     """The ring cannot go on with its job: a packet that no hardware executes, or an access that hangs it."""
 
     def __init__(self, cause: StopCause, text: str) -> None:
-        super().__init__(text if cause is StopCause.HANG else f"{cause.value}: {text}")
+        super().__init__(text if cause in UNNOTICED else f"{cause.value}: {text}")
         self.cause = cause
         self._text = text
 

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from amdgpu_hw.packets import Engine
 
-from .faults import RingStop
+from .faults import RingStop, StopCause
 from .work import CallWork, IbWork, PlacedIb, Work
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class Hang(Enum):
     PROCESSOR = "command processor"
     """It stopped at a packet or an access. Nothing but a reset helps."""
     WAVE = "wave"
-    """A shader that does not end, as the console makes one. One of a client's keeps its ring running."""
+    """A shader that does not end: a client's, or as the console makes one."""
 
 
 class _State(Enum):
@@ -391,7 +391,7 @@ class Ring:
                 if self.timing is not None:
                     self.front += self.timing.end
             except RingStop as stop:
-                self._enter(_State.STOPPED)
+                self._enter(_State.WAVE_HUNG if stop.cause is StopCause.ENDLESS else _State.STOPPED)
                 self.gpu.on_stop(self, stop.cause, f"{stop} ({self.where()})")
                 return None
         return None

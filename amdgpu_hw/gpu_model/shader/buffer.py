@@ -63,6 +63,9 @@ class Descriptor:
         """Return where each lane reads or writes ``size`` bytes; None beyond the end of the buffer."""
         base, stride = self.base + scalar_offset, self.stride
         inside = self._range_check(scalar_offset, size, indexed)
+        if inside(max(indices), max(offsets)):
+            # What is true of the largest is true of all.
+            return [base + index * stride + offset for index, offset in zip(indices, offsets, strict=True)]
         return [
             base + index * stride + offset if inside(index, offset) else None
             for index, offset in zip(indices, offsets, strict=True)

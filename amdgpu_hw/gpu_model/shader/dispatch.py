@@ -7,11 +7,11 @@ modelled. The order is that of hardware with one compute unit.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from itertools import product
 from typing import TYPE_CHECKING, NamedTuple
 
-from amdgpu_hw.gpu_model.faults import RingStop
+from amdgpu_hw.gpu_model.faults import RingStop, StopCause
 from amdgpu_hw.gpu_model.vm_access import COST_SHIFT, Pauses
 from amdgpu_hw.packets import Version, compute
 
@@ -25,8 +25,13 @@ if TYPE_CHECKING:
 
 __all__ = ("ComputeRegisters", "dispatch")
 
-_SLICE = 256
+_SLICE = 128
 """Instructions that a wave executes before other rings may get their turn."""
+_COST_SHIFT = 2
+"""Four instructions cost as much as one packet."""
+_WAVE_LIMIT, _DISPATCH_LIMIT = 1 << 16, 1 << 24
+"""Instructions of a wave, and of all waves of a dispatch, above which they count as without end. A fill of 1 GiB needs
+10 million; nobody waits for more, and hardware would be done with as much in a moment."""
 _THREADS_MAX = 2048
 """Of a workgroup; the hardware has room for 32 waves of 64."""
 
@@ -101,8 +106,11 @@ def dispatch(
     shader = _Shader(registers, ring.gpu.gc_version, initiator)
     axes = [_axis(registers, axis, dimensions[axis], initiator) for axis in range(3)]
     program = Program(vm, shader.version, shader.code)
+    executed = 0
     for wave in _waves(shader, vm, axes):
-        yield from _run(ring, program, wave)
+        executed += yield from _run(ring, program, wave)
+        if executed > _DISPATCH_LIMIT:
+            raise _endless(program)
 
 
 def _axis(registers: ComputeRegisters, axis: int, dimension: int, initiator: int) -> _Axis:
@@ -169,10 +177,12 @@ def _set_vectors(shader: _Shader, wave: Wave, lanes: Sequence[tuple[int, int, in
         wave.write_vector(axis, [thread[axis] for thread in lanes] + idle)
 
 
-def _run(ring: Ring, program: Program, wave: Wave) -> Pauses:
-    """Execute a wave to its end."""
+def _run(ring: Ring, program: Program, wave: Wave) -> Generator[bool, None, int]:
+    """Execute a wave to its end; returns how many instructions that were."""
     timing = ring.timing
+    executed = 0
     while not wave.ended:
+        begun = executed
         for _ in range(_SLICE):
             at = wave.pc
             try:
@@ -180,11 +190,19 @@ def _run(ring: Ring, program: Program, wave: Wave) -> Pauses:
                 step(wave)
             except RingStop as stop:
                 raise stop.at(f"at {at:#x} of the shader at {program.start:#x}") from None
+            executed += 1
             if wave.ended:
                 break
-        ring.budget -= 1 + (wave.moved >> COST_SHIFT)
+        if executed > _WAVE_LIMIT:
+            raise _endless(program)
+        ring.budget -= 1 + (executed - begun >> _COST_SHIFT) + (wave.moved >> COST_SHIFT)
         if timing is not None:
             ring.front += int(wave.moved / timing.copy)
         wave.moved = 0
         if ring.budget <= 0:
             yield False
+    return executed
+
+
+def _endless(program: Program) -> RingStop:
+    return RingStop(StopCause.ENDLESS, f"the shader at {program.start:#x} does not end")

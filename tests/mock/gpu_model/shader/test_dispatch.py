@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import pytest
 
+from amdgpu_hw.gpu_model.faults import StopCause
 from amdgpu_hw.gpu_model.ring import RingActivity
 from amdgpu_hw.packets import Engine, compute
 from amdgpu_hw.packets.compute import machine_code
@@ -149,13 +150,26 @@ def test_a_shader_without_end_leaves_others_their_turn(rig: ShaderRig) -> None:
     """It keeps its ring running until its waves are killed, or the job is taken off."""
     done = rig.dispatch(machine_code(SHADERS["forever"]["gfx10"]), OUT, steps=10)
     other = rig.submit(rig.ring(Engine.COMPUTE, 1), rig.pm4(Engine.COMPUTE).write_data(DATA_VA, [7]))
-    assert rig.work.run(200)
+    assert rig.work.run(1000)
     assert other == [0]
     assert rig.word() == 7
     ring = rig.ring(Engine.COMPUTE)
     assert not done
     assert ring.state is RingActivity.RUNNING
     assert not ring.kill_waves(2)
+    assert ring.kill_waves(1)
+    rig.run()
+    assert done == [0]
+
+
+def test_a_shader_that_goes_on_for_too_long_hangs(rig: ShaderRig) -> None:
+    """Nothing notices but whoever waits for it; its waves can be killed."""
+    done = rig.dispatch(machine_code(SHADERS["forever"]["gfx10"]), OUT)
+    ring = rig.ring(Engine.COMPUTE)
+    assert (done, ring.state) == ([], RingActivity.HUNG)
+    [(_, cause, text)] = rig.stopped
+    assert cause is StopCause.ENDLESS
+    assert text.startswith("the shader at 0x20000000 does not end")
     assert ring.kill_waves(1)
     rig.run()
     assert done == [0]
