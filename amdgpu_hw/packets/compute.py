@@ -123,8 +123,8 @@ COPY_LISTINGS: tuple[tuple[Version, Version, str], ...] = (
     ((9,), (9, 4, 2), _COPY_GFX9),
     ((9, 4, 2), (10,), _COPY_GFX90A),
     ((10,), (11,), _COPY_GFX10),
-    ((11,), (12,), _COPY_GFX11),
-    ((12,), (13,), _COPY_GFX12),
+    ((11,), (11, 6), _COPY_GFX11),
+    ((12,), (12, 1), _COPY_GFX12),
 )
 """The shader of each generation, by [since, before): code and assembly."""
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from amdgpu_hw.packets import Version
 
-__all__ = ("LITERAL", "SDWA", "SDWA_FIELDS", "SOURCES", "VECTORS", "Encoding", "Field", "encodings_of")
+__all__ = ("LITERAL", "SDWA", "SDWA_FIELDS", "SOURCES", "VECTORS", "BitField", "Encoding", "encodings_of")
 
 LITERAL = 255
 """The source operand that is the dword behind the instruction."""
@@ -28,7 +28,7 @@ SDWA = 249
 GFX8, GFX9, GFX10, GFX11, GFX12, NEVER = (8,), (9,), (10,), (11,), (12,), (99,)
 
 
-class Field(NamedTuple):
+class BitField(NamedTuple):
     """Bits [high:low] of a dword."""
 
     name: str
@@ -56,7 +56,7 @@ class Encoding:
     """As in `isa.toml`."""
     mask: int
     value: int
-    fields: tuple[Field, ...]
+    fields: tuple[BitField, ...]
     dwords: int = 1
     literal: bool = False
     """A source may be a literal."""
@@ -64,8 +64,8 @@ class Encoding:
     before: Version = NEVER
 
 
-def _op(high: int, low: int) -> Field:
-    return Field("op", high, low)
+def _op(high: int, low: int) -> BitField:
+    return BitField("op", high, low)
 
 
 def _top(bits: str) -> tuple[int, int]:
@@ -75,53 +75,53 @@ def _top(bits: str) -> tuple[int, int]:
 
 
 SDWA_FIELDS = (
-    Field("src0", 7, 0),
-    Field("dst_sel", 10, 8),
-    Field("dst_unused", 12, 11),
-    Field("clamp", 13, 13),
-    Field("omod", 15, 14),
-    Field("src0_sel", 18, 16),
-    Field("src0_sext", 19, 19),
-    Field("src0_modifiers", 21, 20),
-    Field("src0_scalar", 23, 23),
-    Field("src1_sel", 26, 24),
-    Field("src1_sext", 27, 27),
-    Field("src1_modifiers", 29, 28),
-    Field("src1_scalar", 31, 31),
+    BitField("src0", 7, 0),
+    BitField("dst_sel", 10, 8),
+    BitField("dst_unused", 12, 11),
+    BitField("clamp", 13, 13),
+    BitField("omod", 15, 14),
+    BitField("src0_sel", 18, 16),
+    BitField("src0_sext", 19, 19),
+    BitField("src0_modifiers", 21, 20),
+    BitField("src0_scalar", 23, 23),
+    BitField("src1_sel", 26, 24),
+    BitField("src1_sext", 27, 27),
+    BitField("src1_modifiers", 29, 28),
+    BitField("src1_scalar", 31, 31),
 )
 """Sub-dword addressing: which bytes of sources and destination are meant."""
 
-_SSRC = (Field("ssrc0", 7, 0), Field("ssrc1", 15, 8))
-_SDST = Field("sdst", 22, 16)
-_SIMM = Field("simm", 15, 0, signed=True)
-_SRC0 = Field("src0", 8, 0)
-_VSRC1 = Field("vsrc1", 16, 9)
-_VDST = Field("vdst", 24, 17)
+_SSRC = (BitField("ssrc0", 7, 0), BitField("ssrc1", 15, 8))
+_SDST = BitField("sdst", 22, 16)
+_SIMM = BitField("simm", 15, 0, signed=True)
+_SRC0 = BitField("src0", 8, 0)
+_VSRC1 = BitField("vsrc1", 16, 9)
+_VDST = BitField("vdst", 24, 17)
 
 _VOP3 = (
     _op(25, 16),
-    Field("vdst", 7, 0),
+    BitField("vdst", 7, 0),
     # Of instructions that write a mask as well, in the place of the modifiers abs and op_sel.
-    Field("sdst", 14, 8),
-    Field("clamp", 15, 15),
-    Field("src0", 8, 0, 1),
-    Field("src1", 17, 9, 1),
-    Field("src2", 26, 18, 1),
-    Field("omod", 28, 27, 1),
-    Field("neg", 31, 29, 1),
+    BitField("sdst", 14, 8),
+    BitField("clamp", 15, 15),
+    BitField("src0", 8, 0, 1),
+    BitField("src1", 17, 9, 1),
+    BitField("src2", 26, 18, 1),
+    BitField("omod", 28, 27, 1),
+    BitField("neg", 31, 29, 1),
 )
-_MUBUF_SECOND = (Field("vaddr", 7, 0, 1), Field("vdata", 15, 8, 1), Field("soffset", 31, 24, 1))
-_RSRC4 = Field("srsrc4", 20, 16, 1)
+_MUBUF_SECOND = (BitField("vaddr", 7, 0, 1), BitField("vdata", 15, 8, 1), BitField("soffset", 31, 24, 1))
+_RSRC4 = BitField("srsrc4", 20, 16, 1)
 """The descriptor's first register, in fours."""
-_FLAT_SECOND = (Field("vaddr", 7, 0, 1), Field("vsrc", 15, 8, 1), Field("vdst", 31, 24, 1))
-_SADDR = Field("saddr", 22, 16, 1)
+_FLAT_SECOND = (BitField("vaddr", 7, 0, 1), BitField("vsrc", 15, 8, 1), BitField("vdst", 31, 24, 1))
+_SADDR = BitField("saddr", 22, 16, 1)
 _GFX12_MEMORY = (
     _op(21, 14),
-    Field("saddr", 6, 0),
-    Field("vdst", 7, 0, 1),
-    Field("vsrc", 30, 23, 1),
-    Field("vaddr", 7, 0, 2),
-    Field("offset", 31, 8, 2, signed=True),
+    BitField("saddr", 6, 0),
+    BitField("vdst", 7, 0, 1),
+    BitField("vsrc", 30, 23, 1),
+    BitField("vaddr", 7, 0, 2),
+    BitField("offset", 31, 8, 2, signed=True),
 )
 
 _SEG_GFX9, _SEG_GFX11 = 3 << 14, 3 << 16
@@ -139,10 +139,10 @@ _ENCODINGS: tuple[Encoding, ...] = (
         *_top("110000"),
         (
             _op(25, 18),
-            Field("sbase2", 5, 0),
-            Field("sdst", 12, 6),
-            Field("imm", 17, 17),
-            Field("offset", 19, 0, 1),
+            BitField("sbase2", 5, 0),
+            BitField("sdst", 12, 6),
+            BitField("imm", 17, 17),
+            BitField("offset", 19, 0, 1),
         ),
         dwords=2,
         before=GFX9,
@@ -152,12 +152,12 @@ _ENCODINGS: tuple[Encoding, ...] = (
         *_top("110000"),
         (
             _op(25, 18),
-            Field("sbase2", 5, 0),
-            Field("sdst", 12, 6),
-            Field("soffset_en", 14, 14),
-            Field("imm", 17, 17),
-            Field("offset", 20, 0, 1, signed=True),
-            Field("soffset", 31, 25, 1),
+            BitField("sbase2", 5, 0),
+            BitField("sdst", 12, 6),
+            BitField("soffset_en", 14, 14),
+            BitField("imm", 17, 17),
+            BitField("offset", 20, 0, 1, signed=True),
+            BitField("soffset", 31, 25, 1),
         ),
         dwords=2,
         since=GFX9,
@@ -168,10 +168,10 @@ _ENCODINGS: tuple[Encoding, ...] = (
         *_top("111101"),
         (
             _op(25, 18),
-            Field("sbase2", 5, 0),
-            Field("sdst", 12, 6),
-            Field("offset", 20, 0, 1, signed=True),
-            Field("soffset", 31, 25, 1),
+            BitField("sbase2", 5, 0),
+            BitField("sdst", 12, 6),
+            BitField("offset", 20, 0, 1, signed=True),
+            BitField("soffset", 31, 25, 1),
         ),
         dwords=2,
         since=GFX10,
@@ -182,10 +182,10 @@ _ENCODINGS: tuple[Encoding, ...] = (
         *_top("111101"),
         (
             _op(18, 13),
-            Field("sbase2", 5, 0),
-            Field("sdst", 12, 6),
-            Field("offset", 23, 0, 1, signed=True),
-            Field("soffset", 31, 25, 1),
+            BitField("sbase2", 5, 0),
+            BitField("sdst", 12, 6),
+            BitField("offset", 23, 0, 1, signed=True),
+            BitField("soffset", 31, 25, 1),
         ),
         dwords=2,
         since=GFX12,
@@ -200,10 +200,10 @@ _ENCODINGS: tuple[Encoding, ...] = (
         *_top("111000"),
         (
             _op(24, 18),
-            Field("offset", 11, 0),
-            Field("offen", 12, 12),
-            Field("idxen", 13, 13),
-            Field("lds", 16, 16),
+            BitField("offset", 11, 0),
+            BitField("offen", 12, 12),
+            BitField("idxen", 13, 13),
+            BitField("lds", 16, 16),
             *_MUBUF_SECOND,
             _RSRC4,
         ),
@@ -215,9 +215,9 @@ _ENCODINGS: tuple[Encoding, ...] = (
         *_top("111000"),
         (
             _op(25, 18),
-            Field("offset", 11, 0),
-            Field("offen", 22, 22, 1),
-            Field("idxen", 23, 23, 1),
+            BitField("offset", 11, 0),
+            BitField("offen", 22, 22, 1),
+            BitField("idxen", 23, 23, 1),
             *_MUBUF_SECOND,
             _RSRC4,
         ),
@@ -230,13 +230,13 @@ _ENCODINGS: tuple[Encoding, ...] = (
         *_top("110001"),
         (
             _op(21, 14),
-            Field("soffset", 6, 0),
-            Field("vdata", 7, 0, 1),
-            Field("srsrc", 17, 9, 1),
-            Field("offen", 30, 30, 1),
-            Field("idxen", 31, 31, 1),
-            Field("vaddr", 7, 0, 2),
-            Field("offset", 31, 8, 2, signed=True),
+            BitField("soffset", 6, 0),
+            BitField("vdata", 7, 0, 1),
+            BitField("srsrc", 17, 9, 1),
+            BitField("offen", 30, 30, 1),
+            BitField("idxen", 31, 31, 1),
+            BitField("vaddr", 7, 0, 2),
+            BitField("offset", 31, 8, 2, signed=True),
         ),
         dwords=3,
         since=GFX12,
@@ -246,7 +246,7 @@ _ENCODINGS: tuple[Encoding, ...] = (
         "FLAT",
         _FLAT[0] | _SEG_GFX9,
         _FLAT[1],
-        (_op(24, 18), Field("offset", 11, 0), *_FLAT_SECOND),
+        (_op(24, 18), BitField("offset", 11, 0), *_FLAT_SECOND),
         dwords=2,
         since=GFX9,
         before=GFX10,
@@ -255,7 +255,7 @@ _ENCODINGS: tuple[Encoding, ...] = (
         "FLAT",
         _FLAT[0] | _SEG_GFX9,
         _FLAT[1],
-        (_op(24, 18), Field("offset", 10, 0), *_FLAT_SECOND, _SADDR),
+        (_op(24, 18), BitField("offset", 10, 0), *_FLAT_SECOND, _SADDR),
         dwords=2,
         since=GFX10,
         before=GFX11,
@@ -264,7 +264,7 @@ _ENCODINGS: tuple[Encoding, ...] = (
         "FLAT",
         _FLAT[0] | _SEG_GFX11,
         _FLAT[1],
-        (_op(24, 18), Field("offset", 11, 0), *_FLAT_SECOND, _SADDR),
+        (_op(24, 18), BitField("offset", 11, 0), *_FLAT_SECOND, _SADDR),
         dwords=2,
         since=GFX11,
         before=GFX12,
@@ -274,7 +274,7 @@ _ENCODINGS: tuple[Encoding, ...] = (
         "GLOBAL",
         _FLAT[0] | _SEG_GFX9,
         _FLAT[1] | 2 << 14,
-        (_op(24, 18), Field("offset", 12, 0, signed=True), Field("lds", 13, 13), *_FLAT_SECOND, _SADDR),
+        (_op(24, 18), BitField("offset", 12, 0, signed=True), BitField("lds", 13, 13), *_FLAT_SECOND, _SADDR),
         dwords=2,
         since=GFX9,
         before=GFX10,
@@ -283,7 +283,7 @@ _ENCODINGS: tuple[Encoding, ...] = (
         "GLOBAL",
         _FLAT[0] | _SEG_GFX9,
         _FLAT[1] | 2 << 14,
-        (_op(24, 18), Field("offset", 11, 0, signed=True), Field("lds", 13, 13), *_FLAT_SECOND, _SADDR),
+        (_op(24, 18), BitField("offset", 11, 0, signed=True), BitField("lds", 13, 13), *_FLAT_SECOND, _SADDR),
         dwords=2,
         since=GFX10,
         before=GFX11,
@@ -292,7 +292,7 @@ _ENCODINGS: tuple[Encoding, ...] = (
         "GLOBAL",
         _FLAT[0] | _SEG_GFX11,
         _FLAT[1] | 2 << 16,
-        (_op(24, 18), Field("offset", 12, 0, signed=True), *_FLAT_SECOND, _SADDR),
+        (_op(24, 18), BitField("offset", 12, 0, signed=True), *_FLAT_SECOND, _SADDR),
         dwords=2,
         since=GFX11,
         before=GFX12,

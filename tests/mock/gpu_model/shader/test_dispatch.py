@@ -38,6 +38,12 @@ def test_our_copy_shader_copies_on_every_generation(name: str, engine: Engine) -
     rig.close()
 
 
+@pytest.mark.parametrize("version", [(7, 0, 0), (12, 1, 0), (13, 0, 0)])
+def test_gpus_that_nobody_knows_have_no_copy_shader(version: tuple[int, int, int]) -> None:
+    """Whoever needs one says that it cannot be tested there."""
+    assert compute.copy_shader(version) is None
+
+
 @pytest.mark.parametrize(("name", "generation"), [("navi21", "gfx10"), ("navi31", "gfx11"), ("navi48", "gfx12")])
 def test_threads_know_their_numbers(name: str, generation: str) -> None:
     """In registers of their own, packed, and the workgroup's in scalar ones, of the trap handler on GFX12."""
