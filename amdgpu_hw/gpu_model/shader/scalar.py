@@ -286,7 +286,7 @@ _WAITS = frozenset(
     (
         "s_nop", "s_sleep", "s_setprio", "s_inst_prefetch", "s_clause", "s_delay_alu", "s_round_mode", "s_denorm_mode",
         "s_waitcnt", "s_waitcnt_depctr", "s_wait_idle", "s_wait_loadcnt", "s_wait_storecnt", "s_wait_kmcnt",
-        "s_wait_dscnt", "s_wait_loadcnt_dscnt", "s_wait_storecnt_dscnt",
+        "s_wait_dscnt", "s_wait_loadcnt_dscnt", "s_wait_storecnt_dscnt", "s_singleuse_vdst",
     )
 )  # fmt: skip
 """What waits for, or advises, units that the model does not have side by side; modes are those of floating point."""
