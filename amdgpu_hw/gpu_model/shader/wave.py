@@ -17,7 +17,8 @@ DWORD = 0xFFFF_FFFF
 VCC = 106
 TTMP = 108
 EXEC = 126
-_SCALARS = 128
+_SCALARS = 528
+"""What operands can name, whether there are such registers or not: nine bits, and what follows them in a vector."""
 
 
 class Wave:
