@@ -175,7 +175,7 @@ def _apply(instruction: Instruction, operation: _Operation, sources: list[Vector
 
 def _merge(instruction: Instruction) -> Callable[[int, int], int]:
     """Return what puts a result into the part of a register that SDWA says; of what was there, and the result."""
-    shift, mask = _SELECTED[instruction["dst_sel"]]
+    shift, mask = _selected(instruction, "dst_sel")
     unused = instruction["dst_unused"]
     if unused == _SIGN and mask != DWORD:
         raise refuse(f"{instruction.name} with SDWA that extends the sign of its result")
@@ -183,9 +183,17 @@ def _merge(instruction: Instruction) -> Callable[[int, int], int]:
     return lambda old, result: old & kept | (result & mask) << shift
 
 
+def _selected(instruction: Instruction, field: str) -> tuple[int, int]:
+    """Return shift and mask of what a selector of SDWA means."""
+    found = _SELECTED.get(instruction[field])
+    if found is None:
+        raise refuse(f"{instruction.name} with SDWA selector {instruction[field]}")
+    return found
+
+
 def _select_part(instruction: Instruction, number: int, source: VectorSource) -> VectorSource:
     """Return what reads the part of a source that SDWA says."""
-    shift, mask = _SELECTED[instruction[f"src{number}_sel"]]
+    shift, mask = _selected(instruction, f"src{number}_sel")
     if instruction[f"src{number}_sext"] or instruction[f"src{number}_modifiers"]:
         raise refuse(f"{instruction.name} with SDWA that changes its sources")
 
