@@ -79,6 +79,8 @@ class CommandProcessor(ABC):
         self._window_at = 0
         self.atomic_return = 0
         """What the last atomic operation found in memory."""
+        self.in_shader = False
+        """The packet being executed runs a shader."""
 
     def where(self) -> str:
         """Say where the packet being executed is, and if nothing is mapped there.

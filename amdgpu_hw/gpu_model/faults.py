@@ -7,7 +7,7 @@ from enum import Enum
 
 from amdgpu_hw.packets import Version
 
-__all__ = ("Client", "PrtBehaviour", "RingStop", "StopCause", "prt_behaviour")
+__all__ = ("UNNOTICED", "Client", "PrtBehaviour", "RingStop", "StopCause", "prt_behaviour")
 
 
 class Client(Enum):
@@ -19,6 +19,12 @@ class Client(Enum):
     CP_DMA = "CP_DMA"
     CP_FETCH = "CP_FETCH"
     """The command processor reading its IB."""
+    SQC_INST = "SQC_INST"
+    """A shader's code."""
+    SQC_DATA = "SQC_DATA"
+    """Scalar loads of a shader."""
+    TCP = "TCP"
+    """Vector loads and stores of a shader."""
     SDMA = "SDMA"
     SDMA_FETCH = "SDMA_FETCH"
 
@@ -41,16 +47,29 @@ class StopCause(Enum):
 
     OPCODE = "Illegal opcode in command stream"
     REGISTER = "Illegal register access in command stream"
+    SHADER = "Shader that the model does not execute"
+    """Hardware would: the job ends as a hang does, and the log says what is missing."""
+    ENDLESS = "shader without end"
+    """Its waves can be killed; nothing else notices."""
     HANG = "hang"
-    """The unit waits for something that never comes. Nothing notices: only the driver's job timeout ends it."""
+    """The unit waits for something that never comes."""
+
+
+UNNOTICED = frozenset((StopCause.ENDLESS, StopCause.HANG))
+"""Causes of which no hardware tells: only the driver's job timeout ends them."""
 
 
 class RingStop(Exception):
     """The ring cannot go on with its job: a packet that no hardware executes, or an access that hangs it."""
 
     def __init__(self, cause: StopCause, text: str) -> None:
-        super().__init__(text if cause is StopCause.HANG else f"{cause.value}: {text}")
+        super().__init__(text if cause in UNNOTICED else f"{cause.value}: {text}")
         self.cause = cause
+        self._text = text
+
+    def at(self, place: str) -> RingStop:
+        """Return the same with the place where it happened."""
+        return RingStop(self.cause, f"{self._text} {place}")
 
 
 _GC: tuple[tuple[Client, Version, Version, PrtBehaviour], ...] = (
@@ -64,6 +83,12 @@ _GC: tuple[tuple[Client, Version, Version, PrtBehaviour], ...] = (
     (Client.COPY_DATA, (10, 3), (99,), PrtBehaviour.UNVERIFIED),
     (Client.CP, (6,), (99,), PrtBehaviour.UNVERIFIED),
     (Client.CP_FETCH, (6,), (99,), PrtBehaviour.HANG),
+    # KERNEL.md 3.10: vector loads are what PRT is for, scalar ones do not know it but on GFX9.
+    (Client.TCP, (6,), (99,), PrtBehaviour.ZERO),
+    (Client.SQC_DATA, (6,), (9,), PrtBehaviour.FAULT),
+    (Client.SQC_DATA, (9,), (10,), PrtBehaviour.ZERO),
+    (Client.SQC_DATA, (10,), (99,), PrtBehaviour.FAULT),
+    (Client.SQC_INST, (6,), (99,), PrtBehaviour.HANG),
 )
 
 _SDMA: tuple[tuple[Client, Version, Version, PrtBehaviour], ...] = (

@@ -2,21 +2,27 @@
 """The command processors of graphics and compute rings: they execute PM4.
 
 ME, PFP and CE are one processor here that takes packets strictly in order, and a job's IBs one after the other, so
-packets that synchronise them with each other (PFP_SYNC_ME, the CE counters) have nothing to do. There are no shaders:
-state packets are accepted, a draw or dispatch is an unknown opcode, and events write nothing (EVENT_WRITE of counters).
+packets that synchronise them with each other (PFP_SYNC_ME, the CE counters) have nothing to do. Of state, the SH
+registers are kept, for compute shaders (`shader`), for as long as a job; what else is set is forgotten. A draw is an
+unknown opcode, and events write nothing (EVENT_WRITE of counters).
 Jobs run as VMID != 0, so packets that touch registers stop the ring.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import ClassVar
+from collections.abc import Callable, Sequence
+from struct import unpack
+from typing import TYPE_CHECKING, ClassVar
 
 from amdgpu_hw.packets import Packet
 
 from .command_processor import COMPARE, CommandProcessor
 from .faults import Client, RingStop, StopCause
+from .shader import ComputeRegisters, dispatch
 from .vm_access import Pauses
+
+if TYPE_CHECKING:
+    from .ring import IbWork, Ring
 
 __all__ = ("Pm4Processor",)
 
@@ -32,6 +38,8 @@ DMA_DST_NOWHERE = 2
 DMA_GDS = 1
 DATA_VALUE32, DATA_VALUE64, DATA_GPU_CLOCK, DATA_SYSTEM_CLOCK = 1, 2, 3, 4
 ATOMIC_LOOP = 1
+BASE_OF_INDIRECT = 1
+"""`SET_BASE`: what the offset of an indirect dispatch counts from."""
 _FENCE_DWORDS = 4
 
 NESTING = 1
@@ -49,6 +57,11 @@ class Pm4Processor(CommandProcessor):
     va_mask = 3
 
     _callers: list[tuple[int, int, int]]
+
+    def __init__(self, ring: Ring, work: IbWork) -> None:
+        super().__init__(ring, work)
+        self._compute = ComputeRegisters()
+        self._indirect_base = 0
 
     def enter(self, va: int, size: int) -> None:
         """Go on at the beginning of a job's IB."""
@@ -188,6 +201,44 @@ class Pm4Processor(CommandProcessor):
         fences = [(low | high << 32, value | value_high << 32) for low, high, value, value_high in quads]
         yield from self.wait_until(lambda: all(self.vm.read_u64(va, Client.CP) >= value for va, value in fences))
 
+    # -- compute shaders ----------------------------------------------------------------------------------------------
+
+    def _set_sh_registers(self, packet: Packet) -> None:
+        self._compute.write(packet.fields["reg_offset"], packet.payload)
+
+    def _set_register_pairs(self, packet: Packet) -> None:
+        words = packet.payload
+        for offset, value in zip(words[::2], words[1::2], strict=False):
+            self._compute.write(offset & 0xFFFF, (value,))
+
+    def _set_packed_register_pairs(self, packet: Packet) -> None:
+        """How many registers; then for each two of them both offsets in one dword, and their values."""
+        words = packet.payload[1:]
+        for at in range(0, len(words) - 2, 3):
+            offsets, first, second = words[at : at + 3]
+            self._compute.write(offsets & 0xFFFF, (first,))
+            self._compute.write(offsets >> 16, (second,))
+
+    def _set_base(self, packet: Packet) -> None:
+        index, low, high = (*packet.payload, 0, 0, 0)[:3]
+        if index & 0xF == BASE_OF_INDIRECT:
+            self._indirect_base = low | (high & 0xFFFF) << 32
+
+    def _dispatch_direct(self, packet: Packet) -> Pauses:
+        fields = packet.fields
+        return self._dispatch((fields["x"], fields["y"], fields["z"]), fields["initiator"])
+
+    def _dispatch_indirect(self, packet: Packet) -> Pauses:
+        fields = packet.fields
+        va = fields["addr"] if "addr" in fields else self._indirect_base + fields["offset"]
+        words = unpack("<3I", self.vm.read(va, 12, Client.CP))
+        return self._dispatch(words, fields["initiator"])
+
+    def _dispatch(self, dimensions: Sequence[int], initiator: int) -> Pauses:
+        self.in_shader = True
+        yield from dispatch(self.ring, self.vm, self._compute, dimensions, initiator)
+        self.in_shader = False
+
     # -- control flow -------------------------------------------------------------------------------------------------
 
     def _cond_exec(self, packet: Packet) -> None:
@@ -207,12 +258,20 @@ class Pm4Processor(CommandProcessor):
         "COND_EXEC": _cond_exec,
         "COPY_DATA": _copy_data,
         "CP_DMA": _cp_dma,
+        "DISPATCH_DIRECT": _dispatch_direct,
+        "DISPATCH_INDIRECT": _dispatch_indirect,
         "DMA_DATA": _dma_data,
         "EVENT_WRITE_EOP": _end_of_pipe,
         "FENCE_WAIT_MULTI": _fence_wait_multi,
         "INDIRECT_BUFFER": _indirect_buffer,
         "PROTECTED_FENCE_SIGNAL": _protected_fence_signal,
         "RELEASE_MEM": _end_of_pipe,
+        "SET_BASE": _set_base,
+        "SET_SH_REG": _set_sh_registers,
+        "SET_SH_REG_INDEX": _set_sh_registers,
+        "SET_SH_REG_PAIRS": _set_register_pairs,
+        "SET_SH_REG_PAIRS_PACKED": _set_packed_register_pairs,
+        "SET_SH_REG_PAIRS_PACKED_N": _set_packed_register_pairs,
         "TIMESTAMP": _timestamp,
         "WAIT_REG_MEM": _wait_reg_mem,
         "WAIT_REG_MEM64": _wait_reg_mem64,

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from amdgpu_hw.packets import Engine
 
-from .faults import RingStop
+from .faults import RingStop, StopCause
 from .work import CallWork, IbWork, PlacedIb, Work
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class Hang(Enum):
     PROCESSOR = "command processor"
     """It stopped at a packet or an access. Nothing but a reset helps."""
     WAVE = "wave"
-    """A shader that does not end. The model has no shaders: only the console makes such jobs."""
+    """A shader that does not end: a client's, or as the console makes one."""
 
 
 class _State(Enum):
@@ -237,9 +237,12 @@ class Ring:
         self._schedule()
 
     def kill_waves(self, vmid: int) -> bool:
-        """Kill the shader that hangs a job of ``vmid`` (SQ_CMD); returns whether there was one. The job is done."""
+        """Kill the shader that a job of ``vmid`` runs (SQ_CMD); returns whether there was one. The job is done."""
         work = self._current
-        if self._state is not _State.WAVE_HUNG or not isinstance(work, IbWork) or work.vmid != vmid:
+        if not isinstance(work, IbWork) or work.vmid != vmid:
+            return False
+        runs = self._processor is not None and self._processor.in_shader
+        if self._state is not _State.WAVE_HUNG and not (runs and not self._state.hung):
             return False
         return self.abort_current(0)
 
@@ -388,7 +391,7 @@ class Ring:
                 if self.timing is not None:
                     self.front += self.timing.end
             except RingStop as stop:
-                self._enter(_State.STOPPED)
+                self._enter(_State.WAVE_HUNG if stop.cause is StopCause.ENDLESS else _State.STOPPED)
                 self.gpu.on_stop(self, stop.cause, f"{stop} ({self.where()})")
                 return None
         return None

@@ -111,6 +111,8 @@ _CP_PACKETS: Mapping[str, int] = MappingProxyType(
         "EVENT_WRITE_EOP": 800,
         "RELEASE_MEM": 800,
         "CP_DMA": 400,
+        "DISPATCH_DIRECT": 1000,
+        "DISPATCH_INDIRECT": 1200,
         "DMA_DATA": 400,
         "INDIRECT_BUFFER": 300,
     }

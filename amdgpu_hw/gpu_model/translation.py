@@ -71,5 +71,5 @@ class VmFault:
     vmid: int
     ring: Ring
     client: str
-    """The unit that made the access: `CP` data, `CP_DMA`, `CP_FETCH`, `COPY_DATA`, `SDMA`, `SDMA_FETCH`."""
+    """The unit that made the access: the value of a `faults.Client`."""
     write: bool

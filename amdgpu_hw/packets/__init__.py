@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache
 
+from . import compute
 from .atomics import ATOMIC_OPERATIONS, atomic_code, atomic_operation
 from .codec import Codec, pad_with
 from .engine import Engine
@@ -42,6 +43,7 @@ __all__ = (
     "atomic_code",
     "atomic_operation",
     "codec_for",
+    "compute",
     "kernel_codec_for",
     "pad_ib",
     "pm4_for",

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
+from . import compute
 from .atomics import atomic_code
 from .codec import Codec, by_version, check_range, pad_with
 from .engine import Engine
@@ -49,7 +50,7 @@ class Pm4(Codec):
         words = layout.encode(0, fields, payload)
         if not 2 <= len(words) <= MAX_DWORDS:
             raise ValueError(f"{name} of {len(words)} dwords: PM4 packets have 2 to {MAX_DWORDS}")
-        words[0] = 3 << 30 | (len(words) - 2) << 16 | layout.opcode << 8
+        words[0] |= 3 << 30 | (len(words) - 2) << 16 | layout.opcode << 8
         return words
 
     def decode_at(self, words: Sequence[int], at: int = 0) -> Packet:
@@ -243,6 +244,36 @@ class Pm4(Codec):
             compare=compare,
             loop_interval=loop_interval or 0,
         )
+
+    # -- compute shaders --------------------------------------------------------------------------------------
+
+    def set_sh_registers(self, first: int, values: Sequence[int]) -> list[int]:
+        """Set consecutive SH registers (`compute`) for compute shaders."""
+        return self.packet("SET_SH_REG", values, reg_offset=first, compute=1)
+
+    def dispatch(self, groups: int, threads: int, code: int, user_data: Sequence[int]) -> list[int]:
+        """Run the shader at ``code`` in one dimension: workgroups of ``threads`` threads, with these first registers.
+
+        It has four vector registers and eleven scalar ones beside VCC, no LDS and no scratch memory, and finds the
+        number of its workgroup behind ``user_data``.
+        """
+        check_range("shader", code, 256, 256)
+        if not 0 <= len(user_data) <= compute.USER_DATA_MAX:
+            raise ValueError(f"{len(user_data)} words of user data: a shader has {compute.USER_DATA_MAX}")
+        resources = compute.shader_resources(self.version, len(user_data))
+        return [
+            *self.set_sh_registers(compute.START_X, (0, 0, 0, threads, 1, 1)),
+            *self.set_sh_registers(compute.PGM_LO, (code >> 8 & 0xFFFF_FFFF, code >> 40 & 0xFF)),
+            *self.set_sh_registers(compute.PGM_RSRC1, resources),
+            *self.set_sh_registers(compute.TMPRING_SIZE, (0,)),
+            *self.set_sh_registers(compute.USER_DATA_0, user_data),
+            *self.dispatch_direct((groups, 1, 1), compute.SHADER_ENABLE | compute.FORCE_START_AT_000),
+        ]
+
+    def dispatch_direct(self, groups: tuple[int, int, int], initiator: int) -> list[int]:
+        """Run the compute shader that the registers describe."""
+        x, y, z = groups
+        return self.packet("DISPATCH_DIRECT", x=x, y=y, z=z, initiator=initiator, compute=1)
 
     # -- fences, timestamps, caches ---------------------------------------------------------------------------
 

@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 from .engine import Engine
-from .layout import Version
+from .layout import Version, flag
 
-__all__ = ("BOTH", "FUNCTIONS", "GFX6", "GFX7", "GFX8", "GFX9", "GFX10", "GFX11", "GFX12", "ME", "MEC")
+__all__ = ("BOTH", "FOR_COMPUTE", "FUNCTIONS", "GFX6", "GFX7", "GFX8", "GFX9", "GFX10", "GFX11", "GFX12", "ME", "MEC")
 
 GFX6: Version = (6,)
 GFX7: Version = (7,)
@@ -24,3 +24,6 @@ BOTH = (ME, MEC)
 
 FUNCTIONS = ("always", "<", "<=", "==", "!=", ">=", ">")
 """`function` of WAIT_REG_MEM and SDMA's POLL_REGMEM; the left side is ``memory & mask``."""
+
+FOR_COMPUTE = flag("compute", 0, 1)
+"""In the header of packets about shaders: compute shaders are meant, not those that draw."""

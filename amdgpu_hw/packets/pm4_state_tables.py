@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: MIT
-"""PM4 as data: packets that only set state for shaders and drawing, of which the mock GPU has neither.
+"""PM4 as data: packets that only set state for shaders and drawing.
 
-They are declared so that streams of real drivers (RADV's preambles) can be walked and disassembled. Sources:
-nvd.h and soc15d.h; the register pairs of GFX11 and later from Mesa's sid.h.
+Of these the mock GPU keeps what compute shaders need; the others are declared so that streams of real drivers (RADV's
+preambles) can be walked and disassembled. Sources: nvd.h and soc15d.h; the register pairs of GFX11 and later from
+Mesa's sid.h.
 """
 
 from __future__ import annotations
 
 from .layout import PacketLayout, Version, bits
-from .pm4_common import BOTH, GFX6, GFX7, GFX11, GFX12, ME
+from .pm4_common import BOTH, FOR_COMPUTE, GFX6, GFX7, GFX11, GFX12, ME
 
 __all__ = ("STATE_PACKETS",)
 
@@ -68,7 +69,7 @@ STATE_PACKETS: tuple[PacketLayout, ...] = (
             name,
             op,
             2,
-            (bits("reg_offset", 1, 15, 0), bits("index", 1, 31, 28)),
+            (FOR_COMPUTE, bits("reg_offset", 1, 15, 0), bits("index", 1, 31, 28)),
             payload="values",
             since=since,
             engines=BOTH if both else (ME,),

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from .layout import PacketLayout, Version, address, bits, flag, word, word64
 from .pm4_common import BOTH, FUNCTIONS, GFX6, GFX7, GFX8, GFX9, GFX10, GFX11, GFX12, ME, MEC
+from .pm4_dispatch_tables import DISPATCH_PACKETS
 from .pm4_state_tables import STATE_PACKETS
 from .pm4_sync_tables import SYNC_PACKETS
 
@@ -244,6 +245,7 @@ PM4_PACKETS: tuple[PacketLayout, ...] = (
         engines=BOTH,
     ),
     *SYNC_PACKETS,
+    *DISPATCH_PACKETS,
     *STATE_PACKETS,
 )
 """Every PM4 packet of every generation."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
-from amdgpu_hw.gpu_model.faults import StopCause
+from amdgpu_hw.gpu_model.faults import Client, StopCause
 from amdgpu_hw.packets import Engine, Packet
 
 from .hqd import DOORBELL_EN, DOORBELL_MASK, DOORBELL_SHIFT, RB_SIZE_MASK, HqdBanks, RingPlace
@@ -61,7 +61,14 @@ CACHES = (
 """Of instructions, and of data of RS64 processors."""
 IMU_RESET, IMU_GFX_RUNS = 1, 0x1F
 
-CID_CPF, CID_CPC, CID_CPG = 4, 5, 6
+CID_CPC, CID_CPG = 5, 6
+CIDS = {
+    Client.CP_FETCH.value: 4,
+    Client.TCP.value: 8,
+    Client.SQC_INST.value: 9,
+    Client.SQC_DATA.value: 10,
+}
+"""Numbers of the units (gfxhub_client_ids) but for the command processors themselves."""
 """gfxhub_client_ids: who fetches IBs, the compute rings' processor, the graphics ring's."""
 
 
@@ -159,10 +166,11 @@ class Gfx(PacketEngine):
         """Return the queue that a ring of the model belongs to."""
         return next((queue for queue in self.queues() if queue.ring is ring), None)
 
-    def fault_client(self, queue: HardwareQueue, fetch: bool) -> int:
-        """Return the number of the unit that made an access (gfxhub_client_ids)."""
-        if fetch:
-            return CID_CPF
+    def fault_client(self, queue: HardwareQueue, client: str) -> int:
+        """Return the number of the unit that made an access; ``client`` is what the model calls it."""
+        own = CIDS.get(client)
+        if own is not None:
+            return own
         hqd = self.hqds.of(queue)
         return CID_CPG if hqd is None or not hqd.me else CID_CPC
 

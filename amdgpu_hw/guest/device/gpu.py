@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from amdgpu_hw.gpu_model.faults import Client, StopCause
+from amdgpu_hw.gpu_model.faults import StopCause
 from amdgpu_hw.gpu_model.gpu import GpuCore
 from amdgpu_hw.gpu_model.hardware_queue import QueueWork
 from amdgpu_hw.gpu_model.kernel_mes import KernelMesProcessor
@@ -49,7 +49,6 @@ FB_BASE = 0xF4_0000_0000
 """Where VRAM begins among the GPU's own addresses; what a BIOS would have chosen."""
 FAULT_WRITE = 0x20
 """AMDGPU_GMC9_FAULT_SOURCE_DATA_WRITE."""
-FETCHERS = frozenset((Client.CP_FETCH.value,))
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,7 +299,7 @@ class GuestGpu:
         """Tell the driver of an access without translation (gmc_v9_0_process_interrupt)."""
         on_gfx = self.gfx.owns(fault.ring)
         if on_gfx is not None:
-            hub, cid = self.gfxhub, self.gfx.fault_client(on_gfx, fault.client in FETCHERS)
+            hub, cid = self.gfxhub, self.gfx.fault_client(on_gfx, fault.client)
         else:
             hub = self._sdma_hub
             cid = next((engine.cid for engine in self.sdma if engine.owns(fault.ring) is not None), 0)

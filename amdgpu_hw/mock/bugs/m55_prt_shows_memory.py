@@ -11,7 +11,7 @@ from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.types import AmdgpuBoVaMapping
 from amdgpu_hw.mock.planting import Bug, Original, replaces
 from amdgpu_hw.uapi import amdgpu_drm as drm
 
-BUG = Bug(caught_by=("T08",), slow=True)
+BUG = Bug(caught_by=("T08", "O84"), slow=True)
 
 
 @replaces(amdgpu_vm_pt.entry_of_mapping)

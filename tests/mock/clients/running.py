@@ -19,6 +19,7 @@ __all__ = (
     "Outcome",
     "RunClient",
     "compiled_sparse_binding",
+    "compiled_vulkan",
     "plain_environment",
     "program",
     "require_radv",
@@ -105,12 +106,17 @@ def require_radv() -> None:
 
 def compiled_sparse_binding(directory: Path) -> Path:
     """The sparse-binding program, compiled into a directory; skips the test where it cannot be."""
+    return compiled_vulkan("sparse_binding", directory)
+
+
+def compiled_vulkan(name: str, directory: Path) -> Path:
+    """One of our Vulkan programs, compiled into a directory; skips the test where it cannot be."""
     headers = ["gcc", "-E", "-include", "vulkan/vulkan.h", "-x", "c", "/dev/null"]
     if subprocess.run(headers, capture_output=True, check=False).returncode:
         pytest.skip("the Vulkan headers (Debian: libvulkan-dev) are not installed; scripts/test installs them")
-    binary = directory / "sparse_binding"
-    sources = [_HERE / "sparse_binding.c", _HERE / "vulkan_device.c"]
+    binary = directory / name
+    sources = [_HERE / f"{name}.c", _HERE / "vulkan_device.c"]
     command: list[str | Path] = ["gcc", "-O1", "-Wall", "-Wextra", "-Werror", *sources, "-lvulkan", "-o", binary]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert result.returncode == 0, f"the sparse-binding program cannot be compiled:\n{result.stderr}"
+    assert result.returncode == 0, f"{name} cannot be compiled:\n{result.stderr}"
     return binary

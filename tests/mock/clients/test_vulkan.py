@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""RADV, Mesa's Vulkan driver: vulkaninfo, and a sparse-binding program of ours with a check of its data.
+"""RADV, Mesa's Vulkan driver: vulkaninfo, and two programs of ours that check data: sparse binding, buffer commands.
 
 Debian 12 has RADV 22.3.6, which knows the GPUs up to GFX11.0.
 """
@@ -11,7 +11,7 @@ import pytest
 
 from amdgpu_hw.gpu_model.gpus import load_identity
 
-from .running import BOUND_TILES, RunClient, compiled_sparse_binding, program, require_radv
+from .running import BOUND_TILES, RunClient, compiled_sparse_binding, compiled_vulkan, program, require_radv
 
 CODENAMES = {
     "navi21": "NAVI21",
@@ -33,6 +33,12 @@ TILE_SIZES = {"4KiB": 1 << 12, "64KiB": 1 << 16, "2MiB": 1 << 21}
 def sparse_binding(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The compiled program."""
     return compiled_sparse_binding(tmp_path_factory.mktemp("clients"))
+
+
+@pytest.fixture(scope="session")
+def buffer_commands(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The compiled program."""
+    return compiled_vulkan("buffer_commands", tmp_path_factory.mktemp("clients"))
 
 
 @pytest.fixture(autouse=True)
@@ -84,6 +90,17 @@ def test_sparse_binding_keeps_every_byte_in_its_place(
     name, words = outcome.lines[-1].split(": ")
     assert name == "checked words"
     assert int(words) > 500_000
+
+
+@pytest.mark.parametrize("gpu", CODENAMES)
+def test_fills_copies_and_updates_write_every_byte(run_client: RunClient, buffer_commands: Path, gpu: str) -> None:
+    """From 4 KiB on RADV fills and copies memory of the GPU with compute shaders."""
+    outcome = run_client(gpu, buffer_commands)
+    assert [line for line in outcome.lines if line.startswith("ok: ")] == [
+        "ok: 8 fills",
+        "ok: 12 copies",
+        "ok: 4 updates",
+    ]
 
 
 def _first_device(lines: list[str]) -> list[str]:

@@ -310,11 +310,12 @@ def test_a_long_row_of_fillers_ends(rig: Rig) -> None:
         (lambda p: [0x00000000], StopCause.OPCODE),
         (lambda p: [0x40000000], StopCause.OPCODE),
         (lambda p: [0xC0001500, 0], StopCause.OPCODE),
+        (lambda p: [0xC0012D00, 3, 2], StopCause.OPCODE),
         (lambda p: p.write_data(DATA_VA, [1, 2])[:-1], StopCause.HANG),
     ],
 )
 def test_illegal_packets_stop_the_ring(rig: Rig, build: Callable[[Pm4], list[int]], cause: StopCause) -> None:
-    """Protected registers, unknown opcodes (a dispatch too: there are no shaders); a cut packet is waited for."""
+    """Protected registers, unknown opcodes (a draw is one), a dispatch of one dword; a cut packet is waited for."""
     done = rig.submit(rig.ring(), build(rig.pm4()))
     rig.wait(10 * MS)
     assert not done

@@ -42,6 +42,25 @@ VECTORS: list[Vector] = [
         BOTH,
     ),
     (
+        # Not in PACKETS.md: libdrm's basic_tests.c and IGT's amd_dispatch.c have these two.
+        "pm4.set_sh_reg.compute",
+        "C0027602 0000020C 00123450 00000008",
+        lambda pm4: pm4.set_sh_registers(0x20C, (0x123450, 8)),
+        "SET_SH_REG",
+        {"reg_offset": 0x20C},
+        EVERY,
+        BOTH,
+    ),
+    (
+        "pm4.dispatch_direct",
+        "C0031502 00000010 00000001 00000001 00000001",
+        lambda pm4: pm4.dispatch_direct((16, 1, 1), 1),
+        "DISPATCH_DIRECT",
+        {"x": 16, "y": 1, "z": 1, "initiator": 1},
+        EVERY,
+        BOTH,
+    ),
+    (
         "pm4.write_data.1",
         "C0033700 00100500 12345000 00000008 DEADBEEF",
         lambda pm4: pm4.write_data(A, [0xDEADBEEF]),

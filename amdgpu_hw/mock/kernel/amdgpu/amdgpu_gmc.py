@@ -23,8 +23,13 @@ if TYPE_CHECKING:
 
 __all__ = ("RateLimit", "process_fault")
 
-# UTCL2 clients (gfxhub_client_ids): IBs are fetched by the CPF, the CPs access memory themselves, no shader does.
-_CPF = (4, "CPF")
+# UTCL2 clients (gfxhub_client_ids): IBs are fetched by the CPF, the CPs access memory themselves, and so do shaders.
+_OWN_CLIENTS = {
+    Client.CP_FETCH.value: (4, "CPF"),
+    Client.TCP.value: (8, "TCP"),
+    Client.SQC_INST.value: (9, "SQC (inst)"),
+    Client.SQC_DATA.value: (10, "SQC (data)"),
+}
 _CP_CLIENTS = {AMDGPU_HW_IP_GFX: (6, "CPG"), AMDGPU_HW_IP_COMPUTE: (5, "CPC")}
 _SDMA_CLIENTS = ((13, "SDMA0"), (14, "SDMA1"), (16, "SDMA2"), (17, "SDMA3"))
 
@@ -104,6 +109,7 @@ def process_fault(adev: AmdgpuDevice, ring: AmdgpuRing, fault: VmFault) -> None:
 
 def _client(ring: AmdgpuRing, unit: str) -> tuple[int, str]:
     """Return what the status register calls the unit that made the access: number and name."""
-    if unit == Client.CP_FETCH.value:
-        return _CPF
+    own = _OWN_CLIENTS.get(unit)
+    if own is not None:
+        return own
     return _CP_CLIENTS.get(ring.hw_ip) or _SDMA_CLIENTS[ring.hw.index % len(_SDMA_CLIENTS)]

@@ -29,6 +29,9 @@ _PROTECTIONS_WRITE = 0x14
 # MEMORY_CLIENT_ID has a number for each path into the memory controller; which ones these units have is not known.
 _UNKNOWN_CLIENT_ID = 0
 
+_SHADER_CLIENTS = frozenset(client.value for client in (Client.TCP, Client.SQC_INST, Client.SQC_DATA))
+"""Units behind the texture cache, which makes their accesses; logs of Polaris name one of its channels, such as TC4."""
+
 
 def gmc_v8_0_set_prt(adev: AmdgpuDevice, enable: bool) -> None:
     """Take all unmapped pages of all address spaces for PRT, or none (VM_PRT_CNTL and its apertures)."""
@@ -72,6 +75,8 @@ def _block(fault: VmFault) -> str:
     """Return the name of the unit that made the access: four characters in a register."""
     if fault.client == Client.CP_FETCH.value:
         return "CPF"
+    if fault.client in _SHADER_CLIENTS:
+        return "TC0"
     if fault.ring.engine is Engine.SDMA:
         return f"SDM{fault.ring.index}"
     return "CPG" if fault.ring.engine is Engine.GFX else "CPC"

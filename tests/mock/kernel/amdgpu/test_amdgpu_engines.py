@@ -8,12 +8,14 @@ import struct
 import pytest
 
 from amdgpu_hw.mock.variants import VARIANTS
+from amdgpu_hw.packets import compute
 from amdgpu_hw.uapi import amdgpu_drm as drm
 from amdgpu_hw.uapi.amdgpu_info import AMDGPU_INFO_GPUVM_FAULT, INFO_GPUVM_FAULT
 from tests.mock.kernel.amdgpu_client import COMPUTE, GFX, PAGE, SDMA, Client, boot_gpu
 from tests.mock.kernel.errnos import IB_AREA
 
 TARGET_VA = 0x200000
+CODE_VA = 0x300000
 ENGINES = [
     ("navi31", GFX),
     ("navi31", COMPUTE),
@@ -87,6 +89,29 @@ def test_an_unmapped_access_is_recorded_and_the_job_goes_on() -> None:
     assert "[gfxhub] page fault (src_id:0 ring:" in log
     assert f"in page starting at address 0x{address:016x}" in log
     assert f"pid {client.caller.pid}" in log
+
+
+@pytest.mark.parametrize(
+    ("gpu", "words"),
+    [
+        ("navi31", "Faulty UTCL2 client ID: TCP (0x8)"),
+        ("mi300x", "Faulty UTCL2 client ID: TCP (0x8)"),
+        ("polaris10", "read from 'TC0' (0x54433000)"),
+    ],
+)
+def test_a_shaders_fault_names_the_cache_that_it_reads_through(gpu: str, words: str) -> None:
+    """Not the command processor that has started it."""
+    client = Client(boot_gpu(gpu))
+    code = compute.copy_shader(client.adev.identity.gc_version)
+    assert code is not None
+    program, target = client.bo(), client.bo()
+    client.map(program, CODE_VA)
+    client.map(target, TARGET_VA)
+    client.write(program, struct.pack(f"<{len(code)}I", *code))
+    arguments = (0x777000, 0, TARGET_VA, 0)
+    dispatch = client.packets(COMPUTE).dispatch(1, compute.COPY_THREADS, CODE_VA, arguments)
+    client.wait(COMPUTE, client.submit(COMPUTE, dispatch))
+    assert words in client.log()
 
 
 def test_sdma_of_mi300x_faults_on_the_mmhub() -> None:

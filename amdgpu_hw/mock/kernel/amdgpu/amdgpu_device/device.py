@@ -10,7 +10,7 @@ import errno
 from functools import partial
 from typing import TYPE_CHECKING
 
-from amdgpu_hw.gpu_model.faults import StopCause
+from amdgpu_hw.gpu_model.faults import UNNOTICED, StopCause
 from amdgpu_hw.gpu_model.gpu import GpuModel
 from amdgpu_hw.gpu_model.ring import Ring
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_ctx import AMDGPU_GFX_PIPE_PRIO_HIGH, AMDGPU_GFX_PIPE_PRIO_NORMAL
@@ -244,7 +244,7 @@ class AmdgpuDevice:
 
         For one that merely hangs the driver would wait until its timeout, which is a minute on some kernels.
         """
-        if cause is StopCause.HANG:
+        if cause in UNNOTICED:
             self.gpu.on_note(f"{hw.name}: {text}; the driver is not let wait for its job timeout")
         else:
             self.err(f"{cause.value} ({hw.name}: {text.removeprefix(f'{cause.value}: ')})")
