@@ -118,7 +118,9 @@ class Site:
 
     def carry_out(self) -> Ending:
         """Carry out the order as a new process of the place would."""
-        made = Installable(self.home / "amdgpu_hw-0.1-py3-none-any.whl", "digest")
+        wheel = self.home.parent / "amdgpu_hw-0.1-py3-none-any.whl"
+        wheel.touch()
+        made = Installable(wheel, "digest")
         conduct = Conduct(
             self.plan,
             self.plan.place[0],
