@@ -66,7 +66,6 @@ def _share_environments(lab: Lab, box: LoopbackBox) -> None:
     """One environment serves all boxes: they are one machine."""
     shared = lab.directory / "environments"
     shared.mkdir(exist_ok=True)
-    box.home.mkdir()
     (box.home / "environments").symlink_to(shared)
 
 
