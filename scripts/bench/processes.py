@@ -22,4 +22,4 @@ def proportional_bytes(processes: Iterable[psutil.Process]) -> int:
 
 def cpu_s(processes: Iterable[psutil.Process]) -> float:
     """The time that they have spent so far, in seconds."""
-    return sum(process.cpu_times().user + process.cpu_times().system for process in processes)
+    return sum(times.user + times.system for times in (process.cpu_times() for process in processes))

@@ -128,6 +128,9 @@ _SEG_GFX9, _SEG_GFX11 = 3 << 14, 3 << 16
 """Bits that tell FLAT, SCRATCH and GLOBAL apart."""
 _FLAT = _top("110111")
 
+_SMEM_REGISTERS = (BitField("sbase2", 5, 0), BitField("sdst", 12, 6))
+_SMEM_SOFFSET = BitField("soffset", 31, 25, 1)
+
 _ENCODINGS: tuple[Encoding, ...] = (
     Encoding("SOP1", *_top("101111101"), (_op(15, 8), _SDST, _SSRC[0]), literal=True),
     Encoding("SOP2", *_top("10"), (_op(29, 23), _SDST, *_SSRC), literal=True),
@@ -139,8 +142,7 @@ _ENCODINGS: tuple[Encoding, ...] = (
         *_top("110000"),
         (
             _op(25, 18),
-            BitField("sbase2", 5, 0),
-            BitField("sdst", 12, 6),
+            *_SMEM_REGISTERS,
             BitField("imm", 17, 17),
             BitField("offset", 19, 0, 1),
         ),
@@ -152,12 +154,11 @@ _ENCODINGS: tuple[Encoding, ...] = (
         *_top("110000"),
         (
             _op(25, 18),
-            BitField("sbase2", 5, 0),
-            BitField("sdst", 12, 6),
+            *_SMEM_REGISTERS,
             BitField("soffset_en", 14, 14),
             BitField("imm", 17, 17),
             BitField("offset", 20, 0, 1, signed=True),
-            BitField("soffset", 31, 25, 1),
+            _SMEM_SOFFSET,
         ),
         dwords=2,
         since=GFX9,
@@ -168,10 +169,9 @@ _ENCODINGS: tuple[Encoding, ...] = (
         *_top("111101"),
         (
             _op(25, 18),
-            BitField("sbase2", 5, 0),
-            BitField("sdst", 12, 6),
+            *_SMEM_REGISTERS,
             BitField("offset", 20, 0, 1, signed=True),
-            BitField("soffset", 31, 25, 1),
+            _SMEM_SOFFSET,
         ),
         dwords=2,
         since=GFX10,
@@ -182,10 +182,9 @@ _ENCODINGS: tuple[Encoding, ...] = (
         *_top("111101"),
         (
             _op(18, 13),
-            BitField("sbase2", 5, 0),
-            BitField("sdst", 12, 6),
+            *_SMEM_REGISTERS,
             BitField("offset", 23, 0, 1, signed=True),
-            BitField("soffset", 31, 25, 1),
+            _SMEM_SOFFSET,
         ),
         dwords=2,
         since=GFX12,
