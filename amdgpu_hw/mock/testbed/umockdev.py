@@ -17,6 +17,7 @@ __all__ = ("PRELOAD", "Testbed", "TestbedError", "check_preload")
 PRELOAD = "libumockdev-preload.so.0"
 """What shows a testbed's /sys and /dev to a program; part of umockdev, but not of every package of its library."""
 
+_ROOT_VARIABLE = "UMOCKDEV_DIR"
 _NODE_MODE = 0o660
 _NODE_LINE = re.compile(r"^N: (\S+)$", re.MULTILINE)
 _PATH_LINE = re.compile(r"^P: (\S+)$", re.MULTILINE)
@@ -57,6 +58,9 @@ class Testbed:
         self._ffi, self._lib = _library()
         # The only way to tell libumockdev where to make its directory; GLib reads it once.
         os.environ["TMPDIR"] = str(directory)
+        # umockdev_testbed_new sets this one while its worker thread may be in getenv: with a new variable the whole
+        # environment moves (glibc's __add_to_environ), and the thread reads memory that is freed. An old one stays.
+        os.environ[_ROOT_VARIABLE] = str(directory)
         self._testbed = self._lib.umockdev_testbed_new()
         root = self._lib.umockdev_testbed_get_root_dir(self._testbed)
         self.root = Path(os.fsdecode(self._ffi.string(root)))
