@@ -83,7 +83,11 @@ class WireWorld:
         self._fds_before = _open_fds()
         self._client = machine.client()
         self._turn = False
-        self._populate(gpu)
+        try:
+            self._populate(gpu)
+        except BaseException:
+            self.end()
+            raise
         self.memory.rewind()
 
     def _populate(self, gpu_name: str) -> None:
@@ -163,7 +167,9 @@ class WireWorld:
         """The client goes, without a word."""
         for client in (*self._asleep, self._client):
             client.close()
-        for fd in _open_fds() - self._fds_before:
+        # A number that was somebody else's before may have become free, and a mock file's, in between.
+        left = {fd for fd in _open_fds() if fd not in self._fds_before or _is_mock(fd)}
+        for fd in left:
             with contextlib.suppress(OSError):
                 os.close(fd)
 
