@@ -17,6 +17,7 @@ __all__ = (
     "VARIANTS",
     "InputFences",
     "OutFence",
+    "ReservedVmids",
     "TlbFence",
     "UnknownKernel",
     "Variant",
@@ -57,6 +58,17 @@ class TlbFence(Enum):
     COMPUTE = "compute VMs"
     USER_QUEUES = "compute VMs, and all where there are user queues"
     ALL = "all VMs"
+
+
+class ReservedVmids(Enum):
+    """Who gets a VMID aside from all others when one file has it (amdgpu_vmid_alloc_reserved)."""
+
+    ONE = errno.ENOENT
+    """Nobody else."""
+    ONE_EINVAL = errno.EINVAL
+    """6.1: nobody else, with another errno."""
+    SHARED = 0
+    """6.12: everybody who asks, the same VMID."""
 
 
 class VgemBus(Enum):
@@ -179,6 +191,9 @@ class Variant:
     has_wedged_uevent: bool = True
     """0.3: WEDGED= uevents (6.15)."""
 
+    forgets_awaited_dependency: bool = False
+    """4.8: a killed job does not wait for the fence that it was waiting for already: pop_job had taken it from the job,
+    and drm_sched_entity_fini drops it (6.1)."""
     has_sched_trace: bool = True
     """7.1: drm_sched_job_queue and drm_sched_job_add_dep, with fences by number (6.17)."""
 
@@ -211,6 +226,8 @@ class Variant:
     (amdgpu_vm_bo_needs_update)."""
 
     # -- submissions, queues
+    reserved_vmids: ReservedVmids = ReservedVmids.ONE
+    """4.6: what the second file to reserve a VMID gets."""
     bo_list_limit: int = 131072
     """2.6: entries of a BO list (AMDGPU_BO_LIST_MAX_ENTRIES; EINVAL); 0 before it came to stable kernels in 2026."""
     checks_bo_list_first: bool = False
@@ -317,6 +334,7 @@ _V6_12 = Variant(
     dev_info_size=440,
     lockup_timeout_ns=10 * SEC,
     compute_lockup_timeout_ns=60 * SEC,
+    reserved_vmids=ReservedVmids.SHARED,
     flush_waits_root_resv=True,
     anonymous_userptr_is_one_vma=True,
     gem_create_domains_exclude=True,
@@ -348,6 +366,8 @@ _V6_1 = replace(
     bugs_on_unaligned_user_fence=True,
     forgets_after_failed_cs=False,
     dev_info_size=368,
+    forgets_awaited_dependency=True,
+    reserved_vmids=ReservedVmids.ONE_EINVAL,
     va_reserved_bottom=0x200000,
     va_reserved_top=0x200000,
 )

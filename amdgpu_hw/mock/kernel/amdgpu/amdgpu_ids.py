@@ -7,11 +7,11 @@ who may run at the same time, and the number in a fault's log line.
 
 from __future__ import annotations
 
-import errno
 from typing import TYPE_CHECKING
 
 from amdgpu_hw.mock.kernel.dma_buf.dma_fence import DmaFence
 from amdgpu_hw.mock.kernel.errno_ import KernelError
+from amdgpu_hw.mock.variants import ReservedVmids
 
 if TYPE_CHECKING:
     from amdgpu_hw.mock.kernel.amdgpu.amdgpu_device.device import AmdgpuDevice
@@ -68,7 +68,7 @@ class AmdgpuVmidMgr:
     def __init__(self, first_kfd_vmid: int) -> None:
         self.ids_lru = [AmdgpuVmid(number) for number in range(1, first_kfd_vmid)]
         self.reserved: dict[AmdgpuVm, AmdgpuVmid] = {}
-        """At most one VM, and the id taken out of the round robin for it."""
+        """The VMs with the id that was taken out of the round robin; which VMs can have it is the variant's."""
 
 
 def amdgpu_vmid_grab(ring: AmdgpuRing, vm: AmdgpuVm, job: AmdgpuJob) -> DmaFence | None:
@@ -110,18 +110,20 @@ def amdgpu_vmid_uses_reserved(adev: AmdgpuDevice, vm: AmdgpuVm, vm_hub: int) -> 
 
 
 def amdgpu_vmid_alloc_reserved(adev: AmdgpuDevice, vm: AmdgpuVm, vm_hub: int) -> None:
-    """Set an id of a hub aside for one VM; ENOENT when another VM has it already."""
+    """Set an id of a hub aside for one VM; raises ENOENT or EINVAL when another has it and the kernel shares none."""
     manager = adev.id_mgr[vm_hub]
     if vm in manager.reserved:
         return
-    if manager.reserved:
-        raise KernelError(errno.ENOENT, "another VM holds the reserved VMID")
-    manager.reserved[vm] = manager.ids_lru.pop(0)
+    taken = next(iter(manager.reserved.values()), None)
+    rule = adev.kernel.variant.reserved_vmids
+    if taken is not None and rule is not ReservedVmids.SHARED:
+        raise KernelError(rule.value, "another VM holds the reserved VMID")
+    manager.reserved[vm] = taken if taken is not None else manager.ids_lru.pop(0)
 
 
 def amdgpu_vmid_free_reserved(adev: AmdgpuDevice, vm: AmdgpuVm, vm_hub: int) -> None:
-    """Put a VM's own id back into the round robin; harmless when it has none."""
+    """Put a VM's id back into the round robin when no other VM shares it; harmless when it has none."""
     manager = adev.id_mgr[vm_hub]
     vmid = manager.reserved.pop(vm, None)
-    if vmid is not None:
+    if vmid is not None and not manager.reserved:
         manager.ids_lru.insert(0, vmid)

@@ -158,6 +158,8 @@ class DrmSchedEntity:
             return
         self.stopped = True
         rq.remove_entity(self)
+        if self.dependency is not None and self.job_queue and rq.sched.kernel.variant.forgets_awaited_dependency:
+            self.job_queue[0].forget_met_dependencies()
         previous = self.last_scheduled
         while self.job_queue:
             job = self.job_queue.popleft()

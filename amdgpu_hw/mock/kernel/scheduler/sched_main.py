@@ -156,6 +156,10 @@ class DrmSchedJob:
                 return pending.popleft()
         return self.sched.ops.prepare_job(self, entity)
 
+    def forget_met_dependencies(self) -> None:
+        """Keep only those that `next_dependency` has not given yet."""
+        self._dependencies = {fence.context: fence for fence in self._pending_dependencies or ()}
+
     def done_cb(self, fence: DmaFence) -> None:
         """Callback of the hardware fence (`drm_sched_job_done_cb`)."""
         self.sched.job_done(self, fence.error)

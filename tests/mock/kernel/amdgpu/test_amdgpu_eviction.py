@@ -158,6 +158,20 @@ def test_always_valid_buffers_come_back_without_being_listed(variant: str) -> No
     no_bad_access(client.adev)
 
 
+def test_an_always_valid_buffer_that_stays_away_is_written_once(client: Client) -> None:
+    """Each submission tries to bring it back; where that fails its entries are right (amdgpu_vm_bo_update, `moved`)."""
+    target, bo = target_of(client), client.bo(64 * MIB, VRAM, ALWAYS_VALID)
+    client.map(bo, A, 64 * MIB)
+    copy_word(client, A, target)
+    fill_vram(client)
+    client.bo(48 * MIB, VRAM)  # from here on submissions have moved all that they may
+    copy_word(client, A, target)
+    assert client.object(bo).domain == GTT
+    before = client.fpriv.vm.last_update
+    copy_word(client, A, target)
+    assert client.fpriv.vm.last_update is before, "page-table jobs for a buffer that has not moved"
+
+
 @pytest.mark.parametrize(("variant", "skips"), [("6.12", True), ("6.18", True), ("base", False), ("series-v1", False)])
 def test_an_evicted_always_valid_buffer_stops_gem_va_up_to_7_0(variant: str, skips: bool) -> None:
     """E11: the VM is not ready until the next submission; base looks at page tables only."""

@@ -90,6 +90,35 @@ def test_reserve_and_unreserve() -> None:
     assert other.fails(vm, op=RESERVE) == 0
 
 
+def test_6_1_refuses_a_second_reserved_id_with_einval() -> None:
+    """amdgpu_vmid_alloc_reserved there: "Over limitation of reserved vmid"."""
+    mine = Client(boot_gpu(variant="6.1"))
+    other = Client(mine.adev)
+    assert mine.fails(drm.IOCTL_AMDGPU_VM, op=RESERVE) == 0
+    assert other.fails(drm.IOCTL_AMDGPU_VM, op=RESERVE) == errno.EINVAL
+
+
+def test_6_12_shares_one_reserved_id_until_nobody_has_it() -> None:
+    """All that ask get the same, one at a time on the GPU; it is in the round robin again when the last gives it back."""
+    mine = Client(boot_gpu(variant="6.12"))
+    other = Client(mine.adev)
+    manager = mine.adev.id_mgr[AMDGPU_GFXHUB]
+    free = len(manager.ids_lru)
+    for client in (mine, other):
+        client.ioctl(drm.IOCTL_AMDGPU_VM, op=RESERVE)
+    assert len(manager.ids_lru) == free - 1
+    job, flag = hang_on(mine, COMPUTE)
+    sequence = other.submit(COMPUTE)
+    assert other.busy(COMPUTE, sequence), "two address spaces are on one VMID at a time"
+    mine.write(flag, b"\1")
+    mine.wait(COMPUTE, job)
+    other.wait(COMPUTE, sequence)
+    mine.ioctl(drm.IOCTL_AMDGPU_VM, op=UNRESERVE)
+    assert len(manager.ids_lru) == free - 1
+    other.ioctl(drm.IOCTL_AMDGPU_VM, op=UNRESERVE)
+    assert len(manager.ids_lru) == free
+
+
 def test_the_vm_ioctl_checks_flags_then_op() -> None:
     """EINVAL for both."""
     client = Client()

@@ -56,8 +56,8 @@ class Ring(DrmSchedBackendOps):
 class Bench:
     """A kernel with two rings."""
 
-    def __init__(self) -> None:
-        self.kernel: Kernel = boot()
+    def __init__(self, variant: str = "base") -> None:
+        self.kernel: Kernel = boot(variant)
         self.rings = [Ring(), Ring()]
         self.scheds = [DrmGpuScheduler(self.kernel, f"sdma{i}", 2, ring) for i, ring in enumerate(self.rings)]
 
@@ -311,6 +311,25 @@ def test_killed_entity_cancels_in_order_and_waits_for_dependencies(bench: Bench)
     assert [job.s_fence.finished.error for job in jobs] == [-errno.ESRCH] * 2
     assert bench.rings[0].jobs == []
     assert bench.rings[0].freed == jobs
+
+
+def test_6_1_forgets_what_a_killed_job_waited_for() -> None:
+    """drm_sched_entity_fini there: not the fences that pop_job had taken from the job at the head, but all others."""
+    bench = Bench("6.1")
+    first, second, third = gate(), gate(), gate()
+    entity = bench.entity()
+    jobs = [bench.push(entity, first, second), bench.push(entity, third)]
+    bench.run()
+    entity.fini()
+    bench.run()
+    assert not jobs[0].s_fence.finished.signaled, "only the first of two fences had been waited for"
+    second.signal()
+    bench.run()
+    assert jobs[0].s_fence.finished.error == -errno.ESRCH
+    assert not jobs[1].s_fence.finished.signaled
+    third.signal()
+    bench.run()
+    assert jobs[1].s_fence.finished.error == -errno.ESRCH
 
 
 def test_flush_sleeps_until_the_queue_is_empty(bench: Bench) -> None:

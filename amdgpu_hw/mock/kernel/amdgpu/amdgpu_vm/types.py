@@ -202,7 +202,6 @@ class AmdgpuVm:
         """The file's (`DrmFile.client_id`)."""
         """Who uses the VM, for fault reports (amdgpu_vm_set_task_info)."""
         self.pasid = 0
-        self.reserved_vmid: int | None = None
         self.fault_info = (0, 0, 0)
         """Last fault of this VM: address, status, hub (INFO GPUVM_FAULT)."""
 

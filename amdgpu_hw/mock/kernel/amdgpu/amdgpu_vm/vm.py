@@ -430,10 +430,10 @@ def amdgpu_vm_bo_update(ctx: AmdgpuVmUpdateCtx, bo_va: AmdgpuBoVa, clear: bool) 
     bo_va.valids.update(bo_va.invalids)
     bo_va.invalids = {}
     bo_va.cleared = clear
-    bo_va.moved = False
     bo_va.is_listed = True  # amdgpu_vm_bo_done
     if always_valid and bo is not None and not bo.in_preferred_domain:
         _amdgpu_vm_bo_evicted(bo_va)  # so that the next submission tries again
+    bo_va.moved = False  # also then: only where it is moved its mappings are written again
 
 
 def sync_of_bo_update(ctx: AmdgpuVmUpdateCtx, bo_va: AmdgpuBoVa, clear: bool) -> AmdgpuSync:
