@@ -99,7 +99,7 @@ def test_6_1_refuses_a_second_reserved_id_with_einval() -> None:
 
 
 def test_6_12_shares_one_reserved_id_until_nobody_has_it() -> None:
-    """All that ask get the same, one at a time on the GPU; it is in the round robin again when the last gives it back."""
+    """All that ask get the same, one at a time on the GPU; the last to give it back puts it into the round robin."""
     mine = Client(boot_gpu(variant="6.12"))
     other = Client(mine.adev)
     manager = mine.adev.id_mgr[AMDGPU_GFXHUB]
