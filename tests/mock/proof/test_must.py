@@ -192,13 +192,18 @@ def test_what_must_not_happen_is_watched_as_long_as_the_run_says(record: Record,
     must.not_signal(subject, at_most=ms(3), while_pending=held)
     must.not_signal(subject, at_most=ms(30), while_pending=held)
     assert not must.was_done(subject)
-    assert asked == [ms(7), ms(3), ms(7), ms(7)]
+    assert asked == [0, ms(7), 0, ms(3), 0, ms(7), ms(7)]
 
 
 def test_a_signal_under_the_gate_breaks_waiting(must: Must, held: FakeHeld) -> None:
-    """With the gate named as still shut."""
-    with pytest.raises(Broken, match=r"did not wait for job 1 of compute0: .* with the gate \(fake\) still shut"):
+    """With the gate named as still shut, and whether the fence had ever been seen unsignalled."""
+    with pytest.raises(
+        Broken, match=r"did not wait for job 1 of compute0: .* when .* with the gate \(fake\) still shut"
+    ):
         must.not_signal(update(lambda: True), while_pending=held)
+    looks = iter((False, True))
+    with pytest.raises(Broken, match=r"update fence signalled after [^ ]+ .s with the gate \(fake\) still shut"):
+        must.not_signal(update(lambda: next(looks)), while_pending=held)
 
 
 def test_waiting_is_not_shown_once_the_gate_is_open(must: Must, held: FakeHeld) -> None:
