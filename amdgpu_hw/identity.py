@@ -39,6 +39,8 @@ class GpuIdentity:
     driver_version: tuple[int, int]
     """amdgpu's (major, minor); informative only, see `Capabilities` for what the kernel can do."""
     is_apu: bool
+    is_virtual_function: bool
+    """A part of a card that a hypervisor gives away (SR-IOV), as drivers from 6.11 on say."""
     vram_size: int
     """Bytes."""
     visible_vram_size: int
@@ -89,6 +91,7 @@ def read_identity(device: AmdgpuDeviceHandle, node: GpuNode) -> GpuIdentity:
         sdma_version=ip_version(device.hw_ip_info(Engine.SDMA)),
         driver_version=device.version,
         is_apu=bool(dev_info["ids_flags"] & info.AMDGPU_IDS_FLAGS_FUSION),
+        is_virtual_function=_mode(dev_info["ids_flags"]) == info.AMDGPU_IDS_FLAGS_MODE_VF,
         vram_size=vram,
         visible_vram_size=visible,
         gtt_size=gtt,
@@ -99,6 +102,10 @@ def read_identity(device: AmdgpuDeviceHandle, node: GpuNode) -> GpuIdentity:
         pte_fragment_size=dev_info["pte_fragment_size"],
         counter_khz=dev_info["gpu_counter_freq"],
     )
+
+
+def _mode(ids_flags: int) -> int:
+    return (ids_flags & info.AMDGPU_IDS_FLAGS_MODE_MASK) >> info.AMDGPU_IDS_FLAGS_MODE_SHIFT
 
 
 def _name(marketing_name: str, model: str) -> str:

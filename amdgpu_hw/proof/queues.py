@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Queues that not every GPU has."""
+"""Queues, and uses of them, that not every GPU has."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from amdgpu_hw.packets import Engine
 from amdgpu_hw.proof.record import NotTestable
 from amdgpu_hw.submit import Queue
 
-__all__ = ("graphics_ring",)
+__all__ = ("graphics_ring", "require_gangs")
 
 
 def graphics_ring(gpu: Gpu) -> Queue:
@@ -16,3 +16,9 @@ def graphics_ring(gpu: Gpu) -> Queue:
     if not gpu.capabilities.rings[Engine.GFX].rings:
         raise NotTestable(f"{gpu.identity.name} has no graphics ring", missing="graphics_ring")
     return gpu.gfx
+
+
+def require_gangs(gpu: Gpu) -> None:
+    """Not testable where a submission cannot have jobs of several queues: EINVAL on SR-IOV (amdgpu_cs_pass1)."""
+    if gpu.identity.is_virtual_function:
+        raise NotTestable(f"{gpu.identity.name} is a virtual function here: the kernel takes no gangs", missing="gangs")

@@ -78,6 +78,7 @@ FOUND_BY_TESTS = frozenset(
         "debugfs",
         "fault_reports",
         "foreign_gate",
+        "gangs",
         "graphics_ring",
         "huge_entries",
         "job_trace",

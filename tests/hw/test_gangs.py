@@ -11,6 +11,7 @@ from amdgpu_hw.packets import Sdma
 from amdgpu_hw.proof.behaviour import behaviour
 from amdgpu_hw.proof.fixtures import ShutFence, ShutGate
 from amdgpu_hw.proof.must import Must
+from amdgpu_hw.proof.queues import require_gangs
 from amdgpu_hw.submit import Queue
 
 WRITTEN = 0x600DDA7A
@@ -25,6 +26,7 @@ _WRITTEN_S = 2.0
 )
 def test_members_of_a_gang_wait_too(gpu: Gpu, shut_fence: ShutFence, must: Must, always_valid: Buffer) -> None:
     """The member writes where the CPU looks; the leader does nothing."""
+    require_gangs(gpu)
     always_valid.fill(0)
     tile = gpu.reserve(PAGE_SIZE)
     tile.map(always_valid)
@@ -56,6 +58,7 @@ def test_members_of_a_gang_wait_too(gpu: Gpu, shut_fence: ShutFence, must: Must,
 )
 def test_the_leader_waits_for_its_members(gpu: Gpu, shut_gate: ShutGate, must: Must) -> None:
     """The member's queue has a job before it that is held back; nothing else does that to the leader."""
+    require_gangs(gpu)
     with shut_gate(gpu.sdma) as held:
         must.did(f"submitted a job of {gpu.compute}, whose gang has a member on {gpu.sdma} behind {held.words}")
         job = gpu.compute.submit(gpu.compute.packets.nop(), gang=[(gpu.sdma, gpu.sdma.packets.nop())])

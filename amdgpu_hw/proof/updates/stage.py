@@ -15,7 +15,7 @@ from amdgpu_hw.proof.fixtures import RunningJob, ShutGate
 from amdgpu_hw.proof.held import Held
 from amdgpu_hw.proof.must import Must
 from amdgpu_hw.proof.neighbour import Neighbour
-from amdgpu_hw.proof.queues import graphics_ring
+from amdgpu_hw.proof.queues import graphics_ring, require_gangs
 from amdgpu_hw.proof.sync_rules import MemorySort
 from amdgpu_hw.proof.units import ms
 from amdgpu_hw.proof.updates.cases import (
@@ -171,6 +171,7 @@ class JobsInFlight:
         ring = gpu.context.queue(Engine.COMPUTE, self._last_ring)
         if job == RUNNING:
             return self._running_job(ring)
+        require_gangs(gpu)
         other = graphics_ring(gpu)
         return self._running_job(ring, leader=other) if job == MEMBER else self._running_job(ring, member=other)
 
