@@ -40,7 +40,7 @@ class GpuIdentity:
     """amdgpu's (major, minor); informative only, see `Capabilities` for what the kernel can do."""
     is_apu: bool
     is_virtual_function: bool
-    """A part of a card that a hypervisor gives away (SR-IOV), as drivers from 6.11 on say."""
+    """A part of a card that a hypervisor gives away (SR-IOV), as driver version 3.62 and later say."""
     vram_size: int
     """Bytes."""
     visible_vram_size: int

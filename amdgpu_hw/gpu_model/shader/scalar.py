@@ -156,17 +156,24 @@ _SOP1: dict[str, _Unary] = {
     "s_sext_i32_i16": _Unary(lambda a: (_extended(a, 16), None)),
 }
 
-_SAVEEXEC: dict[str, tuple[Callable[[int, int], int], int]] = {
-    "s_and_saveexec_b32": (lambda source, mask: source & mask, 32),
-    "s_and_saveexec_b64": (lambda source, mask: source & mask, 64),
-    "s_or_saveexec_b32": (lambda source, mask: source | mask, 32),
-    "s_or_saveexec_b64": (lambda source, mask: source | mask, 64),
+_SAVEEXEC: dict[str, Callable[[int, int], int]] = {
+    "and": lambda source, mask: source & mask,
+    "or": lambda source, mask: source | mask,
+    "xor": lambda source, mask: source ^ mask,
+    "andn1": lambda source, mask: ~source & mask,
+    "andn2": lambda source, mask: source & ~mask,
+    "orn1": lambda source, mask: ~source | mask,
+    "orn2": lambda source, mask: source | ~mask,
+    "nand": lambda source, mask: ~(source & mask),
+    "nor": lambda source, mask: ~(source | mask),
+    "xnor": lambda source, mask: ~(source ^ mask),
 }
+"""What becomes of EXEC, by what is between s_ and _saveexec."""
 
 
 def sop1(instruction: Instruction) -> Step:
     """One source."""
-    if instruction.name in _SAVEEXEC:
+    if "_saveexec_" in instruction.name:
         return _saveexec(instruction)
     if instruction.name == "s_cmov_b32":
         return _cmov(instruction)
@@ -184,13 +191,14 @@ def sop1(instruction: Instruction) -> Step:
 
 
 def _saveexec(instruction: Instruction) -> Step:
-    function, bits = _SAVEEXEC[instruction.name]
+    operation, width = instruction.name.removeprefix("s_").split("_saveexec_b")
+    function, bits = _SAVEEXEC[operation], int(width)
     source = scalar_source(instruction, "ssrc0", bits)
     write = _writer(instruction, bits)
 
     def step(wave: Wave) -> None:
         old = wave.scalars[EXEC] | (wave.scalars[EXEC + 1] << 32 if bits == 64 else 0)
-        new = function(source(wave), old)
+        new = function(source(wave), old) & ((1 << bits) - 1)
         write(wave, old)
         wave.write_scalar(EXEC, new, bits)
         wave.scc = int(new != 0)

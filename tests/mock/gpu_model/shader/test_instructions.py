@@ -100,6 +100,25 @@ def test_scalar_arithmetic_of_64_bits(wave: Wave) -> None:
         assert wave.scalars[4] | wave.scalars[5] << 32 == result & (1 << 64) - 1, name
 
 
+@pytest.mark.parametrize("bits", [32, 64])
+@pytest.mark.parametrize(
+    ("operation", "low", "rest"),
+    [
+        ("and", 0b0101, 0), ("or", 0b1111, 0), ("xor", 0b1010, 0), ("andn1", 0b0010, 0), ("andn2", 0b1000, 0),
+        ("orn1", 0b0111, 1), ("orn2", 0b1101, 1), ("nand", 0b1010, 1), ("nor", 0b0000, 1), ("xnor", 0b0101, 1),
+    ],
+)  # fmt: skip
+def test_branches_save_which_lanes_are_active(wave: Wave, operation: str, low: int, rest: int, bits: int) -> None:
+    """EXEC was 0b0111 and the source is 0b1101; ``rest`` is what becomes of all bits above. SCC: any lane is left."""
+    wave.scalars[:2] = [0b1101, 0]
+    wave.write_scalar(EXEC, 0b0111, bits)
+    MEANINGS["SOP1"](_instruction(f"s_{operation}_saveexec_b{bits}", "SOP1", {"ssrc0": 0, "sdst": 4}))(wave)
+    new = wave.scalars[EXEC] | (wave.scalars[EXEC + 1] << 32 if bits == 64 else 0)
+    assert new == ((1 << bits) - 16 if rest else 0) | low
+    assert (wave.scalars[4], wave.scc) == (0b0111, 1)
+    wave.write_scalar(EXEC, 0b0111, 64)
+
+
 @pytest.mark.parametrize(
     ("name", "sources", "holds"),
     [
