@@ -19,8 +19,12 @@ __all__ = ("ALLOW_FAULTS", "CONTINUE", "PREFIX", "STOP", "WATCH_NS", "GpuChoice"
 ALLOW_FAULTS = "AMDGPU_HW_ALLOW_FAULTS"
 """Environment variable: 1 stands for ``--amdgpu-allow-faults``, on machines where every run may make GPUs fault."""
 
-WATCH_NS = 100_000_000
-"""For how long a thing is watched that must not be done while work is in flight, unless the user says otherwise."""
+WATCH_NS = 50_000_000
+"""For how long a thing is watched that must not be done while work is in flight, unless the user says otherwise.
+
+Whatever does not wait is done within a few milliseconds, on cards and on mock machines; and a run watches some hundred
+times.
+"""
 
 STOP, CONTINUE = "stop", "continue"
 """What a run does when the GPU was reset."""
