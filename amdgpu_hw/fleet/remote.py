@@ -21,6 +21,9 @@ __all__ = ("DiskFull", "HeldByOther", "Hello", "Remote", "RunProgress")
 
 _LEAST_PYTHON = (3, 11)
 
+_NO_SPACE = "No space left"
+"""What programs call ENOSPC; where a box says it in another language its words are shown, and no disk is blamed."""
+
 _STOP_S = 60
 """More than the agent waits for a run that it stops."""
 
@@ -83,7 +86,7 @@ class Remote:
         )
         lines = out.split()
         if status or not lines:
-            raise _failed(f"{self._directory} cannot be made: {complaint.strip()}", "No space left" in complaint)
+            raise _failed(f"{self._directory} cannot be made: {complaint.strip()}")
         self._home = lines[-1]
         self._put(Path(agent.__file__), self._path("agent.py"), self._limits.answer)
         hello: Hello = self._as(Hello, self._call("hello", self._limits.answer))
@@ -117,7 +120,7 @@ class Remote:
         quoted = shlex.quote(directory)
         status, _, complaint = self._box.run(f"rm -rf -- {quoted} && mkdir -- {quoted}", self._limits.answer)
         if status:
-            raise _failed(f"{directory} cannot be made: {complaint.strip()}", "No space left" in complaint)
+            raise _failed(f"{directory} cannot be made: {complaint.strip()}")
         remote = f"{directory}/{file.name}"
         self._put(file, remote, self._limits.prepare)
         return remote
@@ -159,7 +162,7 @@ class Remote:
         try:
             self._box.put(file, remote, timeout_s)
         except BoxFailed as error:
-            raise _failed(str(error), "No space left" in str(error)) from None
+            raise _failed(str(error)) from None
 
     def _path(self, *parts: str) -> str:
         return "/".join((self._home, *parts))
@@ -174,7 +177,7 @@ class Remote:
             answer = json.loads(line)
         except ValueError:
             last = (complaint.strip() or out.strip() or "nothing was said about it").splitlines()[-1]
-            full = "No space left" in complaint
+            full = _NO_SPACE in complaint
             raise _failed(f"{self._python} on the box ended with {status}: {last}", full) from None
         if not isinstance(answer, dict):
             raise Unreachable(f"the box answered {line!r}")
@@ -193,5 +196,6 @@ def _held(by: str) -> HeldByOther:
     return HeldByOther(f"the box is held by {by}")
 
 
-def _failed(what: str, full: bool) -> BoxFailed:
-    return DiskFull(f"its disk is full: {what}") if full else BoxFailed(what)
+def _failed(what: str, full: bool = False) -> BoxFailed:
+    """Say which error it is; ``full``: what is left out of ``what`` says that there is no space."""
+    return DiskFull(f"its disk is full: {what}") if full or _NO_SPACE in what else BoxFailed(what)
