@@ -12,6 +12,7 @@ from amdgpu_hw.gpu import Gpu
 from amdgpu_hw.memory import PAGE_SIZE, Buffer, KiB, MiB
 from amdgpu_hw.proof.access import GpuView
 from amdgpu_hw.proof.behaviour import behaviour
+from amdgpu_hw.proof.debug_vm import require_updates_at_once
 from amdgpu_hw.proof.fixtures import ShutFence, ShutGate, drain
 from amdgpu_hw.proof.must import Must
 from amdgpu_hw.proof.units import ms, size
@@ -38,6 +39,8 @@ def test_closed_memory_stays_until_work_in_flight_is_done(
     gpu: Gpu, shut_gate: ShutGate, must: Must, gpu_view: GpuView, ordinary: Buffer, always: bool
 ) -> None:
     """The kernel wipes freed VRAM after the job, and all other wiping on the device queues up behind that."""
+    if not gpu.capabilities.update_fence:
+        require_updates_at_once()
     buffer = gpu.alloc(MUCH, "vram", always_valid=always, cpu_access=False)
     tile = gpu.reserve(MUCH)
     tile.map(buffer)

@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-from amdgpu_hw.evidence.module_parameters import module_parameter
 from amdgpu_hw.gpu import Gpu
 from amdgpu_hw.memory import PAGE_SIZE, Buffer, KiB
 from amdgpu_hw.packets import Engine
 from amdgpu_hw.proof.access import GpuView
 from amdgpu_hw.proof.behaviour import behaviour
+from amdgpu_hw.proof.debug_vm import require_debug_vm
 from amdgpu_hw.proof.fixtures import ShutFence, ShutGate, ShutUserQueue, drain
 from amdgpu_hw.proof.must import Must
 from amdgpu_hw.proof.record import NotTestable
@@ -17,8 +17,6 @@ from amdgpu_hw.sync import BackgroundCall
 
 TILE = 64 * KiB
 EXPLICIT = ("explicit_sync", "update_fence")
-DEBUG_VM = 1 << 0
-"""Bit of the module parameter debug_mask."""
 
 
 def require_cpu_page_tables(gpu: Gpu) -> None:
@@ -137,13 +135,6 @@ def test_submission_clears_unlisted_buffers_implicitly(
         update = elsewhere.map_prt()
         must.not_signal(update, while_pending=job)
     must.signal(update, after=job)
-
-
-def require_debug_vm() -> None:
-    """Not testable where the driver does not run with that option."""
-    mask = module_parameter("debug_mask")
-    if not mask & DEBUG_VM:
-        raise NotTestable(f"needs debug_vm: amdgpu.debug_mask is {mask:#x}, without bit 0", missing="debug_vm")
 
 
 @behaviour(

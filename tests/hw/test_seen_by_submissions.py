@@ -5,23 +5,20 @@ from __future__ import annotations
 
 import pytest
 
-from amdgpu_hw.evidence.module_parameters import known_parameter
 from amdgpu_hw.gpu import Gpu
 from amdgpu_hw.memory import PAGE_SIZE, Buffer, KiB
 from amdgpu_hw.packets import Engine
 from amdgpu_hw.proof.absence import Absence
 from amdgpu_hw.proof.access import GpuView
 from amdgpu_hw.proof.behaviour import behaviour
+from amdgpu_hw.proof.debug_vm import require_updates_at_once
 from amdgpu_hw.proof.fixtures import ShutFence, ShutGate, drain
 from amdgpu_hw.proof.must import Must
-from amdgpu_hw.proof.record import NotTestable
 from amdgpu_hw.proof.units import ms
 from amdgpu_hw.sync import BackgroundCall
 
 TILE = 64 * KiB
 DATA = 0x600DDA70
-_DEBUG_VM = 1 << 0
-"""AMDGPU_DEBUG_VM of the module parameter debug_mask."""
 
 
 @behaviour(
@@ -33,9 +30,7 @@ _DEBUG_VM = 1 << 0
 )
 def test_explicit_update_without_a_fence(gpu: Gpu, shut_gate: ShutGate, must: Must, always_valid: Buffer) -> None:
     """A submission waits for the updates before it, so that one that ends tells that they have."""
-    if (known_parameter("debug_mask") or 0) & _DEBUG_VM:
-        why = "debug_vm leaves updates whose fence nobody asks for to the next submission"
-        raise NotTestable(why, missing="updates_at_once")
+    require_updates_at_once()
     tile = gpu.reserve(TILE)
     tile.map(always_valid)
     drain(gpu)

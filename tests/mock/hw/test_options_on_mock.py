@@ -46,6 +46,13 @@ def test_nothing_is_broken_on_the_mended_series(parameter: str, tests: tuple[str
     assert content["machine"]["mock_parameters"] == {parameter[:-2]: int(parameter[-1])}
 
 
+def test_nothing_is_said_of_mappings_that_debug_vm_never_made(tmp_path: Path) -> None:
+    """6.18 leaves an update to the next submission even when somebody asks for its fence, and then fills none in."""
+    content = validate("6.18", DEBUG_VM, tmp_path, "-k", "B39", "--allow-faults")
+    assert rows(content, "not testable") >= {"B39"}
+    assert rows(content, "broken") == set()
+
+
 def test_the_series_as_posted_loses_mappings_with_debug_vm(tmp_path: Path) -> None:
     """F1 needs no DELAY_UPDATE where the driver delays by itself."""
     (case,) = validate("series-v1", DEBUG_VM, tmp_path, "-k", "with_debug_vm")["cases"]
