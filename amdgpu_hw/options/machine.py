@@ -7,6 +7,7 @@ import argparse
 import enum
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Self
 
 from amdgpu_hw.mock.defaults import DEFAULT_GPU, OPTIONAL_DEVICES
@@ -132,7 +133,8 @@ class MachineChoice(MockOptions, GpuChoice):
     def subject(self) -> str:
         """What the mock machine is called in the names of files. Raises `HarnessError`."""
         parameters = (f"{name}={value}" for name, value in self.parameters)
-        return "-".join((self.mock_gpu, self.kernel_name(), *self.bugs, *parameters))
+        bugs = (Path(bug).stem for bug in self.bugs)  # a bug may be a file
+        return "-".join((self.mock_gpu, self.kernel_name(), *bugs, *parameters))
 
     def on_it(self) -> Self:
         """What to ask for on the machine that was made: from inside, it is a machine with GPUs."""

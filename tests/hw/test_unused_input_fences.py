@@ -15,6 +15,7 @@ from amdgpu_hw.packets import Engine
 from amdgpu_hw.proof.behaviour import behaviour
 from amdgpu_hw.proof.fixtures import ShutFence
 from amdgpu_hw.proof.must import Must
+from amdgpu_hw.proof.units import ms
 from amdgpu_hw.submit import Submission
 from amdgpu_hw.sync import BackgroundCall
 
@@ -145,3 +146,40 @@ def test_submission_waits_for_the_input_fence_of_a_delayed_map(
         must.did(f"delayed MAP of an {new} with a pending input fence, then a submission".replace("an PRT", "PRT"))
         must.not_signal(call, while_pending=fence)
     must.signal(call, after=fence)
+
+
+@pytest.mark.parametrize("pending", ["first", "second"])
+@pytest.mark.parametrize("new", ["PRT", "always-valid BO", "listed BO"])
+@behaviour(
+    "B31",
+    "a submission that carries out two delayed MAPs waits for the input fences of both",
+    control="B23",
+    needs=FENCES,
+    rule="Each of the new mappings must not be there before its own input fence.",
+    finding=F4,
+)
+def test_submission_waits_for_the_input_fences_of_two_delayed_maps(
+    gpu: Gpu, shut_fence: ShutFence, must: Must, always_valid: Buffer, ordinary: Buffer, new: str, pending: str
+) -> None:
+    """Of one buffer, whose second update must not stand in for the first, nor the first for the second."""
+    buffer = {"PRT": None, "always-valid BO": always_valid, "listed BO": ordinary}[new]
+    tiles = gpu.reserve(2 * TILE)
+    queue = gpu.new_context().queue(Engine.COMPUTE)
+
+    def bind_and_draw() -> Submission:
+        for index, fence in enumerate((one, two)):
+            tile = tiles.part(index * TILE, TILE)
+            if buffer is None:
+                tile.map_prt(delay=True, inputs=[fence.syncobj])
+            else:
+                tile.map(buffer, delay=True, inputs=[fence.syncobj])
+        return queue.submit(queue.packets.nop(), buffers=[ordinary] if new == "listed BO" else [])
+
+    with shut_fence() as one, shut_fence() as two:
+        first, last = (two, one) if pending == "first" else (one, two)
+        call = BackgroundCall(bind_and_draw)
+        must.did(f"two delayed MAPs, {new}, with a pending input fence each, then a submission")
+        must.not_signal(call, at_most=ms(20), while_pending=first)
+        first.open()
+        must.not_signal(call, while_pending=last)
+    must.signal(call, after=last)

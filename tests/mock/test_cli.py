@@ -129,6 +129,18 @@ def test_no_permission_on_the_node_is_one_clear_sentence(
     assert capsys.readouterr().err == f"amdgpu-hw: {advice}\n"
 
 
+def test_a_bug_from_a_file_names_the_result_file_after_that(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By its name alone: the rest of its path is none of a directory of results."""
+    monkeypatch.setattr(validate, "run_on_mock", lambda *_, **__: 0)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").write_text('"""Wrong."""\n')
+    for path in ("./mine.py", str(tmp_path / "mine.py")):
+        assert cli.main(["validate", "--mock", "--kernel=series-fixed", f"--bug={path}"]) == 0
+    names = [file.name for file in (tmp_path / "results").iterdir()]
+    assert len(names) == 2
+    assert all(name.startswith("validate-navi31-series-fixed-mine-") for name in names), names
+
+
 @pytest.mark.parametrize("where", [["--results=results"], []])
 def test_a_resumed_run_makes_no_new_result_file(
     where: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -15,8 +15,11 @@ __all__ = (
     "BEFORE",
     "BESIDE",
     "CUT",
+    "CUT_ALWAYS_VALID",
+    "CUT_DELAYED",
     "ELSEWHERE",
     "LEADER",
+    "LEFT_OF_A_CUT",
     "LOW",
     "MAPPED_TWICE",
     "MEANWHILE",
@@ -41,7 +44,13 @@ __all__ = (
 MOVED_BUFFER = "a BO that has moved"
 READ_ONLY = "a BO that is mapped read-only"
 MAPPED_TWICE = "a BO that is mapped elsewhere as well"
+CUT_BEFORE = "what is left of a BO that was cut"
+CUT_DELAYED = "what is left of a BO that was cut with DELAY_UPDATE"
+CUT_ALWAYS_VALID = "what is left of an always-valid BO that was cut"
 CUT = "cut in the middle"
+
+LEFT_OF_A_CUT = (CUT_BEFORE, CUT_DELAYED, CUT_ALWAYS_VALID)
+"""Mappings that no update has written, with the entries of those that they are left of (KERNEL.md E6)."""
 
 MEMORY = {
     "an always-valid BO in GTT": MemorySort.ALWAYS_VALID,
@@ -55,6 +64,9 @@ MEMORY = {
     "a BO in VRAM without CPU access": MemorySort.OTHER,
     READ_ONLY: MemorySort.OTHER,
     MAPPED_TWICE: MemorySort.OTHER,
+    CUT_BEFORE: MemorySort.OTHER,
+    CUT_DELAYED: MemorySort.OTHER,
+    CUT_ALWAYS_VALID: MemorySort.ALWAYS_VALID,
 }
 """Sorts of memory that an update takes away."""
 
@@ -135,8 +147,8 @@ class UpdateCase:
 def is_possible(values: Mapping[str, str], explicit: bool) -> bool:
     """Whether there is such a case: what is not known of it yet may still become anything.
 
-    UNMAP cuts nothing; with a BO that must be moved some kernels take no update at all (KERNEL.md E11), so that it is
-    seen only where nothing must wait.
+    UNMAP cuts nothing, and takes what no update has written for what never was in the page tables (F18). With a BO that
+    must be moved some kernels take no update at all (KERNEL.md E11), so that it is seen only where nothing must wait.
     """
     open_values = ((values[axis],) if axis in values else AXES[axis] for axis in AXES)
     choices = (dict(zip(AXES, chosen, strict=True)) for chosen in itertools.product(*open_values))
@@ -144,7 +156,7 @@ def is_possible(values: Mapping[str, str], explicit: bool) -> bool:
 
 
 def _can_be(case: UpdateCase) -> bool:
-    if case.operation == "UNMAP" and case.beside == CUT:
+    if case.operation == "UNMAP" and (case.beside == CUT or case.memory in LEFT_OF_A_CUT):
         return False
     return case.meanwhile != TO_BE_MOVED or not case.waits
 

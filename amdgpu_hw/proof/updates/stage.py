@@ -21,7 +21,9 @@ from amdgpu_hw.proof.units import ms
 from amdgpu_hw.proof.updates.cases import (
     BESIDE,
     CUT,
+    CUT_DELAYED,
     ELSEWHERE,
+    LEFT_OF_A_CUT,
     LOW,
     MAPPED_TWICE,
     MEMBER,
@@ -71,6 +73,11 @@ class UpdateStage:
                 _map(tiles.part(TILE, TILE), buffer)
             if case.memory == MAPPED_TWICE:
                 _map(things.enter_context(gpu.reserve(TILE)), buffer)
+            if case.memory in LEFT_OF_A_CUT:
+                tiles.part(TILE + TILE // 2, TILE // 2).clear(delay=case.memory == CUT_DELAYED)
+            if case.memory == CUT_DELAYED:
+                # It carries the CLEAR out, and writes nothing anew of a buffer that it does not list.
+                gpu.compute.submit(gpu.compute.packets.nop()).wait()
             for place, memory in zip((2 * TILE, 0), BESIDE[case.beside], strict=False):
                 _map(tiles.part(place, TILE), self._of(memory))
             other = things.enter_context(gpu.alloc(TILE, "vram|gtt", always_valid=case.meanwhile == TO_BE_MOVED))
