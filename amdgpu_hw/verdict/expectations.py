@@ -83,6 +83,7 @@ FOUND_BY_TESTS = frozenset(
         "huge_entries",
         "job_trace",
         "long_gate",
+        "mapping_info",
         "mapping_trace",
         "max_ibs",
         "memory",

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from amdgpu_hw.address_space import Range, SyncOptions
+from amdgpu_hw.address_space import Range, SyncOptions, Update
 from amdgpu_hw.gpu import Gpu
 from amdgpu_hw.memory import Buffer, KiB
 from amdgpu_hw.proof.absence import Absence
@@ -20,7 +20,7 @@ from amdgpu_hw.proof.must import Must
 TILE = 64 * KiB
 OLD, NEW = 0x01DDA7A0, 0x2E3DA7A0
 
-UPDATES: dict[str, Callable[[Range, Buffer | None, SyncOptions], object]] = {
+UPDATES: dict[str, Callable[[Range, Buffer | None, SyncOptions], Update]] = {
     "UNMAP": lambda tile, buffer, sync: tile.unmap(buffer, **sync) if buffer else tile.unmap_prt(**sync),
     "CLEAR": lambda tile, _buffer, sync: tile.clear(**sync),
 }
@@ -57,14 +57,26 @@ def test_updates_of_evicted_page_tables(
         eviction.evict_vram()
         words = "PRT" if buffer is None else "an always-valid BO" if buffer.always_valid else "an ordinary BO"
         if operation == "REPLACE":
-            tile.replace(new, **sync)
+            require_fence(must, tile.replace(new, **sync))
             must.did(f"VRAM and page tables evicted, then REPLACE of {words} by an always-valid BO; a submission")
             must.equal(gpu_view.sample([tile.va]), [NEW], "there the GPU read")
         else:
-            UPDATES[operation](tile, buffer, sync)
+            require_fence(must, UPDATES[operation](tile, buffer, sync))
             must.did(f"VRAM and page tables evicted, then {operation} of {words}; a submission")
             must.be(
                 absence.is_absent(tile.va),
                 seen="the GPU faulted there",
                 otherwise=f"the entries of {words} are still there after the {operation} and a submission",
             )
+
+
+def require_fence(must: Must, update: Update) -> None:
+    """Who waits for the update waits for ever for a syncobj that was left empty, and not at all if its fence is old."""
+    if update.fence is None:  # Linux before 6.16
+        return
+    must.be(
+        update.fence.has_fence(),
+        seen="its update fence was there",
+        otherwise=f"{update}, with the page tables evicted, has left the syncobj for its update fence empty",
+        kind="fence",
+    )

@@ -23,6 +23,7 @@ FLAGS: dict[str, PageOptions] = {
 }
 
 
+@pytest.mark.parametrize("how", ["MAP", "REPLACE of the same pages"])
 @pytest.mark.parametrize("flags", FLAGS)
 @behaviour(
     "O58",
@@ -30,15 +31,20 @@ FLAGS: dict[str, PageOptions] = {
     rule="Each AMDGPU_VM_PAGE_* is a bit of its own in the page-table entry (amdgpu_vm_bo_update, gmc_v*_get_vm_pte).",
     faults=True,
 )
-def test_a_mapping_allows_what_its_flags_say(gpu: Gpu, must: Must, gpu_view: GpuView, flags: str) -> None:
-    """A second mapping, which allows all, is none of its business."""
+def test_a_mapping_allows_what_its_flags_say(gpu: Gpu, must: Must, gpu_view: GpuView, flags: str, how: str) -> None:
+    """A second mapping, which allows all, is none of its business; nor is what was allowed there before."""
     buffer = gpu.alloc(TILE, always_valid=True)
     buffer.fill(OLD)
     tile, beside = gpu.reserve(TILE), gpu.reserve(TILE)
     beside.map(buffer)
-    tile.map(buffer, **FLAGS[flags])
+    if how == "MAP":
+        tile.map(buffer, **FLAGS[flags])
+    else:
+        tile.map(buffer, writeable=flags != "readable and writeable")
+        gpu_view.sample([tile.va])
+        tile.replace(buffer, **FLAGS[flags])
     (read,) = gpu_view.sample([tile.va])
-    must.did(f"MAP of a BO that is {flags} there, a read and a write by the GPU")
+    must.did(f"{how}, a BO that is {flags} there, a read and a write by the GPU")
     may_read, may_write = "readable" in flags, "writeable" in flags
     must.equal(read == OLD, may_read, "whether the GPU got the BO's data there:")
     gpu_view.write(tile.va, [NEW])

@@ -9,17 +9,21 @@ from __future__ import annotations
 
 import pytest
 
+from amdgpu_hw.address_space import SyncOptions
 from amdgpu_hw.gpu import Gpu
 from amdgpu_hw.memory import Buffer, KiB
 from amdgpu_hw.packets import Engine
+from amdgpu_hw.proof.access import GpuView
 from amdgpu_hw.proof.behaviour import behaviour
 from amdgpu_hw.proof.fixtures import ShutFence
 from amdgpu_hw.proof.must import Must
+from amdgpu_hw.proof.record import Inconclusive
 from amdgpu_hw.proof.units import ms
 from amdgpu_hw.submit import Submission
 from amdgpu_hw.sync import BackgroundCall
 
 TILE = 64 * KiB
+DATA = 0x600DDA7A
 FENCES = ("input_fence", "update_fence")
 RULE = "Who waits for the update fence must be able to rely on the input fence too, as on every kernel before."
 F4 = (
@@ -183,3 +187,35 @@ def test_submission_waits_for_the_input_fences_of_two_delayed_maps(
         first.open()
         must.not_signal(call, while_pending=last)
     must.signal(call, after=last)
+
+
+@pytest.mark.parametrize("operation", ["UNMAP", "CLEAR"])
+@behaviour(
+    "B31",
+    "what a delayed update takes away stays until its input fence, whatever submission carries the update out",
+    control="B23",
+    needs=("explicit_sync", *FENCES),
+    rule="A submission does not wait for what it clears (amdgpu_cs_vm_handling), but that waits for its input fences.",
+    finding=F4,
+    faults=True,
+)
+def test_what_a_delayed_unmap_takes_stays_until_its_input_fence(
+    gpu: Gpu, shut_fence: ShutFence, must: Must, gpu_view: GpuView, always_valid: Buffer, operation: str
+) -> None:
+    """Nothing is mapped there, whose update would wait for the fence as well."""
+    always_valid.fill(DATA)
+    tile = gpu.reserve(TILE)
+    tile.map(always_valid)
+    queue = gpu.new_context().queue(Engine.COMPUTE)
+    with shut_fence() as fence:
+        sync: SyncOptions = {"delay": True, "inputs": [fence.syncobj]}
+        if operation == "CLEAR":
+            tile.clear(**sync)
+        else:
+            tile.unmap(always_valid, **sync)
+        must.did(f"delayed {operation} with a pending input fence, a submission, and another that reads")
+        must.signal(queue.submit(queue.packets.nop()), while_pending=fence)
+        read = gpu_view.sample([tile.va])
+        if not fence.is_pending():
+            raise Inconclusive(f"{fence.words} is not pending any more: {fence.gate.why_open}")
+        must.equal(read, [DATA], f"with {fence.words} pending the GPU read there")
