@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import os
 
+import pytest
+
 from amdgpu_hw.gpu import Gpu
 from amdgpu_hw.libdrm.ioctl import ioctl
 from amdgpu_hw.memory import Buffer, KiB
@@ -12,6 +14,7 @@ from amdgpu_hw.proof.behaviour import behaviour
 from amdgpu_hw.proof.fixtures import ShutFence
 from amdgpu_hw.proof.foreign import leave_foreign_fence
 from amdgpu_hw.proof.must import Must
+from amdgpu_hw.proof.record import Inconclusive
 from amdgpu_hw.proof.units import ms
 from amdgpu_hw.sync import SyncFile
 from amdgpu_hw.uapi import dma_buf
@@ -69,5 +72,80 @@ def test_an_older_fence_does_not_replace_a_newer(gpu: Gpu, shut_fence: ShutFence
                 kind="fence",
             )
         must.signal(last, after=second)
+    finally:
+        os.close(descriptor)
+
+
+@behaviour(
+    "O77",
+    "a buffer is written to until the writer is done, although a later job of its queue only reads",
+    rule="A fence takes the place of an earlier one of its context only if others wait for it as much "
+    "(dma_resv_add_fence: the usage).",
+)
+def test_a_later_reader_does_not_hide_a_writer(gpu: Gpu, shut_fence: ShutFence, must: Must, ordinary: Buffer) -> None:
+    """Who wants to read asks for the writers alone (DMA_BUF_SYNC_READ)."""
+    queue = gpu.compute
+    nop = queue.packets.nop()
+    descriptor = ordinary.export()
+    try:
+        with shut_fence() as pending:
+            writer = queue.submit(nop, wait=[pending.syncobj])
+            reader = queue.submit(nop)
+            for job, usage in ((writer, dma_buf.DMA_BUF_SYNC_WRITE), (reader, dma_buf.DMA_BUF_SYNC_READ)):
+                with job.out_syncobj as syncobj, syncobj.export_sync_file() as file:
+                    ioctl(descriptor, dma_buf.IOCTL_IMPORT_SYNC_FILE, flags=usage, fd=file.fileno())
+            must.did(f"put the fence of {writer} on a BO as a writer's, then that of {reader} as a reader's")
+            answer = ioctl(descriptor, dma_buf.IOCTL_EXPORT_SYNC_FILE, flags=dma_buf.DMA_BUF_SYNC_READ)
+            with SyncFile(answer["fd"]) as writers:
+                done = writers.wait(ms(5))
+            must.not_signal(writer, at_most=ms(5), while_pending=pending)
+            must.be(
+                not done,
+                seen="who wants to read waits for the writer",
+                otherwise=f"who wants to read waits for nobody with {writer} pending, which writes",
+                kind="fence",
+            )
+        must.signal(reader, after=pending)
+    finally:
+        os.close(descriptor)
+
+
+@pytest.mark.parametrize("pending", ["first", "second"])
+@behaviour(
+    "O77",
+    "a buffer is busy until all fences of a merged sync file have signalled that was put on it",
+    rule="Each of its fences goes on the buffer (dma_buf_import_sync_file, dma_fence_unwrap_for_each).",
+)
+def test_all_fences_of_a_merged_sync_file_count(
+    gpu: Gpu, shut_fence: ShutFence, must: Must, ordinary: Buffer, pending: str
+) -> None:
+    """As a compositor puts there what two of its clients still do."""
+    descriptor = ordinary.export()
+    try:
+        with shut_fence() as one, shut_fence() as two:
+            with (
+                one.syncobj.export_sync_file() as file,
+                two.syncobj.export_sync_file() as other,
+                file.merge(other) as merged,
+            ):
+                ioctl(descriptor, dma_buf.IOCTL_IMPORT_SYNC_FILE, flags=dma_buf.DMA_BUF_SYNC_WRITE, fd=merged.fileno())
+            first, last = (two, one) if pending == "first" else (one, two)
+            first.open()
+            must.did(f"put a merged sync file of two pending fences on a BO; all but the {pending} one signals")
+            idle = ordinary.wait_idle(ms(20))
+            if not last.is_pending():
+                raise Inconclusive(f"{last.words} is not pending any more: {last.gate.why_open}")
+            must.be(
+                not idle,
+                seen="the BO was busy",
+                otherwise=f"the BO was idle with {last.words} pending, which was merged into the sync file",
+                kind="fence",
+            )
+        must.be(
+            ordinary.wait_idle(ms(2000)),
+            seen="and idle then",
+            otherwise="2 s after both fences have signalled the BO is still busy",
+            kind="fence",
+        )
     finally:
         os.close(descriptor)

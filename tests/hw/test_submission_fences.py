@@ -5,15 +5,19 @@ from __future__ import annotations
 
 import pytest
 
+from amdgpu_hw.evidence.module_parameters import known_parameter
 from amdgpu_hw.gpu import Gpu
 from amdgpu_hw.memory import PAGE_SIZE, Buffer, KiB
+from amdgpu_hw.packets import Engine
 from amdgpu_hw.proof.behaviour import behaviour
-from amdgpu_hw.proof.fixtures import ShutFence, ShutGate, ShutGateElsewhere
+from amdgpu_hw.proof.fixtures import RunningJob, ShutFence, ShutGate, ShutGateElsewhere
 from amdgpu_hw.proof.must import Must
 from amdgpu_hw.proof.units import ms
 from amdgpu_hw.sync import Syncobj
 
 TILE = 64 * KiB
+SCHED_JOBS = 32
+"""Default of the module parameter sched_jobs: how many jobs of a queue can be in flight."""
 ANYWHERE = pytest.mark.parametrize("at", [0, 1, 2], ids=["first", "second", "last"])
 
 
@@ -149,3 +153,57 @@ def test_a_user_fence_keeps_its_buffer_busy(gpu: Gpu, shut_fence: ShutFence, mus
     must.signal(job, after=pending)
     must.be(page.wait_idle(ms(2000)), seen="then it was idle", otherwise="the BO of its user fence is never idle")
     must.equal(page.read_u32(), job.fence_seq, "and the user fence")
+
+
+@behaviour(
+    "O86",
+    "of as many submissions as a queue takes the oldest is told as pending until it is done",
+    rule="A context keeps the fences of its last amdgpu_sched_jobs submissions (amdgpu_ctx_get_fence).",
+)
+def test_the_oldest_of_many_submissions_is_known(gpu: Gpu, shut_fence: ShutFence, must: Must) -> None:
+    """One more, and the kernel would wait for the oldest (amdgpu_ctx_wait_prev_fence)."""
+    queue = gpu.new_context().queue(Engine.COMPUTE)
+    nop, count = queue.packets.nop(), known_parameter("sched_jobs") or SCHED_JOBS
+    with shut_fence() as pending:
+        oldest = queue.submit(nop, wait=[pending.syncobj])
+        for _ in range(count - 1):
+            newest = queue.submit(nop, may_block=True)
+        must.did(f"{count} submissions to {queue}, of which the first waits for a pending fence")
+        must.not_signal(oldest, at_most=ms(5), while_pending=pending)
+        with oldest.out_syncobj as syncobj:
+            must.equal(syncobj.signaled(), False, "whether the fence of the oldest has signalled:", kind="fence")
+        later = gpu.sdma.submit(gpu.sdma.packets.nop())
+        must.signal(later, while_pending=pending)
+        must.not_signal(newest, at_most=ms(5), while_pending=pending)
+    for job in (oldest, newest):
+        must.signal(job, after=pending)
+
+
+@behaviour(
+    "O87",
+    "a scheduled dependency is one on a submission that has not gone to its ring",
+    control="O52c",
+    rule="Until then nothing is known of what it waits for (AMDGPU_CHUNK_ID_SCHEDULED_DEPENDENCIES).",
+)
+def test_a_scheduled_dependency_waits_for_what_is_queued(gpu: Gpu, shut_gate: ShutGate, must: Must) -> None:
+    """The other one is held back before it goes there."""
+    with shut_gate(gpu.compute) as held:
+        must.did(f"submitted a job of {gpu.sdma} behind {held.words}, with a scheduled dependency")
+        later = gpu.sdma.submit(gpu.sdma.packets.nop(), behind=[held.submission])
+        must.not_signal(later, at_most=ms(20), while_pending=held)
+    must.signal(later, after=held)
+
+
+@behaviour(
+    "O87",
+    "a scheduled dependency is none on a submission that runs",
+    control="O52",
+    rule="That it has gone to its ring is all that is waited for: two jobs may wait for each other's memory.",
+    faults=True,
+)
+def test_a_scheduled_dependency_does_not_wait_for_what_runs(gpu: Gpu, running_job: RunningJob, must: Must) -> None:
+    """The other one polls memory."""
+    with running_job(gpu.compute) as held:
+        running = gpu.compute.pending()[-1]
+        must.did(f"submitted a job of {gpu.sdma} with a scheduled dependency on {held.words}")
+        must.signal(gpu.sdma.submit(gpu.sdma.packets.nop(), behind=[running]), while_pending=held)

@@ -36,12 +36,12 @@ def u64s(*values: int) -> bytearray:
     return bytearray(b"".join(value.to_bytes(8, "little") for value in values))
 
 
-def wait(gpu: Gpu, syncobjs: Sequence[Syncobj], flags: int) -> int:
+def wait(gpu: Gpu, syncobjs: Sequence[Syncobj], flags: int, point: int = 0) -> int:
     """Wait for any of them, or as ``flags`` say, for two seconds at most; the number of the one that ended it."""
     answer = gpu.ioctl(
         drm.IOCTL_SYNCOBJ_TIMELINE_WAIT,
         handles=handles_of(syncobjs),
-        points=u64s(*[0] * len(syncobjs)),
+        points=u64s(*[point] * len(syncobjs)),
         count_handles=len(syncobjs),
         flags=flags,
         timeout_nsec=time.monotonic_ns() + ms(2000),
@@ -127,6 +127,44 @@ def test_a_sleeping_wait_for_all_ends_with_the_last(gpu: Gpu, must: Must) -> Non
         syncobjs[1].signal()
         must.be(call.wait(ms(1500)), seen="it ended", otherwise="it sleeps on with all signalled", kind="fence")
         call.result()
+
+
+@pytest.mark.parametrize("flags", [FOR_SUBMIT, AVAILABLE], ids=["signalled", "available"])
+@behaviour("O55", "a wait for a point that is not there yet ends with that point", needs="timeline_syncobj")
+def test_a_sleeping_wait_ends_with_its_own_point(gpu: Gpu, must: Must, flags: int) -> None:
+    """Points before it are added meanwhile, to a timeline that was empty."""
+    with gpu.syncobj() as timeline, BackgroundCall(lambda: wait(gpu, [timeline], flags, point=5)) as call:
+        for point in (2, 4):
+            timeline.signal(point)
+            must.did(f"slept for point 5 of a timeline, and signalled point {point}")
+            otherwise = "it ended although point 5 is not there"
+            must.be(comes_to_sleep(call), seen="it sleeps on", otherwise=otherwise, kind="fence")
+        timeline.signal(5)
+        must.be(call.wait(ms(1500)), seen="it ended", otherwise="it sleeps on with point 5 signalled", kind="fence")
+        call.result()
+
+
+@pytest.mark.parametrize("meanwhile", ["another fence", "RESET"])
+@behaviour("O55", "a wait that sleeps is for the fence that was there when it began")
+def test_a_sleeping_wait_is_for_the_first_fence(gpu: Gpu, shut_fence: ShutFence, must: Must, meanwhile: str) -> None:
+    """Whatever the syncobj holds when that fence signals: a frame's syncobj is used again before all have waited."""
+    with shut_fence() as two, shut_fence() as one, gpu.syncobj() as syncobj:
+        syncobj.transfer_from(one.syncobj)
+        with BackgroundCall(lambda: wait(gpu, [syncobj], FOR_SUBMIT)) as call:
+            must.be(comes_to_sleep(call), seen="it sleeps", otherwise="it does not sleep", kind="fence")
+            if meanwhile == "RESET":
+                syncobj.reset()
+            else:
+                syncobj.transfer_from(two.syncobj)
+            must.did(f"slept for a fence of a syncobj, then {meanwhile} there, and signalled the first")
+            one.open()
+            ended = call.wait(ms(1000))
+            must.be(
+                ended,
+                seen="the wait ended with the fence that it began with",
+                otherwise="the wait sleeps on although the fence has signalled that was there when it began",
+                kind="fence",
+            )
 
 
 @behaviour(
