@@ -15,8 +15,8 @@ from amdgpu_hw.uapi import dma_buf
 __all__ = ("leave_foreign_fence",)
 
 
-def leave_foreign_fence(buffer: Buffer, fence: HeldFence, must: Must) -> None:
-    """Put a held fence on a buffer as a driver does that writes to it (DMA_BUF_IOCTL_IMPORT_SYNC_FILE).
+def leave_foreign_fence(buffer: Buffer, fence: HeldFence, must: Must, usage: int = dma_buf.DMA_BUF_SYNC_WRITE) -> None:
+    """Put a held fence on a buffer as a driver does that writes to it, or reads (DMA_BUF_IOCTL_IMPORT_SYNC_FILE).
 
     Raises `NotTestable` where the gate holds it with amdgpu's own work: amdgpu_sync_test_fence knows the owner of such
     a fence, and does not wait for what it would wait for with another driver's.
@@ -28,7 +28,7 @@ def leave_foreign_fence(buffer: Buffer, fence: HeldFence, must: Must) -> None:
     descriptor = buffer.export()
     try:
         with fence.syncobj.export_sync_file() as file:
-            ioctl(descriptor, dma_buf.IOCTL_IMPORT_SYNC_FILE, flags=dma_buf.DMA_BUF_SYNC_WRITE, fd=file.fileno())
+            ioctl(descriptor, dma_buf.IOCTL_IMPORT_SYNC_FILE, flags=usage, fd=file.fileno())
     finally:
         os.close(descriptor)
     must.did("left the fence of another driver on the BO")

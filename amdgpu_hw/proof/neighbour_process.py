@@ -26,6 +26,7 @@ from amdgpu_hw.memory import PAGE_SIZE, Buffer
 from amdgpu_hw.proof.absence import Absence, page_of
 from amdgpu_hw.proof.access import GpuView
 from amdgpu_hw.proof.asleep import comes_to_sleep
+from amdgpu_hw.proof.placement import place
 from amdgpu_hw.proof.units import ms
 from amdgpu_hw.submit import Submission
 from amdgpu_hw.sync import BackgroundCall, SyncFile
@@ -118,12 +119,7 @@ def _to_be_moved(gpu: Gpu, dma_buf: int) -> Buffer:
         buffer = gpu.import_buffer(dma_buf)
     finally:
         os.close(dma_buf)
-    gpu.ioctl(
-        uapi.IOCTL_AMDGPU_GEM_OP,
-        handle=buffer.handle,
-        op=uapi.AMDGPU_GEM_OP_SET_PLACEMENT,
-        value=uapi.AMDGPU_GEM_DOMAIN_GTT,
-    )
+    place(gpu, buffer, uapi.AMDGPU_GEM_DOMAIN_GTT)
     return buffer
 
 

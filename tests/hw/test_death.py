@@ -136,14 +136,19 @@ def test_the_fence_of_a_killed_job_comes_after_its_dependencies(
                 otherwise="the fence of the killed process's job has signalled before what the job waits for",
                 kind="fence",
             )
-            pending.open()
-            must.be(
-                fence.wait(ms(1e3 * GONE_S)),
-                seen="it signalled when the gate had opened",
-                otherwise=f"the fence of the killed process's job has not signalled {GONE_S:g} s after its gate opened",
-                kind="fence",
+            with pending.syncobj.export_sync_file() as file, fence.merge(file) as merged:
+                pending.open()
+                must.be(
+                    fence.wait(ms(1e3 * GONE_S)),
+                    seen="it signalled when the gate had opened",
+                    otherwise=f"the killed process's job's fence has not signalled {GONE_S:g} s after its gate opened",
+                    kind="fence",
+                )
+                status, of_merged = fence.status(), merged.wait(ms(1e3 * GONE_S)) and merged.status()
+            must.note(f"it signalled with status {status}")
+            must.equal(
+                of_merged, status if status < 0 else 1, "merged with another fence, the status of both is", kind="fence"
             )
-            must.note(f"it signalled with status {fence.status()}")
 
 
 def is_soon(condition: Callable[[], bool]) -> bool:

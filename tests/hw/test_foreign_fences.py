@@ -149,3 +149,43 @@ def test_all_fences_of_a_merged_sync_file_count(
         )
     finally:
         os.close(descriptor)
+
+
+@pytest.mark.parametrize("usage", [dma_buf.DMA_BUF_SYNC_WRITE, dma_buf.DMA_BUF_SYNC_READ], ids=["write", "read"])
+@behaviour(
+    "O77",
+    "a buffer is busy while somebody still reads it, or writes to it",
+    rule="Who asks wants to write (amdgpu_gem_wait_idle_ioctl: DMA_RESV_USAGE_READ).",
+)
+def test_a_buffer_is_busy_with_readers_and_writers(
+    gpu: Gpu, shut_fence: ShutFence, must: Must, ordinary: Buffer, usage: int
+) -> None:
+    """Of another driver, so that the fence has just this usage."""
+    with shut_fence() as fence:
+        leave_foreign_fence(ordinary, fence, must, usage)
+        idle = ordinary.wait_idle(ms(5))
+        if not fence.is_pending():
+            raise Inconclusive(f"{fence.words} is not pending any more: {fence.gate.why_open}")
+        must.be(not idle, seen="the BO was busy", otherwise=f"the BO was idle with {fence.words} pending", kind="fence")
+    must.be(ordinary.wait_idle(ms(2000)), seen="and idle then", otherwise="the BO is busy for ever", kind="fence")
+
+
+@pytest.mark.parametrize("explicit", [False, True], ids=["plain", "created with EXPLICIT_SYNC"])
+@behaviour(
+    "O89",
+    "a submission waits for what another driver still does with a buffer that it lists",
+    control="O52c",
+    rule="Explicit synchronisation is among the jobs of this driver (row 1 of amdgpu_sync_test_fence).",
+)
+def test_submission_waits_for_the_fence_of_another_driver(
+    gpu: Gpu, shut_fence: ShutFence, must: Must, explicit: bool
+) -> None:
+    """The buffer is mapped before, so that no update waits for the fence in the submission's place."""
+    buffer, queue = gpu.alloc(TILE, explicit_sync=explicit), gpu.compute
+    gpu.reserve(TILE).map(buffer)
+    queue.submit(queue.packets.nop(), buffers=[buffer]).wait()
+    with shut_fence() as fence:
+        leave_foreign_fence(buffer, fence, must)
+        job = queue.submit(queue.packets.nop(), buffers=[buffer])
+        must.not_signal(job, at_most=ms(20), while_pending=fence)
+    must.signal(job, after=fence)

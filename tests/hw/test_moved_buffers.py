@@ -3,18 +3,23 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from amdgpu_hw.gpu import Gpu
+from amdgpu_hw.libdrm.ioctl import ioctl
 from amdgpu_hw.memory import Buffer, KiB
 from amdgpu_hw.proof.access import GpuView
 from amdgpu_hw.proof.behaviour import behaviour
 from amdgpu_hw.proof.fixtures import ShutGate
 from amdgpu_hw.proof.must import Must
 from amdgpu_hw.proof.neighbour import Neighbour
+from amdgpu_hw.proof.placement import place
 from amdgpu_hw.proof.units import ms
 from amdgpu_hw.sync import BackgroundCall
 from amdgpu_hw.uapi import amdgpu_drm as uapi
+from amdgpu_hw.uapi import drm as core
 
 TILE = 64 * KiB
 DATA = 0x0B0FF3E7
@@ -136,12 +141,7 @@ def test_a_job_reads_what_leaves_its_reach(
     tile.map(ordinary)
     gpu_view.forget()
     with shut_gate(gpu_view.queue, gpu_view.copy_ib(tile.va, TILE), buffers=[ordinary]) as job:
-        gpu.ioctl(
-            uapi.IOCTL_AMDGPU_GEM_OP,
-            handle=ordinary.handle,
-            op=uapi.AMDGPU_GEM_OP_SET_PLACEMENT,
-            value=uapi.AMDGPU_GEM_DOMAIN_CPU,
-        )
+        place(gpu, ordinary, uapi.AMDGPU_GEM_DOMAIN_CPU)
         queue = gpu.compute
         call = BackgroundCall(lambda: queue.submit(queue.packets.nop(), buffers=[ordinary]))
         must.did(f"{job.words} copies from a BO; SET_PLACEMENT to CPU and a submission that lists it")
@@ -150,3 +150,39 @@ def test_a_job_reads_what_leaves_its_reach(
     must.signal(call, after=job)
     read = set(memoryview(gpu_view.landed(TILE)).cast("I"))
     must.equal(read, {DATA}, f"from the BO that was moved meanwhile {job.words} read only")
+
+
+@behaviour(
+    "O88",
+    "an address space that has a buffer mapped is told each time it moves, whoever else has not looked since",
+    rule="An attachment that knows already is passed over, not those behind it (amdgpu_vm_bo_invalidate).",
+    faults=True,
+)
+def test_all_address_spaces_are_told_of_a_move(gpu: Gpu, must: Must, gpu_view: GpuView) -> None:
+    """Another one has it mapped, too, and submits nothing while the buffer goes to system memory and back."""
+    buffer, queue = gpu.alloc(TILE, "vram|gtt"), gpu.compute
+    buffer.fill(DATA)
+    tile = gpu.reserve(TILE)
+    tile.map(buffer)
+    must.equal(gpu_view.sample([tile.va], [buffer]), [DATA], "before, the GPU read")
+    other, descriptor = os.open(gpu.identity.node, os.O_RDWR | os.O_CLOEXEC), buffer.export()
+    try:
+        handle = ioctl(other, core.IOCTL_PRIME_FD_TO_HANDLE, fd=descriptor)["handle"]
+        flags = uapi.AMDGPU_VM_PAGE_READABLE | uapi.AMDGPU_VM_PAGE_WRITEABLE
+        ioctl(
+            other,
+            uapi.IOCTL_AMDGPU_GEM_VA,
+            handle=handle,
+            operation=uapi.AMDGPU_VA_OP_MAP,
+            flags=flags,
+            va_address=tile.va,
+            map_size=TILE,
+        )
+        must.did("another open file has the BO mapped; submissions of ours move it to system memory, and back")
+        for domain in (uapi.AMDGPU_GEM_DOMAIN_GTT, uapi.AMDGPU_GEM_DOMAIN_VRAM):
+            place(gpu, buffer, domain)
+            queue.submit(queue.packets.nop(), buffers=[buffer]).wait()
+            must.equal(gpu_view.sample([tile.va], [buffer]), [DATA], "then the GPU read")
+    finally:
+        os.close(descriptor)
+        os.close(other)

@@ -8,7 +8,8 @@ from amdgpu_hw.memory import KiB
 from amdgpu_hw.proof.behaviour import behaviour
 from amdgpu_hw.proof.fixtures import ShutGate
 from amdgpu_hw.proof.must import Must
-from amdgpu_hw.proof.updates.stage import place_in_system_memory
+from amdgpu_hw.proof.placement import place
+from amdgpu_hw.uapi import amdgpu_drm as uapi
 
 TILE = 64 * KiB
 
@@ -27,7 +28,7 @@ def test_map_waits_for_the_move_of_its_buffer(gpu: Gpu, shut_gate: ShutGate, mus
     tile, elsewhere = gpu.reserve(TILE), gpu.reserve(TILE)
     elsewhere.map(buffer)
     with shut_gate(gpu.compute, buffers=[buffer]) as job:
-        place_in_system_memory(gpu, buffer)
+        place(gpu, buffer, uapi.AMDGPU_GEM_DOMAIN_GTT)
         queue = gpu.new_context().queue(gpu.compute.engine)
         queue.submit(queue.packets.nop(), buffers=[buffer])
         must.did("had a submission move a BO that a job in flight uses")

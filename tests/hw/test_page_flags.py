@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import ctypes
+import mmap
+
 import pytest
 
 from amdgpu_hw.address_space import PageOptions
@@ -11,6 +14,8 @@ from amdgpu_hw.memory import KiB
 from amdgpu_hw.proof.access import GpuView
 from amdgpu_hw.proof.behaviour import behaviour
 from amdgpu_hw.proof.must import Must
+from amdgpu_hw.uapi import amdgpu_drm as uapi
+from amdgpu_hw.uapi import drm as core
 
 TILE = 64 * KiB
 OLD, NEW = 0x0DDA7A00, 0x0BADF1A6
@@ -50,3 +55,35 @@ def test_a_mapping_allows_what_its_flags_say(gpu: Gpu, must: Must, gpu_view: Gpu
     gpu_view.write(tile.va, [NEW])
     must.equal(buffer.read_u32() == NEW, may_write, "whether the GPU changed the BO there:")
     must.equal(gpu_view.sample([beside.va + 4]), [OLD], "through the mapping that allows all the GPU read")
+
+
+@behaviour(
+    "O58",
+    "the GPU does not write to user memory that was given read-only, whatever its mapping allows",
+    rule="The pages may be shared with others (amdgpu_ttm_tt_pte_flags: amdgpu_ttm_tt_is_readonly).",
+    faults=True,
+)
+def test_read_only_user_memory_is_not_written(gpu: Gpu, must: Must, gpu_view: GpuView) -> None:
+    """It is read, so that the mapping is known to be there; with VALIDATE it has pages although no job lists it."""
+    memory = mmap.mmap(-1, TILE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    memory[:4] = OLD.to_bytes(4, "little")
+    view = (ctypes.c_char * TILE).from_buffer(memory)
+    flags = uapi.AMDGPU_GEM_USERPTR_ANONONLY | uapi.AMDGPU_GEM_USERPTR_READONLY | uapi.AMDGPU_GEM_USERPTR_VALIDATE
+    handle = gpu.ioctl(uapi.IOCTL_AMDGPU_GEM_USERPTR, addr=ctypes.addressof(view), size=TILE, flags=flags)["handle"]
+    tile = gpu.reserve(TILE)
+    try:
+        gpu.ioctl(
+            uapi.IOCTL_AMDGPU_GEM_VA,
+            handle=handle,
+            operation=uapi.AMDGPU_VA_OP_MAP,
+            flags=uapi.AMDGPU_VM_PAGE_READABLE | uapi.AMDGPU_VM_PAGE_WRITEABLE,
+            va_address=tile.va,
+            map_size=TILE,
+        )
+        must.did("USERPTR with READONLY, MAP of it readable and writeable, a read and a write by the GPU")
+        must.equal(gpu_view.sample([tile.va]), [OLD], "there the GPU read")
+        gpu_view.write(tile.va, [NEW])
+        must.equal(int.from_bytes(memory[:4], "little"), OLD, "then the memory held")
+    finally:
+        tile.clear()
+        gpu.ioctl(core.IOCTL_GEM_CLOSE, handle=handle)

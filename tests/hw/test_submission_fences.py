@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import errno
+
 import pytest
 
 from amdgpu_hw.evidence.module_parameters import known_parameter
@@ -13,6 +15,7 @@ from amdgpu_hw.proof.behaviour import behaviour
 from amdgpu_hw.proof.fixtures import RunningJob, ShutFence, ShutGate, ShutGateElsewhere
 from amdgpu_hw.proof.must import Must
 from amdgpu_hw.proof.units import ms
+from amdgpu_hw.submit import Submission
 from amdgpu_hw.sync import Syncobj
 
 TILE = 64 * KiB
@@ -207,3 +210,28 @@ def test_a_scheduled_dependency_does_not_wait_for_what_runs(gpu: Gpu, running_jo
         running = gpu.compute.pending()[-1]
         must.did(f"submitted a job of {gpu.sdma} with a scheduled dependency on {held.words}")
         must.signal(gpu.sdma.submit(gpu.sdma.packets.nop(), behind=[running]), while_pending=held)
+
+
+@behaviour(
+    "O53",
+    "a submission that is refused leaves the fences alone of what it was to signal",
+    needs="timeline_syncobj",
+    rule="They are put there when nothing can fail any more (amdgpu_cs_post_dependencies).",
+)
+def test_a_refused_submission_leaves_what_it_was_to_signal(gpu: Gpu, shut_fence: ShutFence, must: Must) -> None:
+    """What is wrong with it stands behind that: a dependency on a submission that never was."""
+    queue, unknown = gpu.compute, Submission(gpu.sdma, 1 << 40)
+    with shut_fence() as pending, gpu.syncobj() as binary, gpu.syncobj() as timeline:
+        binary.transfer_from(pending.syncobj)
+        timeline.signal(3)
+        with must.refuse(errno.EINVAL, "CS that signals two syncobjs, and depends on a submission that never was"):
+            queue.submit(queue.packets.nop(), signal=[binary, (timeline, 7)], after=[unknown])
+        must.equal(binary.has_fence(), True, "whether the binary one has its fence:", kind="fence")
+        must.equal(timeline.query(last_submitted=True), 3, "the timeline's last point is", kind="fence")
+        pending.open()
+        must.be(
+            binary.wait(ms(2000)),
+            seen="which signals",
+            otherwise="the binary one never signals",
+            kind="fence",
+        )

@@ -7,6 +7,7 @@ import os
 import select
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 
 import pytest
 
@@ -16,7 +17,7 @@ from amdgpu_hw.proof.asleep import comes_to_sleep
 from amdgpu_hw.proof.behaviour import behaviour
 from amdgpu_hw.proof.fixtures import ShutFence
 from amdgpu_hw.proof.must import Must
-from amdgpu_hw.proof.record import NotTestable
+from amdgpu_hw.proof.record import Inconclusive, NotTestable
 from amdgpu_hw.proof.units import ms
 from amdgpu_hw.sync import BackgroundCall, Syncobj
 from amdgpu_hw.uapi import drm
@@ -96,6 +97,28 @@ def test_query_tells_signalled_points_from_submitted_ones(gpu: Gpu, shut_fence: 
             timeline.wait(ms(2000), point=6), seen="6 signals then", otherwise="point 6 never signals", kind="fence"
         )
         must.equal(timeline.query(), 6, "QUERY then says", kind="fence")
+
+
+@pytest.mark.parametrize("last", [0, 1, 2], ids=["first", "second", "last"])
+@behaviour("O54", "a point of a timeline has signalled when all points up to it have", needs="timeline_syncobj")
+def test_a_point_waits_for_all_before_it(gpu: Gpu, shut_fence: ShutFence, must: Must, last: int) -> None:
+    """Three points, whichever of them is the last to signal; nobody looks before the others have."""
+    with ExitStack() as gates, gpu.syncobj() as timeline:
+        fences = [gates.enter_context(shut_fence()) for _ in range(3)]
+        for point, fence in enumerate(fences, 1):
+            timeline.transfer_from(fence.syncobj, point=point)
+        for fence in fences[:last] + fences[last + 1 :]:
+            fence.open()
+        must.did(f"three points of a timeline with a pending fence each; all but that of point {last + 1} signal")
+        points = [timeline.signaled(point) for point in (3, 2, 1)]
+        reached = timeline.query()
+        if not fences[last].is_pending():
+            raise Inconclusive(f"{fences[last].words} is not pending any more: {fences[last].gate.why_open}")
+        expected = [point <= last for point in (3, 2, 1)]
+        must.equal(points, expected, "whether points 3, 2, 1 have signalled:", kind="fence")
+        must.equal(reached, last, "QUERY says", kind="fence")
+        fences[last].open()
+        must.be(timeline.wait(ms(2000), point=3), seen="3 signals then", otherwise="3 never signals", kind="fence")
 
 
 @pytest.mark.parametrize("flags", [FOR_SUBMIT, AVAILABLE], ids=["signalled", "available"])

@@ -40,7 +40,7 @@ from amdgpu_hw.proof.updates.cases import (
 )
 from amdgpu_hw.uapi import amdgpu_drm as uapi
 
-__all__ = ("JobsInFlight", "UpdateStage", "place_in_system_memory", "play")
+__all__ = ("JobsInFlight", "UpdateStage", "play")
 
 TILE = 64 * KiB
 _CUT = 4 * PAGE_SIZE
@@ -90,7 +90,7 @@ class UpdateStage:
                 if case.meanwhile == MOVED:
                     self._neighbour().move(other)
                 elif case.meanwhile == TO_BE_MOVED:
-                    place_in_system_memory(gpu, other)
+                    place(gpu, other, uapi.AMDGPU_GEM_DOMAIN_GTT)
                 elif case.meanwhile == TO_BE_MAPPED:
                     elsewhere.map(self._always_valid, delay=True)
                 sync: SyncOptions = {"explicit_sync": True} if case.explicit else {}
@@ -144,16 +144,6 @@ def _map(tile: Range, buffer: Buffer | None) -> None:
         tile.map_prt()
     else:
         tile.map(buffer)
-
-
-def place_in_system_memory(gpu: Gpu, buffer: Buffer) -> None:
-    """Have the next submission move a buffer there."""
-    gpu.ioctl(
-        uapi.IOCTL_AMDGPU_GEM_OP,
-        handle=buffer.handle,
-        op=uapi.AMDGPU_GEM_OP_SET_PLACEMENT,
-        value=uapi.AMDGPU_GEM_DOMAIN_GTT,
-    )
 
 
 class JobsInFlight:
