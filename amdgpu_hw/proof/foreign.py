@@ -10,9 +10,11 @@ from amdgpu_hw.memory import Buffer
 from amdgpu_hw.proof.held import HeldFence
 from amdgpu_hw.proof.must import Must
 from amdgpu_hw.proof.record import NotTestable
+from amdgpu_hw.submit import Submission
+from amdgpu_hw.sync import SyncFile
 from amdgpu_hw.uapi import dma_buf
 
-__all__ = ("leave_foreign_fence",)
+__all__ = ("leave_fence", "leave_foreign_fence")
 
 
 def leave_foreign_fence(buffer: Buffer, fence: HeldFence, must: Must, usage: int = dma_buf.DMA_BUF_SYNC_WRITE) -> None:
@@ -25,10 +27,20 @@ def leave_foreign_fence(buffer: Buffer, fence: HeldFence, must: Must, usage: int
         raise NotTestable(
             f"needs a fence of another driver: that of a {fence.gate.name} gate is amdgpu's own", missing="foreign_gate"
         )
+    with fence.syncobj.export_sync_file() as file:
+        _leave(buffer, file, usage)
+    must.did("left the fence of another driver on the BO")
+
+
+def leave_fence(buffer: Buffer, job: Submission, usage: int) -> None:
+    """Put a job's fence on a buffer that it did not list, as a reader's or a writer's (DMA_BUF_SYNC_*)."""
+    with job.out_syncobj as syncobj, syncobj.export_sync_file() as file:
+        _leave(buffer, file, usage)
+
+
+def _leave(buffer: Buffer, file: SyncFile, usage: int) -> None:
     descriptor = buffer.export()
     try:
-        with fence.syncobj.export_sync_file() as file:
-            ioctl(descriptor, dma_buf.IOCTL_IMPORT_SYNC_FILE, flags=usage, fd=file.fileno())
+        ioctl(descriptor, dma_buf.IOCTL_IMPORT_SYNC_FILE, flags=usage, fd=file.fileno())
     finally:
         os.close(descriptor)
-    must.did("left the fence of another driver on the BO")

@@ -12,7 +12,7 @@ from amdgpu_hw.libdrm.ioctl import ioctl
 from amdgpu_hw.memory import Buffer, KiB
 from amdgpu_hw.proof.behaviour import behaviour
 from amdgpu_hw.proof.fixtures import ShutFence
-from amdgpu_hw.proof.foreign import leave_foreign_fence
+from amdgpu_hw.proof.foreign import leave_fence, leave_foreign_fence
 from amdgpu_hw.proof.must import Must
 from amdgpu_hw.proof.record import Inconclusive
 from amdgpu_hw.proof.units import ms
@@ -91,9 +91,8 @@ def test_a_later_reader_does_not_hide_a_writer(gpu: Gpu, shut_fence: ShutFence, 
         with shut_fence() as pending:
             writer = queue.submit(nop, wait=[pending.syncobj])
             reader = queue.submit(nop)
-            for job, usage in ((writer, dma_buf.DMA_BUF_SYNC_WRITE), (reader, dma_buf.DMA_BUF_SYNC_READ)):
-                with job.out_syncobj as syncobj, syncobj.export_sync_file() as file:
-                    ioctl(descriptor, dma_buf.IOCTL_IMPORT_SYNC_FILE, flags=usage, fd=file.fileno())
+            leave_fence(ordinary, writer, dma_buf.DMA_BUF_SYNC_WRITE)
+            leave_fence(ordinary, reader, dma_buf.DMA_BUF_SYNC_READ)
             must.did(f"put the fence of {writer} on a BO as a writer's, then that of {reader} as a reader's")
             answer = ioctl(descriptor, dma_buf.IOCTL_EXPORT_SYNC_FILE, flags=dma_buf.DMA_BUF_SYNC_READ)
             with SyncFile(answer["fd"]) as writers:
