@@ -15,6 +15,7 @@ from amdgpu_hw.proof.fixtures import RunningJob, ShutGate
 from amdgpu_hw.proof.held import Held
 from amdgpu_hw.proof.must import Must
 from amdgpu_hw.proof.neighbour import Neighbour
+from amdgpu_hw.proof.placement import place
 from amdgpu_hw.proof.queues import graphics_ring, require_gangs
 from amdgpu_hw.proof.sync_rules import MemorySort
 from amdgpu_hw.proof.units import ms
@@ -78,8 +79,8 @@ class UpdateStage:
             if case.memory == CUT_DELAYED:
                 # It carries the CLEAR out, and writes nothing anew of a buffer that it does not list.
                 gpu.compute.submit(gpu.compute.packets.nop()).wait()
-            for place, memory in zip((2 * TILE, 0), BESIDE[case.beside], strict=False):
-                _map(tiles.part(place, TILE), self._of(memory))
+            for at, memory in zip((2 * TILE, 0), BESIDE[case.beside], strict=False):
+                _map(tiles.part(at, TILE), self._of(memory))
             other = things.enter_context(gpu.alloc(TILE, "vram|gtt", always_valid=case.meanwhile == TO_BE_MOVED))
             if case.meanwhile in (TO_BE_MOVED, MOVED):
                 elsewhere.map(other)
