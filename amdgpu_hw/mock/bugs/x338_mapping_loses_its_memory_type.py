@@ -12,7 +12,7 @@ from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.mapping import kept_flags
 from amdgpu_hw.mock.planting import Bug, Original, replaces
 from amdgpu_hw.uapi import amdgpu_drm as drm
 
-BUG = Bug(caught_by=())
+BUG = Bug(caught_by=("O85",))
 
 _KNOWN = (
     drm.AMDGPU_VM_PAGE_READABLE | drm.AMDGPU_VM_PAGE_WRITEABLE | drm.AMDGPU_VM_PAGE_EXECUTABLE | drm.AMDGPU_VM_PAGE_PRT

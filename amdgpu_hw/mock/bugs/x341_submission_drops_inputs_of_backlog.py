@@ -15,7 +15,7 @@ from amdgpu_hw.mock.kernel.amdgpu.amdgpu_cs.parser import AmdgpuCsParser
 from amdgpu_hw.mock.kernel.dma_buf.dma_resv import DmaResv
 from amdgpu_hw.mock.planting import Bug, Original, replaces
 
-BUG = Bug(caught_by=())
+BUG = Bug(caught_by=("B31",))
 
 
 @replaces(amdgpu_cs_vm_handling)

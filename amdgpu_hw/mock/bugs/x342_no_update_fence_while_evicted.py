@@ -14,7 +14,7 @@ from amdgpu_hw.mock.kernel.dma_buf.dma_fence import DmaFence
 from amdgpu_hw.mock.kernel.drm.drm_syncobj.syncobj import DrmSyncobj
 from amdgpu_hw.mock.planting import Bug, Original, replaces
 
-BUG = Bug(caught_by=())
+BUG = Bug(caught_by=("O29",))
 
 _ready = {"last": True}
 

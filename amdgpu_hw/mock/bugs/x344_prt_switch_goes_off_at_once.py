@@ -13,7 +13,7 @@ from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.types import AmdgpuBoVaMapping
 from amdgpu_hw.mock.kernel.dma_buf.dma_fence import DmaFence
 from amdgpu_hw.mock.planting import Bug, Original, replaces
 
-BUG = Bug(caught_by=(), gpu="polaris10")
+BUG = Bug(caught_by=("O84",), gpu="polaris10")
 
 
 @replaces(amdgpu_vm_free_mapping)

@@ -11,7 +11,7 @@ from amdgpu_hw.mock.kernel.dma_buf.dma_fence import DmaFence
 from amdgpu_hw.mock.kernel.dma_buf.dma_resv import DmaResv
 from amdgpu_hw.mock.planting import Bug, Original, replaces
 
-BUG = Bug(caught_by=())
+BUG = Bug(caught_by=("O77",))
 
 
 @replaces(DmaResv.add_fence)

@@ -13,7 +13,7 @@ from amdgpu_hw.mock.kernel.amdgpu.amdgpu_gem import gem
 from amdgpu_hw.mock.kernel.dma_buf.dma_resv import dma_resv_usage_rw
 from amdgpu_hw.mock.planting import Bug, Change
 
-BUG = Bug(caught_by=())
+BUG = Bug(caught_by=("O77",))
 
 _NAME = "DMA_RESV_USAGE_READ"
 

@@ -16,7 +16,7 @@ from amdgpu_hw.mock.kernel.file import Caller
 from amdgpu_hw.mock.kernel.wait import Blocking
 from amdgpu_hw.mock.planting import Bug, Original, replaces
 
-BUG = Bug(caught_by=())
+BUG = Bug(caught_by=("O77",))
 
 _importing: list[DmaBuf] = []
 

@@ -13,7 +13,7 @@ from amdgpu_hw.mock.kernel.amdgpu.amdgpu_cs.parser import AmdgpuCsParser
 from amdgpu_hw.mock.planting import Bug, Original, replaces
 from amdgpu_hw.uapi.amdgpu_drm import AMDGPU_GEM_CREATE_EXPLICIT_SYNC
 
-BUG = Bug(caught_by=())
+BUG = Bug(caught_by=("O89",))
 
 
 @replaces(amdgpu_cs_sync_rings)

@@ -12,7 +12,7 @@ from amdgpu_hw.mock.kernel.amdgpu.amdgpu_ring import SCHED_JOBS
 from amdgpu_hw.mock.kernel.dma_buf.dma_fence import DmaFence
 from amdgpu_hw.mock.planting import Bug, Original, replaces
 
-BUG = Bug(caught_by=())
+BUG = Bug(caught_by=("O86",))
 
 
 @replaces(amdgpu_ctx_get_fence)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_cs.parser import AmdgpuCsParser, _amdgpu_cs_p2_dependencies
 from amdgpu_hw.mock.planting import Bug, Original, replaces
 
-BUG = Bug(caught_by=())
+BUG = Bug(caught_by=("O87",))
 
 
 @replaces(_amdgpu_cs_p2_dependencies)

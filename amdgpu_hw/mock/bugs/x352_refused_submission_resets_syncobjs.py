@@ -13,7 +13,7 @@ from amdgpu_hw.mock.kernel.amdgpu.amdgpu_cs.parser import AmdgpuCsParser, _colle
 from amdgpu_hw.mock.kernel.drm.drm_syncobj.syncobj import drm_syncobj_replace_fence
 from amdgpu_hw.mock.planting import Bug, Original, replaces
 
-BUG = Bug(caught_by=())
+BUG = Bug(caught_by=("O53",))
 
 
 @replaces(_collect_post_deps)

@@ -10,7 +10,7 @@ from amdgpu_hw.mock.kernel.dma_buf.dma_fence import DmaFence
 from amdgpu_hw.mock.kernel.dma_buf.dma_fence_chain import DmaFenceChain, dma_fence_chain_contained
 from amdgpu_hw.mock.planting import Bug, Original, replaces
 
-BUG = Bug(caught_by=())
+BUG = Bug(caught_by=("O54",))
 
 
 @replaces(DmaFenceChain._first_active)

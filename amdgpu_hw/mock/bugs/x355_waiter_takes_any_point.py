@@ -9,7 +9,7 @@ from __future__ import annotations
 from amdgpu_hw.mock.kernel.drm.drm_syncobj.syncobj import DrmSyncobj, SyncobjWaitEntry
 from amdgpu_hw.mock.planting import Bug, Original, replaces
 
-BUG = Bug(caught_by=())
+BUG = Bug(caught_by=("O55",))
 
 
 @replaces(SyncobjWaitEntry.fence_added)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from amdgpu_hw.mock.kernel.dma_buf.dma_fence_array import DmaFenceArray
 from amdgpu_hw.mock.planting import Bug, Original, replaces
 
-BUG = Bug(caught_by=())
+BUG = Bug(caught_by=("O80",))
 
 
 @replaces(DmaFenceArray._finish)

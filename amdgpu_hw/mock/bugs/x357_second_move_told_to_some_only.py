@@ -11,7 +11,7 @@ from amdgpu_hw.mock.kernel.amdgpu.amdgpu_object.object import AmdgpuBo
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.vm import amdgpu_vm_bo_invalidate
 from amdgpu_hw.mock.planting import Bug, Original, replaces
 
-BUG = Bug(caught_by=())
+BUG = Bug(caught_by=("O88",))
 
 
 @replaces(amdgpu_vm_bo_invalidate)

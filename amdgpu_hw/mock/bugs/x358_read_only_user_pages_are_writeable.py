@@ -14,7 +14,7 @@ from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm_pt import entry_of_mapping
 from amdgpu_hw.mock.planting import Bug, Original, replaces
 from amdgpu_hw.uapi.amdgpu_drm import AMDGPU_GEM_USERPTR_READONLY
 
-BUG = Bug(caught_by=())
+BUG = Bug(caught_by=("O58",))
 
 
 @replaces(entry_of_mapping)

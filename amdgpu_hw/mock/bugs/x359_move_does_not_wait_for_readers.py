@@ -13,7 +13,7 @@ from amdgpu_hw.mock.kernel.dma_buf.dma_resv import DMA_RESV_USAGE_READ
 from amdgpu_hw.mock.kernel.ttm.ttm_resource.resource import TtmResource
 from amdgpu_hw.mock.planting import Bug, Original, replaces
 
-BUG = Bug(caught_by=())
+BUG = Bug(caught_by=("O39",))
 
 
 @replaces(_amdgpu_move_blit)
