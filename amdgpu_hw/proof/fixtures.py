@@ -234,7 +234,7 @@ def running_job(gpu: Gpu, record: Record) -> RunningJob:
         else:
             gang = [(member, member.packets.nop())] if member is not None else []
             submission = queue.submit(polling.dwords, gang=gang, buffers=polling.buffers)
-            words = f"{submission}, leader of a gang," if member is not None else f"{submission}, which is running,"
+            words = f"the leader of a gang, {submission}" if member is not None else f"the running {submission}"
         with polling.watch(submission) as gate:
             record.held_by(gate.name)
             if leader is not None and not submission.wait(gate.remaining_ns // 2):
