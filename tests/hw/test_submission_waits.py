@@ -105,8 +105,9 @@ def test_all_forms_of_a_fence(gpu: Gpu, shut_fence: ShutFence, must: Must) -> No
 
 
 def three_queues(gpu: Gpu) -> tuple[Queue, Queue, Queue]:
-    """Of two engines and two contexts, so that no job waits for another."""
-    return gpu.compute, gpu.sdma, gpu.new_context().queue(Engine.COMPUTE)
+    """Of two engines, two contexts and, where there are, two rings: no number stands for another, no job waits."""
+    last_ring = gpu.capabilities.rings[Engine.COMPUTE].rings[-1]
+    return gpu.compute, gpu.sdma, gpu.new_context().queue(Engine.COMPUTE, last_ring)
 
 
 def wait_for_others(jobs: Sequence[Submission], at: int) -> None:
