@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -35,8 +36,7 @@ def test_the_repositorys_expectations_know_the_findings_of_the_series(tmp_path: 
     """The run ends well, and still says what is broken and why that was to be expected."""
     status, output = validate(tmp_path, "--expectations")
     assert status == 0, output
-    assert "expected 3 B31: F4: patch 1" in output
-    assert "3 broken (3 expected)" in output
+    assert re.search(r"expected (\d+) B31: F4: patch 1 .* \1 broken \(\1 expected\)", output)
     assert "Everything is as expected." in output
 
 

@@ -4,21 +4,23 @@
 from __future__ import annotations
 
 import errno
-from typing import Any
 
+from amdgpu_hw.gpu_model.gpus import ModelIdentity
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_cs.parser import AmdgpuCsParser, amdgpu_cs_pass1
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_kms import dev_info
 from amdgpu_hw.mock.kernel.errno_ import KernelError
 from amdgpu_hw.mock.planting import Bug, Original, replaces
+from amdgpu_hw.mock.variants import Variant
 from amdgpu_hw.uapi import amdgpu_info as info
 
 BUG = Bug(caught_by=())
 
 
 @replaces(dev_info._ids_flags)
-def ids_flags(original: Original, *arguments: Any) -> int:
+def ids_flags(original: Original, identity: ModelIdentity, variant: Variant) -> int:
     """Say what it is."""
-    return original(*arguments) | info.AMDGPU_IDS_FLAGS_MODE_VF << info.AMDGPU_IDS_FLAGS_MODE_SHIFT
+    flags: int = original(identity, variant)
+    return flags | info.AMDGPU_IDS_FLAGS_MODE_VF << info.AMDGPU_IDS_FLAGS_MODE_SHIFT
 
 
 @replaces(amdgpu_cs_pass1)
