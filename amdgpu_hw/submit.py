@@ -184,6 +184,7 @@ class Queue:
         wait: Sequence[Syncobj | tuple[Syncobj, int]] = (),
         signal: Sequence[Syncobj | tuple[Syncobj, int]] = (),
         after: Sequence[Submission] = (),
+        after_start: Sequence[Submission] = (),
         gang: Sequence[tuple[Queue, Sequence[int]]] = (),
         user_fence: Buffer | None = None,
         may_block: bool = False,
@@ -192,7 +193,8 @@ class Queue:
 
         ``buffers`` are the BO handles: resident, and implicitly synchronised unless allocated otherwise; always-
         valid ones need not be listed. ``wait`` and ``signal`` take syncobjs and (timeline syncobj, point) pairs,
-        ``after`` other submissions of the same context. ``gang`` are further queues of the context with the dwords of
+        ``after`` and ``after_start`` other submissions of the same context, of which it waits for the end or only until
+        they are on their ring. ``gang`` are further queues of the context with the dwords of
         an IB for each: they start together with this one, which leads them and alone has a fence. ``user_fence`` is a
         buffer of one page, whose first qword the GPU sets to the submission's number when the job is done. Raises
         `DrmError`, and `QueueFull` with 31 jobs pending unless it ``may_block``: with 32 the kernel sleeps until the
@@ -216,9 +218,15 @@ class Queue:
             chunks += _signal_chunks([sync_point(fence) for fence in signal])
             if user_fence is not None:
                 chunks.append((uapi.AMDGPU_CHUNK_ID_FENCE, uapi.CS_CHUNK_FENCE.pack(handle=user_fence.handle)))
-            if after:
-                jobs = (context.handle.dependency(job.queue.engine, job.queue.ring, job.fence_seq) for job in after)
-                chunks.append((uapi.AMDGPU_CHUNK_ID_DEPENDENCIES, b"".join(jobs)))
+            for chunk_id, jobs in (
+                (uapi.AMDGPU_CHUNK_ID_DEPENDENCIES, after),
+                (uapi.AMDGPU_CHUNK_ID_SCHEDULED_DEPENDENCIES, after_start),
+            ):
+                if jobs:
+                    records = (
+                        context.handle.dependency(job.queue.engine, job.queue.ring, job.fence_seq) for job in jobs
+                    )
+                    chunks.append((chunk_id, b"".join(records)))
             sequence = context.handle.submit(chunks, [buffer.handle for buffer in buffers])
             submission = Submission(self, sequence)
             pool.keep(slots, submission)

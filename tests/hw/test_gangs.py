@@ -5,13 +5,16 @@ from __future__ import annotations
 
 import time
 
+import pytest
+
 from amdgpu_hw.gpu import Gpu
 from amdgpu_hw.memory import PAGE_SIZE, Buffer
-from amdgpu_hw.packets import Sdma
+from amdgpu_hw.packets import Engine, Sdma
 from amdgpu_hw.proof.behaviour import behaviour
 from amdgpu_hw.proof.fixtures import ShutFence, ShutGate
 from amdgpu_hw.proof.must import Must
 from amdgpu_hw.proof.queues import require_gangs
+from amdgpu_hw.proof.record import NotTestable
 from amdgpu_hw.submit import Queue
 
 WRITTEN = 0x600DDA7A
@@ -66,9 +69,91 @@ def test_the_leader_waits_for_its_members(gpu: Gpu, shut_gate: ShutGate, must: M
     must.signal(job, after=held)
 
 
+@behaviour(
+    "O52",
+    "what a submission waits for each of several members of its gang waits for",
+    control="O52c",
+    rule="Every job of a gang gets all the dependencies (amdgpu_cs_sync_rings).",
+)
+def test_each_member_of_a_gang_waits(gpu: Gpu, shut_fence: ShutFence, must: Must, always_valid: Buffer) -> None:
+    """The leader waits for the start of the members, so it hides nothing of a member that waits for nothing."""
+    require_gangs(gpu)
+    queues = two_members(gpu)
+    always_valid.fill(0)
+    tile = gpu.reserve(2 * PAGE_SIZE)
+    tile.map(always_valid)
+    gang = [(queue, write(queue, tile.va + at * PAGE_SIZE)) for at, queue in enumerate(queues)]
+    with shut_fence() as pending:
+        must.did(f"submitted a job of {gpu.compute} that waits for a pending fence, and a gang of {words(queues)}")
+        job = gpu.compute.submit(gpu.compute.packets.nop(), gang=gang, wait=[pending.syncobj])
+        must.not_signal(job, while_pending=pending)
+        for at, queue in enumerate(queues):
+            must.be(
+                always_valid.read_u32(at * PAGE_SIZE) == 0,
+                seen=f"the job of {queue} had written nothing",
+                otherwise=f"the job of {queue}, member {at} of the gang, has written with {pending.words} pending",
+            )
+    must.signal(job, after=pending)
+
+
+@pytest.mark.parametrize("at", [0, 1], ids=["first", "last"])
+@behaviour(
+    "O73",
+    "the leader of a gang does not start before each of its members does",
+    control="O52c",
+    rule="The leader depends on the scheduled fences of all members (amdgpu_cs_submit).",
+)
+def test_the_leader_waits_for_each_member(gpu: Gpu, shut_gate: ShutGate, must: Must, at: int) -> None:
+    """The queue of one of two members has a job before it that is held back."""
+    require_gangs(gpu)
+    queues = two_members(gpu)
+    with shut_gate(queues[at]) as held:
+        must.did(f"submitted a job of {gpu.compute} with a gang of {words(queues)}, of which {held.words} is held back")
+        job = gpu.compute.submit(gpu.compute.packets.nop(), gang=[(queue, queue.packets.nop()) for queue in queues])
+        must.not_signal(job, while_pending=held)
+    must.signal(job, after=held)
+
+
+@pytest.mark.parametrize("newer_ends_first", [False, True], ids=["older ends first", "newer ends first"])
+@behaviour(
+    "B19c",
+    "a plain REPLACE waits for the last of two gangs of two contexts",
+    needs="update_fence",
+    rule="The fence of each leader is one of its own (drm_sched_job_arm): neither stands for the other.",
+)
+def test_plain_replace_waits_for_all_gangs(
+    gpu: Gpu, shut_fence: ShutFence, must: Must, always_valid: Buffer, newer_ends_first: bool
+) -> None:
+    """Each waits for a fence of its own."""
+    require_gangs(gpu)
+    tile = gpu.reserve(PAGE_SIZE)
+    tile.map(always_valid)
+    with shut_fence() as older, shut_fence() as newer:
+        for context, fence in ((gpu.context, older), (gpu.new_context(), newer)):
+            leader, member = context.queue(Engine.COMPUTE), context.queue(Engine.SDMA)
+            leader.submit(leader.packets.nop(), gang=[(member, member.packets.nop())], wait=[fence.syncobj])
+        first, last = (newer, older) if newer_ends_first else (older, newer)
+        must.did("submitted two gangs of two contexts, each of which waits for a pending fence")
+        update = tile.replace_prt()
+        first.open()
+        must.not_signal(update, while_pending=last)
+    must.signal(update, after=last)
+
+
+def two_members(gpu: Gpu) -> tuple[Queue, Queue]:
+    """Two queues of the context besides `Gpu.compute`; not testable where there are none."""
+    ring = gpu.capabilities.rings[Engine.COMPUTE].rings[-1]
+    if gpu.compute.ring == ring:
+        raise NotTestable(f"{gpu.identity.name} has one compute ring only", missing="compute_rings")
+    return gpu.sdma, gpu.context.queue(Engine.COMPUTE, ring)
+
+
+def words(queues: tuple[Queue, Queue]) -> str:
+    """The members of a gang."""
+    return " and ".join(map(str, queues))
+
+
 def write(queue: Queue, va: int) -> list[int]:
     """The IB that writes a dword."""
     packets = queue.packets
-    if not isinstance(packets, Sdma):
-        raise TypeError(f"{queue} is no copy engine")
-    return list(packets.write(va, [WRITTEN]))
+    return list(packets.write(va, [WRITTEN]) if isinstance(packets, Sdma) else packets.write_data(va, [WRITTEN]))

@@ -7,6 +7,7 @@ import pytest
 
 from amdgpu_hw.gpu import Gpu
 from amdgpu_hw.memory import Buffer, KiB
+from amdgpu_hw.proof.absence import Absence
 from amdgpu_hw.proof.access import GpuView
 from amdgpu_hw.proof.behaviour import behaviour
 from amdgpu_hw.proof.fixtures import ShutGate
@@ -136,12 +137,7 @@ def test_a_job_reads_what_leaves_its_reach(
     tile.map(ordinary)
     gpu_view.forget()
     with shut_gate(gpu_view.queue, gpu_view.copy_ib(tile.va, TILE), buffers=[ordinary]) as job:
-        gpu.ioctl(
-            uapi.IOCTL_AMDGPU_GEM_OP,
-            handle=ordinary.handle,
-            op=uapi.AMDGPU_GEM_OP_SET_PLACEMENT,
-            value=uapi.AMDGPU_GEM_DOMAIN_CPU,
-        )
+        place(gpu, ordinary, uapi.AMDGPU_GEM_DOMAIN_CPU)
         queue = gpu.compute
         call = BackgroundCall(lambda: queue.submit(queue.packets.nop(), buffers=[ordinary]))
         must.did(f"{job.words} copies from a BO; SET_PLACEMENT to CPU and a submission that lists it")
@@ -150,3 +146,47 @@ def test_a_job_reads_what_leaves_its_reach(
     must.signal(call, after=job)
     read = set(memoryview(gpu_view.landed(TILE)).cast("I"))
     must.equal(read, {DATA}, f"from the BO that was moved meanwhile {job.words} read only")
+
+
+@behaviour(
+    "O95",
+    "nothing is mapped where a buffer is that the GPU does not reach, until it comes back",
+    rule="Its entries are not valid (amdgpu_ttm_tt_pde_flags): they have no address of the GPU's to point to.",
+    faults=True,
+)
+def test_what_is_out_of_reach_is_not_mapped(gpu: Gpu, must: Must, gpu_view: GpuView, ordinary: Buffer) -> None:
+    """In memory of the CPU alone, where a submission has moved it that listed it; as one that lists it brings it back.
+
+    Mapped before, and once more while it is there.
+    """
+    absence = Absence(gpu, gpu_view)
+    ordinary.fill(DATA)
+    tiles = gpu.reserve(2 * TILE)
+    first, second = tiles.part(0, TILE), tiles.part(TILE, TILE)
+    first.map(ordinary)
+    must.equal(gpu_view.sample([first.va], [ordinary]), [DATA], "through its mapping the GPU read")
+    place(gpu, ordinary, uapi.AMDGPU_GEM_DOMAIN_CPU)
+    execute(gpu, ordinary)
+    second.map(ordinary)
+    must.did("SET_PLACEMENT of a mapped BO to CPU, a submission that lists it, a second MAP of it")
+    for tile, words in ((first, "from before"), (second, "from afterwards")):
+        must.be(
+            absence.is_absent(tile.va),
+            seen=f"the GPU faulted where its mapping {words} is",
+            otherwise=f"the mapping {words} of a BO out of the GPU's reach shows the GPU something",
+        )
+    place(gpu, ordinary, uapi.AMDGPU_GEM_DOMAIN_GTT)
+    execute(gpu, ordinary)
+    must.did("SET_PLACEMENT to GTT, a submission that lists it")
+    read = gpu_view.sample([first.va, second.va], [ordinary])
+    must.equal(read, [DATA, DATA], "through both mappings the GPU read")
+
+
+def place(gpu: Gpu, buffer: Buffer, domain: int) -> None:
+    """Say where the owner wants a buffer to be; the next submission that lists it moves it."""
+    gpu.ioctl(uapi.IOCTL_AMDGPU_GEM_OP, handle=buffer.handle, op=uapi.AMDGPU_GEM_OP_SET_PLACEMENT, value=domain)
+
+
+def execute(gpu: Gpu, buffer: Buffer) -> None:
+    """Have a submission done that lists a buffer."""
+    gpu.compute.submit(gpu.compute.packets.nop(), buffers=[buffer]).wait()

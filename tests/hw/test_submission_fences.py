@@ -8,7 +8,7 @@ import pytest
 from amdgpu_hw.gpu import Gpu
 from amdgpu_hw.memory import PAGE_SIZE, Buffer, KiB
 from amdgpu_hw.proof.behaviour import behaviour
-from amdgpu_hw.proof.fixtures import ShutFence, ShutGate, ShutGateElsewhere
+from amdgpu_hw.proof.fixtures import RunningJob, ShutFence, ShutGate, ShutGateElsewhere
 from amdgpu_hw.proof.must import Must
 from amdgpu_hw.proof.units import ms
 from amdgpu_hw.sync import Syncobj
@@ -52,6 +52,46 @@ def test_submission_waits_for_each_submission(gpu: Gpu, shut_gate: ShutGate, mus
         later = sdma.submit(sdma.packets.nop(), after=[*done[:at], held.submission, *done[at:]])
         must.not_signal(later, while_pending=held)
     must.signal(later, after=held)
+
+
+@behaviour(
+    "O52",
+    "a submission waits for the end of a submission that it names, although that has started",
+    control="O52c",
+    rule="A dependency is on the finished fence, except in the chunk for scheduled ones (amdgpu_cs_p2_dependencies).",
+    faults=True,
+)
+def test_submission_waits_for_the_end(gpu: Gpu, running_job: RunningJob, must: Must) -> None:
+    """The other job is on its ring, and nothing but this keeps the later one off its own."""
+    with running_job(gpu.compute) as running:
+        (job,) = gpu.compute.pending()
+        later = gpu.sdma.submit(gpu.sdma.packets.nop(), after=[job])
+        must.not_signal(later, while_pending=running)
+    must.signal(later, after=running)
+
+
+@behaviour(
+    "O96",
+    "a submission that waits for another's start is done while that runs, and not before it starts",
+    control="O52",
+    rule="It depends on the scheduled fence (AMDGPU_CHUNK_ID_SCHEDULED_DEPENDENCIES): pipelines that hand over on the "
+    "GPU would hang otherwise.",
+    faults=True,
+)
+def test_submission_waits_for_the_start_alone(
+    gpu: Gpu, running_job: RunningJob, shut_gate: ShutGate, must: Must
+) -> None:
+    """First of one that is held back before its ring, then of one that is on it."""
+    compute, sdma = gpu.compute, gpu.sdma
+    with shut_gate(compute) as held:
+        must.did(f"submitted a job of {sdma} that waits for the start of {held.words}")
+        later = sdma.submit(sdma.packets.nop(), after_start=[held.submission])
+        must.not_signal(later, at_most=ms(15), while_pending=held)
+    must.signal(later, after=held)
+    with running_job(compute) as running:
+        (job,) = compute.pending()
+        must.did(f"submitted a job of {sdma} that waits for the start of {running.words}")
+        must.signal(sdma.submit(sdma.packets.nop(), after_start=[job]), within=ms(500), while_pending=running)
 
 
 @behaviour("O52c", "a submission that names no pending fence waits for none", control="O52")
