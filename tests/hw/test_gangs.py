@@ -15,7 +15,7 @@ from amdgpu_hw.proof.fixtures import ShutFence, ShutGate
 from amdgpu_hw.proof.must import Must
 from amdgpu_hw.proof.queues import require_gangs
 from amdgpu_hw.proof.record import NotTestable
-from amdgpu_hw.submit import Queue
+from amdgpu_hw.submit import Queue, Submission
 
 WRITTEN = 0x600DDA7A
 _WRITTEN_S = 2.0
@@ -138,6 +138,28 @@ def test_plain_replace_waits_for_all_gangs(
         first.open()
         must.not_signal(update, while_pending=last)
     must.signal(update, after=last)
+
+
+@behaviour(
+    "O55",
+    "a sync file of a gang tells on which ring its leader is",
+    rule="The leader's fence is that of its ring, as of each job by itself (drm_sched_job_arm, drm_sched_fence_init).",
+)
+def test_a_sync_file_of_a_gang_tells_the_ring(gpu: Gpu, shut_fence: ShutFence, must: Must) -> None:
+    """The same as of a job before it in its queue, which keeps that on one ring (drm_sched_entity_select_rq)."""
+    require_gangs(gpu)
+    nop = gpu.compute.packets.nop()
+    with shut_fence() as pending:
+        alone = gpu.compute.submit(nop, wait=[pending.syncobj])
+        leader = gpu.compute.submit(nop, gang=[(gpu.sdma, gpu.sdma.packets.nop())])
+        must.did(f"submitted a job of {gpu.compute} that waits for a pending fence, then one that leads a gang")
+        must.equal(timelines(leader), timelines(alone), "the sync file of the gang names the timeline", kind="fence")
+
+
+def timelines(job: Submission) -> str:
+    """The names of the timelines in a sync file of the job."""
+    with job.out_syncobj as syncobj, syncobj.export_sync_file() as file:
+        return ", ".join(fence.timeline for fence in file.fences())
 
 
 def two_members(gpu: Gpu) -> tuple[Queue, Queue]:
