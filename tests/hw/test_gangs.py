@@ -11,7 +11,7 @@ from amdgpu_hw.gpu import Gpu
 from amdgpu_hw.memory import PAGE_SIZE, Buffer
 from amdgpu_hw.packets import Engine, Sdma
 from amdgpu_hw.proof.behaviour import behaviour
-from amdgpu_hw.proof.fixtures import ShutFence, ShutGate
+from amdgpu_hw.proof.fixtures import RunningJob, ShutFence, ShutGate
 from amdgpu_hw.proof.must import Must
 from amdgpu_hw.proof.queues import require_gangs
 from amdgpu_hw.proof.record import NotTestable
@@ -94,6 +94,26 @@ def test_each_member_of_a_gang_waits(gpu: Gpu, shut_fence: ShutFence, must: Must
                 otherwise=f"the job of {queue}, member {at} of the gang, has written with {pending.words} pending",
             )
     must.signal(job, after=pending)
+
+
+@behaviour(
+    "O52",
+    "the leader of a gang waits for the end of what it names, although a member has its queue behind that",
+    control="O52c",
+    rule="That the member has been handed to its ring says nothing of the job before it there: the scheduled and the "
+    "finished fence of a queue are of two contexts (drm_sched_fence_init).",
+    faults=True,
+)
+def test_the_leader_waits_for_the_end(gpu: Gpu, running_job: RunningJob, must: Must) -> None:
+    """The member is on the ring of a job that goes on; the leader names that job."""
+    require_gangs(gpu)
+    member = gpu.compute
+    with running_job(member) as running:
+        (job,) = member.pending()
+        must.did(f"submitted a job of {gpu.sdma} after {running.words} with a gang whose member is behind that")
+        leader = gpu.sdma.submit(gpu.sdma.packets.nop(), gang=[(member, member.packets.nop())], after=[job])
+        must.not_signal(leader, while_pending=running)
+    must.signal(leader, after=running)
 
 
 @pytest.mark.parametrize("at", [0, 1], ids=["first", "last"])

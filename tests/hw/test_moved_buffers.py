@@ -75,6 +75,32 @@ def test_a_cleared_buffer_is_there_again(
 
 
 @behaviour(
+    "O13",
+    "a moved buffer whose entries were written anew is left alone by a submission that cannot lock it",
+    control="B16",
+    needs="update_fence",
+    rule="Its update takes it off the list of what has moved (amdgpu_vm_bo_done); what is on that is cleared, behind "
+    "all work in flight.",
+    stalls=True,
+)
+def test_what_was_written_anew_is_left_alone(gpu: Gpu, shut_gate: ShutGate, must: Must, neighbour: Neighbour) -> None:
+    """An update after that submission would queue up behind the clear."""
+    buffer = gpu.alloc(TILE, "vram|gtt")
+    gpu.reserve(TILE).map(buffer)
+    other = gpu.reserve(TILE)
+    execute(gpu, buffer)
+    neighbour.move(buffer)
+    execute(gpu, buffer)
+    with shut_gate(gpu.compute) as job:
+        neighbour.lock(buffer, job.gate, gpu)
+        must.did(
+            "another process moved a BO, a submission listed it; now it keeps the BO locked, and one lists nothing"
+        )
+        gpu.sdma.submit(gpu.sdma.packets.nop())
+        must.signal(other.map_prt(), within=ms(500), while_pending=job)
+
+
+@behaviour(
     "O60",
     "an update of a buffer that another process keeps locked waits for the lock, and takes effect then",
     needs="update_fence",
