@@ -184,7 +184,7 @@ class Queue:
         wait: Sequence[Syncobj | tuple[Syncobj, int]] = (),
         signal: Sequence[Syncobj | tuple[Syncobj, int]] = (),
         after: Sequence[Submission] = (),
-        behind: Sequence[Submission] = (),
+        after_start: Sequence[Submission] = (),
         gang: Sequence[tuple[Queue, Sequence[int]]] = (),
         user_fence: Buffer | None = None,
         may_block: bool = False,
@@ -193,10 +193,10 @@ class Queue:
 
         ``buffers`` are the BO handles: resident, and implicitly synchronised unless allocated otherwise; always-
         valid ones need not be listed. ``wait`` and ``signal`` take syncobjs and (timeline syncobj, point) pairs,
-        ``after`` other submissions of the same context that have to be done before, ``behind`` those that only have to
-        be on their rings (SCHEDULED_DEPENDENCIES). ``gang`` are further queues of the context with the dwords of an IB
-        for each: they start together with this one, which leads them and alone has a fence. ``user_fence`` is a
-        buffer of one page, whose first qword the GPU sets to the submission's number when the job is done. Raises
+        ``after`` other submissions of the same context that have to be done before, ``after_start`` those that only
+        have to be on their rings (SCHEDULED_DEPENDENCIES). ``gang`` are further queues of the context with the dwords
+        of an IB for each: they start together with this one, which leads them and alone has a fence. ``user_fence`` is
+        a buffer of one page, whose first qword the GPU sets to the submission's number when the job is done. Raises
         `DrmError`, and `QueueFull` with 31 jobs pending unless it ``may_block``: with 32 the kernel sleeps until the
         first is done, and all that it has locked stays locked. A mixture of dwords and `Ib` is a `TypeError`.
         """
@@ -220,7 +220,7 @@ class Queue:
                 chunks.append((uapi.AMDGPU_CHUNK_ID_FENCE, uapi.CS_CHUNK_FENCE.pack(handle=user_fence.handle)))
             for kind, others in (
                 (uapi.AMDGPU_CHUNK_ID_DEPENDENCIES, after),
-                (uapi.AMDGPU_CHUNK_ID_SCHEDULED_DEPENDENCIES, behind),
+                (uapi.AMDGPU_CHUNK_ID_SCHEDULED_DEPENDENCIES, after_start),
             ):
                 jobs = [context.handle.dependency(job.queue.engine, job.queue.ring, job.fence_seq) for job in others]
                 chunks += [(kind, b"".join(jobs))] if jobs else []

@@ -10,6 +10,7 @@ import pytest
 from amdgpu_hw.gpu import Gpu
 from amdgpu_hw.libdrm.ioctl import ioctl
 from amdgpu_hw.memory import Buffer, KiB
+from amdgpu_hw.proof.absence import Absence
 from amdgpu_hw.proof.access import GpuView
 from amdgpu_hw.proof.behaviour import behaviour
 from amdgpu_hw.proof.fixtures import ShutGate
@@ -76,6 +77,32 @@ def test_a_cleared_buffer_is_there_again(
     must.signal(update, after=job)
     must.did("another process moved a mapped BO and kept it locked during a submission; then one that lists it")
     must.equal(gpu_view.sample([tile.va], [buffer]), [DATA], "through its mapping the GPU read")
+
+
+@behaviour(
+    "O13",
+    "a moved buffer whose entries were written anew is left alone by a submission that cannot lock it",
+    control="B16",
+    needs="update_fence",
+    rule="Its update takes it off the list of what has moved (amdgpu_vm_bo_done); what is on that is cleared, behind "
+    "all work in flight.",
+    stalls=True,
+)
+def test_what_was_written_anew_is_left_alone(gpu: Gpu, shut_gate: ShutGate, must: Must, neighbour: Neighbour) -> None:
+    """An update after that submission would queue up behind the clear."""
+    buffer = gpu.alloc(TILE, "vram|gtt")
+    gpu.reserve(TILE).map(buffer)
+    other = gpu.reserve(TILE)
+    execute(gpu, buffer)
+    neighbour.move(buffer)
+    execute(gpu, buffer)
+    with shut_gate(gpu.compute) as job:
+        neighbour.lock(buffer, job.gate, gpu)
+        must.did(
+            "another process moved a BO, a submission listed it; now it keeps the BO locked, and one lists nothing"
+        )
+        gpu.sdma.submit(gpu.sdma.packets.nop())
+        must.signal(other.map_prt(), within=ms(500), while_pending=job)
 
 
 @behaviour(
@@ -186,3 +213,42 @@ def test_all_address_spaces_are_told_of_a_move(gpu: Gpu, must: Must, gpu_view: G
     finally:
         os.close(descriptor)
         os.close(other)
+
+
+@behaviour(
+    "O95",
+    "nothing is mapped where a buffer is that the GPU does not reach, until it comes back",
+    rule="Its entries are not valid (amdgpu_ttm_tt_pde_flags): they have no address of the GPU's to point to.",
+    faults=True,
+)
+def test_what_is_out_of_reach_is_not_mapped(gpu: Gpu, must: Must, gpu_view: GpuView, ordinary: Buffer) -> None:
+    """In memory of the CPU alone, where a submission has moved it that listed it; as one that lists it brings it back.
+
+    Mapped before, and once more while it is there.
+    """
+    absence = Absence(gpu, gpu_view)
+    ordinary.fill(DATA)
+    tiles = gpu.reserve(2 * TILE)
+    first, second = tiles.part(0, TILE), tiles.part(TILE, TILE)
+    first.map(ordinary)
+    must.equal(gpu_view.sample([first.va], [ordinary]), [DATA], "through its mapping the GPU read")
+    place(gpu, ordinary, uapi.AMDGPU_GEM_DOMAIN_CPU)
+    execute(gpu, ordinary)
+    second.map(ordinary)
+    must.did("SET_PLACEMENT of a mapped BO to CPU, a submission that lists it, a second MAP of it")
+    for tile, words in ((first, "from before"), (second, "from afterwards")):
+        must.be(
+            absence.is_absent(tile.va),
+            seen=f"the GPU faulted where its mapping {words} is",
+            otherwise=f"the mapping {words} of a BO out of the GPU's reach shows the GPU something",
+        )
+    place(gpu, ordinary, uapi.AMDGPU_GEM_DOMAIN_GTT)
+    execute(gpu, ordinary)
+    must.did("SET_PLACEMENT to GTT, a submission that lists it")
+    read = gpu_view.sample([first.va, second.va], [ordinary])
+    must.equal(read, [DATA, DATA], "through both mappings the GPU read")
+
+
+def execute(gpu: Gpu, buffer: Buffer) -> None:
+    """Have a submission done that lists a buffer."""
+    gpu.compute.submit(gpu.compute.packets.nop(), buffers=[buffer]).wait()

@@ -106,6 +106,9 @@ def test_mapping_of_user_memory_reaches_to_its_end(gpu: Gpu, must: Must, gpu_vie
         must.did(f"MAP of {pages} pages of user memory")
         read = gpu_view.sample([whole.va + page * PAGE_SIZE for page in range(pages)], [buffer])
         must.equal(read, [page | TAG for page in range(pages)], TOLD)
+        for page in {0, pages - 1}:
+            gpu_view.write(whole.va + page * PAGE_SIZE, [page + 1], [buffer])
+            must.equal(buffer.read_u32(page * PAGE_SIZE), page + 1, f"after the GPU wrote to page {page} the CPU read")
     no_fault(gpu, must, before)
 
 

@@ -61,6 +61,22 @@ def test_submission_waits_for_each_submission(gpu: Gpu, shut_gate: ShutGate, mus
     must.signal(later, after=held)
 
 
+@behaviour(
+    "O52",
+    "a submission waits for the end of a submission that it names, although that has started",
+    control="O52c",
+    rule="A dependency is on the finished fence, except in the chunk for scheduled ones (amdgpu_cs_p2_dependencies).",
+    faults=True,
+)
+def test_submission_waits_for_the_end(gpu: Gpu, running_job: RunningJob, must: Must) -> None:
+    """The other job is on its ring, and nothing but this keeps the later one off its own."""
+    with running_job(gpu.compute) as running:
+        (job,) = gpu.compute.pending()
+        later = gpu.sdma.submit(gpu.sdma.packets.nop(), after=[job])
+        must.not_signal(later, while_pending=running)
+    must.signal(later, after=running)
+
+
 @behaviour("O52c", "a submission that names no pending fence waits for none", control="O52")
 def test_submission_waits_for_nothing_else(gpu: Gpu, shut_gate: ShutGate, must: Must) -> None:
     """Another queue's job is in flight, of the same context and address space, and lists the same buffer."""
@@ -192,7 +208,7 @@ def test_a_scheduled_dependency_waits_for_what_is_queued(gpu: Gpu, shut_gate: Sh
     """The other one is held back before it goes there."""
     with shut_gate(gpu.compute) as held:
         must.did(f"submitted a job of {gpu.sdma} behind {held.words}, with a scheduled dependency")
-        later = gpu.sdma.submit(gpu.sdma.packets.nop(), behind=[held.submission])
+        later = gpu.sdma.submit(gpu.sdma.packets.nop(), after_start=[held.submission])
         must.not_signal(later, at_most=ms(20), while_pending=held)
     must.signal(later, after=held)
 
@@ -209,7 +225,7 @@ def test_a_scheduled_dependency_does_not_wait_for_what_runs(gpu: Gpu, running_jo
     with running_job(gpu.compute) as held:
         running = gpu.compute.pending()[-1]
         must.did(f"submitted a job of {gpu.sdma} with a scheduled dependency on {held.words}")
-        must.signal(gpu.sdma.submit(gpu.sdma.packets.nop(), behind=[running]), while_pending=held)
+        must.signal(gpu.sdma.submit(gpu.sdma.packets.nop(), after_start=[running]), while_pending=held)
 
 
 @behaviour(

@@ -192,6 +192,62 @@ def test_a_sleeping_wait_is_for_the_first_fence(gpu: Gpu, shut_fence: ShutFence,
             )
 
 
+@pytest.mark.parametrize("at", [0, 1], ids=["first", "last"])
+@behaviour(
+    "O55",
+    "a wait that sleeps for any of several pending fences ends with one, and says which",
+    needs="timeline_syncobj",
+)
+def test_a_sleeping_wait_for_any_ends_with_a_fence(gpu: Gpu, shut_fence: ShutFence, must: Must, at: int) -> None:
+    """They are there when it begins: it listens to each of them, not to the syncobjs."""
+    with shut_fence() as first, shut_fence() as last:
+        syncobjs = [first.syncobj, last.syncobj]
+        with BackgroundCall(lambda: wait(gpu, syncobjs, 0)) as call:
+            must.be(comes_to_sleep(call), seen="it sleeps", otherwise="it does not sleep", kind="fence")
+            (first, last)[at].open()
+            must.did(f"slept for any of two pending fences, of which number {at} signalled")
+            must.be(call.wait(ms(1500)), seen="it ended", otherwise="it sleeps on: nobody wakes it", kind="fence")
+            must.equal(call.result(), at, "the wait ended with number", kind="fence")
+
+
+@behaviour(
+    "O55",
+    "a wait that sleeps for all of several syncobjs counts a fence that was taken out again",
+    needs="timeline_syncobj",
+    rule="It waits for the fence that it was told of (syncobj_wait_syncobj_func), whatever becomes of the syncobj.",
+)
+def test_a_sleeping_wait_for_all_counts_what_is_reset(gpu: Gpu, must: Must) -> None:
+    """As when a frame's semaphore is waited for, and used for the next frame already."""
+    syncobjs = [gpu.syncobj() for _ in range(2)]
+    with BackgroundCall(lambda: wait(gpu, syncobjs, ALL | FOR_SUBMIT)) as call:
+        must.be(comes_to_sleep(call), seen="it sleeps", otherwise="it does not sleep", kind="fence")
+        syncobjs[0].signal()
+        must.be(comes_to_sleep(call), seen="it sleeps on", otherwise="it ended with one", kind="fence")
+        syncobjs[0].reset()
+        syncobjs[1].signal()
+        must.did("slept for all of two syncobjs; signalled the first and reset it, then signalled the other")
+        must.be(call.wait(ms(1500)), seen="it ended", otherwise="it sleeps on: one counts no more", kind="fence")
+        call.result()
+
+
+@behaviour("O55", "a sync file of a job tells on which ring that is")
+def test_a_sync_file_tells_the_ring(gpu: Gpu, shut_fence: ShutFence, must: Must) -> None:
+    """By the name of the timeline (drm_sched_fence_get_timeline_name), by which tools that show waits group them."""
+    names = []
+    with shut_fence() as pending:
+        for queue in (gpu.compute, gpu.sdma):
+            job = queue.submit(queue.packets.nop(), wait=[pending.syncobj])
+            with job.out_syncobj as syncobj, syncobj.export_sync_file() as file:
+                names.append({fence.timeline for fence in file.fences()})
+        must.did("a job of compute and one of sdma that wait for a pending fence, and their sync files")
+    must.be(
+        not names[0] & names[1] and all(names),
+        seen=f"they have the timelines {' and '.join(map(', '.join, names))}",
+        otherwise=f"their sync files have the timelines {' and '.join(map(', '.join, names))}",
+        kind="fence",
+    )
+
+
 @behaviour(
     "O55",
     "a descriptor of a syncobj, and a sync file of a point, show the fence that is there",

@@ -219,3 +219,27 @@ def test_what_a_delayed_unmap_takes_stays_until_its_input_fence(
         if not fence.is_pending():
             raise Inconclusive(f"{fence.words} is not pending any more: {fence.gate.why_open}")
         must.equal(read, [DATA], f"with {fence.words} pending the GPU read there")
+
+
+@pytest.mark.parametrize("always", [True, False], ids=["always-valid BO", "ordinary BO"])
+@behaviour(
+    "O99",
+    "an UNMAP does not carry out a delayed MAP elsewhere of its BO, and waits for nothing that this waits for",
+    control="B23",
+    needs=("explicit_sync", *FENCES),
+    rule="Only MAP and REPLACE write what is new of their BO (amdgpu_gem_va_update_vm). Carried out too early it would "
+    "hold up all updates behind it until its input fence.",
+)
+def test_unmap_leaves_delayed_maps_alone(
+    gpu: Gpu, shut_fence: ShutFence, must: Must, always_valid: Buffer, ordinary: Buffer, always: bool
+) -> None:
+    """Nor does the MAP of another BO that comes next."""
+    buffer = always_valid if always else ordinary
+    tiles, other = gpu.reserve(2 * TILE), gpu.reserve(TILE)
+    first = tiles.part(0, TILE)
+    first.map(buffer)
+    with shut_fence() as fence:
+        tiles.part(TILE, TILE).map(buffer, delay=True, inputs=[fence.syncobj])
+        must.did("delayed MAP with a pending input fence, then UNMAP of another mapping of its BO")
+        must.signal(first.unmap(buffer), within=ms(500), while_pending=fence)
+        must.signal(other.map_prt(), within=ms(500), while_pending=fence)

@@ -16,14 +16,18 @@ import pytest
 from amdgpu_hw.address_space import Range, Update
 from amdgpu_hw.gpu import Gpu
 from amdgpu_hw.memory import Buffer, KiB
+from amdgpu_hw.packets import Engine
+from amdgpu_hw.proof.asleep import comes_to_sleep
 from amdgpu_hw.proof.behaviour import behaviour
 from amdgpu_hw.proof.fixtures import ShutFence, ShutGate
 from amdgpu_hw.proof.must import Must
+from amdgpu_hw.proof.record import Inconclusive
 from amdgpu_hw.proof.units import ms
 from amdgpu_hw.sync import BackgroundCall
 
 TILE = 64 * KiB
 SERIES = ("explicit_sync", "update_fence", "input_fence")
+ALL_JOBS = 32  # unfinished ones of an entity, with which its next submission sleeps (amdgpu_ctx_wait_prev_fence)
 IN_ORDER = "Page-table jobs of one address space are carried out in order (amdgpu_vm_init: vm->delayed)."
 
 
@@ -130,3 +134,38 @@ def test_mapping_tree_is_ahead_of_the_input_fence(
         )
         must.not_signal(call, at_most=ms(50), while_pending=fence)
     must.signal(call, after=fence)
+
+
+@pytest.mark.parametrize("operation", ["UNMAP", "CLEAR"])
+@behaviour(
+    "O97",
+    "an update that comes while a submission sleeps waits for the job of that, too",
+    control="B16",
+    needs="update_fence",
+    rule="The submission sleeps with the root directory locked, and leaves its fence there before it lets go of it "
+    "(amdgpu_cs_submit): an update that looked before would take memory from under the job.",
+    stalls=True,
+)
+def test_update_waits_for_a_submission_that_sleeps(
+    gpu: Gpu, shut_fence: ShutFence, must: Must, always_valid: Buffer, operation: str
+) -> None:
+    """Behind 32 unfinished jobs of its queue, which wait for one fence; its own job waits for another."""
+    tile = gpu.reserve(TILE)
+    tile.map(always_valid)
+    queue = gpu.new_context().queue(Engine.COMPUTE)
+    nop = queue.packets.nop()
+    with shut_fence() as second:
+        with shut_fence() as first:
+            for _ in range(ALL_JOBS):
+                queue.submit(nop, wait=[first.syncobj], may_block=True)
+            sleeping = BackgroundCall(lambda: queue.submit(nop, wait=[second.syncobj], may_block=True))
+            if not comes_to_sleep(sleeping):
+                raise Inconclusive(f"a submission behind {ALL_JOBS} unfinished jobs of its queue does not sleep")
+            call = BackgroundCall(lambda: tile.unmap(always_valid) if operation == "UNMAP" else tile.clear())
+            must.did(
+                f"{operation} while a submission sleeps behind {ALL_JOBS} jobs, which waits for a fence of its own"
+            )
+            must.note(f"with the submission asleep GEM_VA {'returned' if call.wait(ms(30)) else 'waits'}")
+        must.not_signal(sleeping, at_most=ms(15), while_pending=second)
+        must.not_signal(call, while_pending=second)
+    must.signal(call, after=second)

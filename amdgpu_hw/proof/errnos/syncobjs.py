@@ -18,6 +18,7 @@ __all__ = ("ROWS",)
 EVERY_FLAG = 0xFFFFFFFF
 
 _EXPORT = drm.DRM_SYNCOBJ_HANDLE_TO_FD_FLAGS_EXPORT_SYNC_FILE
+_POINT = drm.DRM_SYNCOBJ_HANDLE_TO_FD_FLAGS_TIMELINE
 _ALL = drm.DRM_SYNCOBJ_WAIT_FLAGS_WAIT_ALL
 _FOR_SUBMIT = drm.DRM_SYNCOBJ_WAIT_FLAGS_WAIT_FOR_SUBMIT
 _AVAILABLE = drm.DRM_SYNCOBJ_WAIT_FLAGS_WAIT_AVAILABLE
@@ -36,9 +37,12 @@ ROWS: tuple[Row, ...] = (
     row("export of unknown handle", _TO_FD, ENOENT, handle=NO_HANDLE, flags=_EXPORT),
     row("export without fence", _TO_FD, EINVAL, handle=of("empty"), flags=_EXPORT),
     row("export ignores point without TIMELINE", _TO_FD, 0, handle=of("signaled"), flags=_EXPORT, point=9),
+    # Up to 6.15 there are no points: the flag is an unknown one.
+    row("a syncobj has no point", _TO_FD, EINVAL, handle=of("signaled"), flags=_POINT, point=9),
     row("pad", _FROM_FD, EINVAL, fd=of("syncobj_file"), pad=1),
     row("unknown flag", _FROM_FD, EINVAL, fd=of("syncobj_file"), flags=4),
     row("not a syncobj", _FROM_FD, EINVAL, fd=of("sync_file")),
+    row("a syncobj has no point", _FROM_FD, EINVAL, fd=of("syncobj_file"), flags=_POINT, point=9),
     row("import into unknown handle", _FROM_FD, ENOENT, fd=of("sync_file"), flags=_EXPORT, handle=NO_HANDLE),
     row(
         "import ignores point without TIMELINE",
@@ -60,6 +64,7 @@ ROWS: tuple[Row, ...] = (
     row("pending", _WAIT, ETIME, handles=array("pending"), count_handles=1),
     row("one of them", _WAIT, 0, handles=array("pending", "signaled"), count_handles=2),
     row("all of them", _WAIT, ETIME, handles=array("pending", "signaled"), count_handles=2, flags=_ALL),
+    row("one of them, one to come", _WAIT, 0, handles=array("empty", "signaled"), count_handles=2, flags=_FOR_SUBMIT),
     row("not submitted in time", _WAIT, ETIME, handles=array("empty"), count_handles=1, flags=_FOR_SUBMIT),
     row("negative is past", _WAIT, ETIME, handles=array("pending"), count_handles=1, timeout_nsec=-1),
     row("padding is not looked at", _WAIT, 0, handles=array("signaled"), count_handles=1, pad=7),
@@ -68,6 +73,14 @@ ROWS: tuple[Row, ...] = (
     row("handle before points", _TIMELINE_WAIT, ENOENT, handles=array(NO_HANDLE), points=BAD, count_handles=1),
     row("points unreadable", _TIMELINE_WAIT, EFAULT, handles=array("empty"), points=BAD, count_handles=1),
     row("no points are points 0", _TIMELINE_WAIT, 0, handles=array("signaled"), count_handles=1),
+    row(
+        "one of them, one to come",
+        _TIMELINE_WAIT,
+        0,
+        handles=array("empty", "signaled"),
+        count_handles=2,
+        flags=_FOR_SUBMIT,
+    ),
     row("no fence", _TIMELINE_WAIT, EINVAL, handles=array("empty"), count_handles=1),
     row("not available", _TIMELINE_WAIT, ETIME, handles=array("empty"), count_handles=1, flags=_AVAILABLE),
     row("available", _TIMELINE_WAIT, 0, handles=array("pending"), count_handles=1, flags=_AVAILABLE),
