@@ -11,11 +11,15 @@ from typing import Any
 
 import pytest
 
+RUN_S = 300
+"""Longer than a validation takes, however busy the host is."""
 DEBUG_VM = "debug_mask=1"
 CPU_PAGE_TABLES = "vm_update_mode=3"
 USER_QUEUES = "user_queue=1"
 BROKEN_ON_THE_POSTED_SERIES = {"B33", "B34", "B40", "B41", "B42a", "O25", "P01"}
 """Of what can be tested where the CPU writes page tables."""
+
+pytestmark = pytest.mark.timeout(2 * RUN_S)
 
 
 def validate(kernel: str, parameter: str, directory: Path, *tests: str, gpu: str = "navi31") -> dict[str, Any]:
@@ -23,7 +27,7 @@ def validate(kernel: str, parameter: str, directory: Path, *tests: str, gpu: str
     results = directory / "r.json"
     machine = ["--mock", gpu, "--kernel", kernel, "--parameter", parameter]
     command = [sys.executable, "-m", "amdgpu_hw", "validate", *machine, f"--results={results}", *tests]
-    run = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    run = subprocess.run(command, capture_output=True, text=True, timeout=RUN_S)
     assert results.exists(), run.stdout + run.stderr
     content: dict[str, Any] = json.loads(results.read_text())
     return content
