@@ -46,7 +46,13 @@ OPTIONS = (
 )
 """What a driver has to be loaded with, and a GPU to have."""
 NO_FLAG = (*OPTIONS, "needs explicit sync; GEM_VA with AMDGPU_VM_EXPLICIT_SYNC: EINVAL")
-NO_UPDATE_FENCES = (*NO_FLAG, "needs update fence; GEM_VA leaves", "needs input fence; GEM_VA ignores")
+NO_UPDATE_FENCES = (
+    *NO_FLAG,
+    "needs update fence; GEM_VA leaves",
+    "needs input fence; GEM_VA ignores",
+    "the kernel does not tell mappings",
+    "several files can reserve a VMID",
+)
 BEFORE_GFX9 = (
     "SDMA 3.1.0 faults on PRT ranges: only SDMA 4.0 and later may touch them",
     "no page-table entry is huge before GFX9",
