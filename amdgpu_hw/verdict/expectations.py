@@ -73,6 +73,7 @@ class Expectations:
 
 FOUND_BY_TESTS = frozenset(
     {
+        "compute_rings",
         "cpu_page_tables",
         "debug_vm",
         "debugfs",

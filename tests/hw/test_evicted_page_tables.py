@@ -72,7 +72,7 @@ def test_updates_of_evicted_page_tables(
 
 def require_fence(must: Must, update: Update) -> None:
     """Who waits for the update waits for ever for a syncobj that was left empty, and not at all if its fence is old."""
-    if update.fence is None:  # Linux before 6.16
+    if update.fence is None:  # a kernel without update fences
         return
     must.be(
         update.fence.has_fence(),

@@ -39,6 +39,10 @@ def test_a_fleet_on_this_machine_ends_with_one_matrix(tmp_path: Path) -> None:
     index = read_index(results)
     assert [each.state for each in index.orders] == [State.DONE] * 6
     matrix = make_matrix(index, results)
+    wrong = {}
     for column in matrix.columns:
-        expected = Outcome.BROKEN if column.kernel == "posted" else Outcome.HOLDS
-        assert matrix.outcome("B37", column) is expected
+        outcome = matrix.outcome("B37", column)
+        if outcome is not (Outcome.BROKEN if column.kernel == "posted" else Outcome.HOLDS):
+            wrong[str(column)] = outcome
+    # What ran when the plug was pulled is not run again: it may be what took the machine down.
+    assert list(wrong.values()) in ([], [Outcome.UNFINISHED]), wrong
