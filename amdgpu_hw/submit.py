@@ -23,11 +23,14 @@ from amdgpu_hw.packets import Engine, Pm4, Sdma, codec_for
 from amdgpu_hw.sync import DEFAULT_TIMEOUT_NS, Syncobj, SyncPoint, sync_point, wait_in_slices
 from amdgpu_hw.uapi import amdgpu_drm as uapi
 
-__all__ = ("Context", "Ib", "IbPool", "Queue", "Submission")
+__all__ = ("SCHED_JOBS", "Context", "Ib", "IbPool", "Queue", "Submission")
+
+SCHED_JOBS = 32
+"""Unfinished jobs of a queue, with which its next submission sleeps (amdgpu.sched_jobs, amdgpu_ctx_wait_prev_fence)."""
 
 # With 32 unfinished jobs of one entity the next CS sleeps in the kernel holding the page directory's lock
 # (amdgpu_cs_sync_rings, KERNEL.md 6.3 rule 2).
-MAX_PENDING = 31
+MAX_PENDING = SCHED_JOBS - 1
 
 # What a job that did not complete leaves in its fence: killed with its context, timed out, soft-recovered.
 _JOB_ERRORS = {errno.ECANCELED, errno.ETIME, errno.ENODATA}

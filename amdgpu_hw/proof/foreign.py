@@ -14,7 +14,7 @@ from amdgpu_hw.submit import Submission
 from amdgpu_hw.sync import SyncFile
 from amdgpu_hw.uapi import dma_buf
 
-__all__ = ("leave_fence", "leave_foreign_fence")
+__all__ = ("leave_fence", "leave_file", "leave_foreign_fence")
 
 
 def leave_foreign_fence(buffer: Buffer, fence: HeldFence, must: Must, usage: int = dma_buf.DMA_BUF_SYNC_WRITE) -> None:
@@ -28,17 +28,18 @@ def leave_foreign_fence(buffer: Buffer, fence: HeldFence, must: Must, usage: int
             f"needs a fence of another driver: that of a {fence.gate.name} gate is amdgpu's own", missing="foreign_gate"
         )
     with fence.syncobj.export_sync_file() as file:
-        _leave(buffer, file, usage)
+        leave_file(buffer, file, usage)
     must.did("left the fence of another driver on the BO")
 
 
 def leave_fence(buffer: Buffer, job: Submission, usage: int) -> None:
     """Put a job's fence on a buffer that it did not list, as a reader's or a writer's (DMA_BUF_SYNC_*)."""
     with job.out_syncobj as syncobj, syncobj.export_sync_file() as file:
-        _leave(buffer, file, usage)
+        leave_file(buffer, file, usage)
 
 
-def _leave(buffer: Buffer, file: SyncFile, usage: int) -> None:
+def leave_file(buffer: Buffer, file: SyncFile, usage: int) -> None:
+    """Put all fences of a sync file on a buffer, as readers' or writers' (DMA_BUF_SYNC_*)."""
     descriptor = buffer.export()
     try:
         ioctl(descriptor, dma_buf.IOCTL_IMPORT_SYNC_FILE, flags=usage, fd=file.fileno())

@@ -20,9 +20,10 @@ from amdgpu_hw.proof.access import GpuView
 from amdgpu_hw.proof.behaviour import behaviour
 from amdgpu_hw.proof.doomed_process import DONE
 from amdgpu_hw.proof.fixtures import ShutFence, StartProcess
+from amdgpu_hw.proof.held import require_pending
 from amdgpu_hw.proof.must import Must
 from amdgpu_hw.proof.neighbour_process import OPEN, SUBMIT
-from amdgpu_hw.proof.record import Inconclusive, NotTestable
+from amdgpu_hw.proof.record import NotTestable
 from amdgpu_hw.proof.units import ms, size
 from amdgpu_hw.proof.usage import gtt_usage
 from amdgpu_hw.sync import SyncFile
@@ -127,8 +128,7 @@ def test_the_fence_of_a_killed_job_comes_after_its_dependencies(
             gone = client.kill(KILLED_S)
             must.did("another process submitted a job that waits for a pending fence: SIGKILL")
             signalled = fence.wait(ms(1e3 * WATCH_S))
-            if not pending.is_pending():
-                raise Inconclusive(f"{pending.words} is not pending any more: {pending.gate.why_open}")
+            require_pending(pending)
             must.note(f"the process was {'gone' if gone else 'still there'} then")
             must.be(
                 not signalled,

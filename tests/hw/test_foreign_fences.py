@@ -12,9 +12,9 @@ from amdgpu_hw.libdrm.ioctl import ioctl
 from amdgpu_hw.memory import Buffer, KiB
 from amdgpu_hw.proof.behaviour import behaviour
 from amdgpu_hw.proof.fixtures import ShutFence
-from amdgpu_hw.proof.foreign import leave_fence, leave_foreign_fence
+from amdgpu_hw.proof.foreign import leave_fence, leave_file, leave_foreign_fence
+from amdgpu_hw.proof.held import require_pending
 from amdgpu_hw.proof.must import Must
-from amdgpu_hw.proof.record import Inconclusive
 from amdgpu_hw.proof.units import ms
 from amdgpu_hw.sync import SyncFile
 from amdgpu_hw.uapi import dma_buf
@@ -58,9 +58,7 @@ def test_an_older_fence_does_not_replace_a_newer(gpu: Gpu, shut_fence: ShutFence
                 answer = ioctl(descriptor, dma_buf.IOCTL_EXPORT_SYNC_FILE, flags=dma_buf.DMA_BUF_SYNC_RW)
                 with SyncFile(answer["fd"]) as older:
                     last = queue.submit(nop, buffers=[ordinary], wait=[second.syncobj])
-                    ioctl(
-                        descriptor, dma_buf.IOCTL_IMPORT_SYNC_FILE, flags=dma_buf.DMA_BUF_SYNC_WRITE, fd=older.fileno()
-                    )
+                    leave_file(ordinary, older, dma_buf.DMA_BUF_SYNC_WRITE)
             must.did(f"put the fence of {before} on a BO behind that of {last}, which waits for a pending fence")
             must.signal(before, after=first)
             idle = ordinary.wait_idle(ms(20))
@@ -119,35 +117,30 @@ def test_all_fences_of_a_merged_sync_file_count(
     gpu: Gpu, shut_fence: ShutFence, must: Must, ordinary: Buffer, pending: str
 ) -> None:
     """As a compositor puts there what two of its clients still do."""
-    descriptor = ordinary.export()
-    try:
-        with shut_fence() as one, shut_fence() as two:
-            with (
-                one.syncobj.export_sync_file() as file,
-                two.syncobj.export_sync_file() as other,
-                file.merge(other) as merged,
-            ):
-                ioctl(descriptor, dma_buf.IOCTL_IMPORT_SYNC_FILE, flags=dma_buf.DMA_BUF_SYNC_WRITE, fd=merged.fileno())
-            first, last = (two, one) if pending == "first" else (one, two)
-            first.open()
-            must.did(f"put a merged sync file of two pending fences on a BO; all but the {pending} one signals")
-            idle = ordinary.wait_idle(ms(20))
-            if not last.is_pending():
-                raise Inconclusive(f"{last.words} is not pending any more: {last.gate.why_open}")
-            must.be(
-                not idle,
-                seen="the BO was busy",
-                otherwise=f"the BO was idle with {last.words} pending, which was merged into the sync file",
-                kind="fence",
-            )
+    with shut_fence() as one, shut_fence() as two:
+        with (
+            one.syncobj.export_sync_file() as file,
+            two.syncobj.export_sync_file() as other,
+            file.merge(other) as merged,
+        ):
+            leave_file(ordinary, merged, dma_buf.DMA_BUF_SYNC_WRITE)
+        first, last = (two, one) if pending == "first" else (one, two)
+        first.open()
+        must.did(f"put a merged sync file of two pending fences on a BO; all but the {pending} one signals")
+        idle = ordinary.wait_idle(ms(20))
+        require_pending(last)
         must.be(
-            ordinary.wait_idle(ms(2000)),
-            seen="and idle then",
-            otherwise="2 s after both fences have signalled the BO is still busy",
+            not idle,
+            seen="the BO was busy",
+            otherwise=f"the BO was idle with {last.words} pending, which was merged into the sync file",
             kind="fence",
         )
-    finally:
-        os.close(descriptor)
+    must.be(
+        ordinary.wait_idle(ms(2000)),
+        seen="and idle then",
+        otherwise="2 s after both fences have signalled the BO is still busy",
+        kind="fence",
+    )
 
 
 @pytest.mark.parametrize("usage", [dma_buf.DMA_BUF_SYNC_WRITE, dma_buf.DMA_BUF_SYNC_READ], ids=["write", "read"])
@@ -163,8 +156,7 @@ def test_a_buffer_is_busy_with_readers_and_writers(
     with shut_fence() as fence:
         leave_foreign_fence(ordinary, fence, must, usage)
         idle = ordinary.wait_idle(ms(5))
-        if not fence.is_pending():
-            raise Inconclusive(f"{fence.words} is not pending any more: {fence.gate.why_open}")
+        require_pending(fence)
         must.be(not idle, seen="the BO was busy", otherwise=f"the BO was idle with {fence.words} pending", kind="fence")
     must.be(ordinary.wait_idle(ms(2000)), seen="and idle then", otherwise="the BO is busy for ever", kind="fence")
 

@@ -23,7 +23,7 @@ from amdgpu_hw.proof.held import Held
 from amdgpu_hw.proof.must import Must
 from amdgpu_hw.proof.record import Inconclusive
 from amdgpu_hw.proof.units import ms
-from amdgpu_hw.submit import Queue, Submission
+from amdgpu_hw.submit import SCHED_JOBS, Queue, Submission
 from amdgpu_hw.sync import BackgroundCall, Syncobj
 from amdgpu_hw.uapi import amdgpu_drm as uapi
 
@@ -31,7 +31,6 @@ TILE = 64 * KiB
 FENCES = ("input_fence", "update_fence")
 SERIES = ("explicit_sync", *FENCES)
 NEVER_A_HANDLE = 0xDEAD
-ALL_JOBS = 32  # unfinished ones of an entity, with which its next submission sleeps (amdgpu_ctx_wait_prev_fence)
 
 OPERATIONS: dict[str, Callable[..., Update]] = {
     "UNMAP": lambda tiles, old, new, **sync: tiles.part(0, TILE).unmap(old, **sync),
@@ -260,7 +259,7 @@ def test_input_fences_of_an_interrupted_update_are_dropped(
         handles = array("I", [fence.syncobj.handle])
         address, count = handles.buffer_info()
         with shut_gate(gpu.compute) as job, interruptible():
-            for _ in range(ALL_JOBS):
+            for _ in range(SCHED_JOBS):
                 queue.submit(queue.packets.nop(), after=(), wait=[job.gate.fence(gpu)], may_block=True)
             locking = BackgroundCall(lambda: queue.submit(queue.packets.nop(), may_block=True))
             update = (

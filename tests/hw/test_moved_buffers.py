@@ -12,6 +12,7 @@ from amdgpu_hw.libdrm.ioctl import ioctl
 from amdgpu_hw.memory import Buffer, KiB
 from amdgpu_hw.proof.absence import Absence
 from amdgpu_hw.proof.access import GpuView
+from amdgpu_hw.proof.another_file import another_file
 from amdgpu_hw.proof.behaviour import behaviour
 from amdgpu_hw.proof.fixtures import ShutGate
 from amdgpu_hw.proof.must import Must
@@ -187,14 +188,17 @@ def test_a_job_reads_what_leaves_its_reach(
 )
 def test_all_address_spaces_are_told_of_a_move(gpu: Gpu, must: Must, gpu_view: GpuView) -> None:
     """Another one has it mapped, too, and submits nothing while the buffer goes to system memory and back."""
-    buffer, queue = gpu.alloc(TILE, "vram|gtt"), gpu.compute
+    buffer = gpu.alloc(TILE, "vram|gtt")
     buffer.fill(DATA)
     tile = gpu.reserve(TILE)
     tile.map(buffer)
     must.equal(gpu_view.sample([tile.va], [buffer]), [DATA], "before, the GPU read")
-    other, descriptor = os.open(gpu.identity.node, os.O_RDWR | os.O_CLOEXEC), buffer.export()
-    try:
-        handle = ioctl(other, core.IOCTL_PRIME_FD_TO_HANDLE, fd=descriptor)["handle"]
+    with another_file(gpu) as other:
+        descriptor = buffer.export()
+        try:
+            handle = ioctl(other, core.IOCTL_PRIME_FD_TO_HANDLE, fd=descriptor)["handle"]
+        finally:
+            os.close(descriptor)
         flags = uapi.AMDGPU_VM_PAGE_READABLE | uapi.AMDGPU_VM_PAGE_WRITEABLE
         ioctl(
             other,
@@ -208,11 +212,8 @@ def test_all_address_spaces_are_told_of_a_move(gpu: Gpu, must: Must, gpu_view: G
         must.did("another open file has the BO mapped; submissions of ours move it to system memory, and back")
         for domain in (uapi.AMDGPU_GEM_DOMAIN_GTT, uapi.AMDGPU_GEM_DOMAIN_VRAM):
             place(gpu, buffer, domain)
-            queue.submit(queue.packets.nop(), buffers=[buffer]).wait()
+            execute(gpu, buffer)
             must.equal(gpu_view.sample([tile.va], [buffer]), [DATA], "then the GPU read")
-    finally:
-        os.close(descriptor)
-        os.close(other)
 
 
 @behaviour(

@@ -72,14 +72,8 @@ def test_read_only_user_memory_is_not_written(gpu: Gpu, must: Must, gpu_view: Gp
     handle = gpu.ioctl(uapi.IOCTL_AMDGPU_GEM_USERPTR, addr=ctypes.addressof(view), size=TILE, flags=flags)["handle"]
     tile = gpu.reserve(TILE)
     try:
-        gpu.ioctl(
-            uapi.IOCTL_AMDGPU_GEM_VA,
-            handle=handle,
-            operation=uapi.AMDGPU_VA_OP_MAP,
-            flags=uapi.AMDGPU_VM_PAGE_READABLE | uapi.AMDGPU_VM_PAGE_WRITEABLE,
-            va_address=tile.va,
-            map_size=TILE,
-        )
+        allowed = uapi.AMDGPU_VM_PAGE_READABLE | uapi.AMDGPU_VM_PAGE_WRITEABLE
+        gpu.gem_va_raw(operation=uapi.AMDGPU_VA_OP_MAP, va=tile.va, size=TILE, handle=handle, flags=allowed)
         must.did("USERPTR with READONLY, MAP of it readable and writeable, a read and a write by the GPU")
         must.equal(gpu_view.sample([tile.va]), [OLD], "there the GPU read")
         gpu_view.write(tile.va, [NEW])

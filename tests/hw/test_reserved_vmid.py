@@ -3,9 +3,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 
@@ -14,6 +12,7 @@ from amdgpu_hw.errors import DrmError
 from amdgpu_hw.gpu import Gpu
 from amdgpu_hw.libdrm.ioctl import ioctl
 from amdgpu_hw.memory import Buffer, KiB
+from amdgpu_hw.proof.another_file import another_file
 from amdgpu_hw.proof.behaviour import behaviour
 from amdgpu_hw.proof.fixtures import ShutGate
 from amdgpu_hw.proof.must import Must
@@ -102,16 +101,6 @@ def test_a_vmid_given_back_can_be_reserved(gpu: Gpu, must: Must, tile: Range) ->
             otherwise="after UNRESERVE_VMID no other file can reserve one, as if it had done nothing",
             kind="errno",
         )
-
-
-@contextmanager
-def another_file(gpu: Gpu) -> Iterator[int]:
-    """The descriptor of another open file of the GPU: an address space of its own, whatever libdrm does."""
-    descriptor = os.open(gpu.identity.node, os.O_RDWR | os.O_CLOEXEC)
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
 
 
 def reserves(file: int) -> bool:

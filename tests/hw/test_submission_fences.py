@@ -15,12 +15,10 @@ from amdgpu_hw.proof.behaviour import behaviour
 from amdgpu_hw.proof.fixtures import RunningJob, ShutFence, ShutGate, ShutGateElsewhere
 from amdgpu_hw.proof.must import Must
 from amdgpu_hw.proof.units import ms
-from amdgpu_hw.submit import Submission
+from amdgpu_hw.submit import SCHED_JOBS, Submission
 from amdgpu_hw.sync import Syncobj
 
 TILE = 64 * KiB
-SCHED_JOBS = 32
-"""Default of the module parameter sched_jobs: how many jobs of a queue can be in flight."""
 ANYWHERE = pytest.mark.parametrize("at", [0, 1, 2], ids=["first", "second", "last"])
 
 

@@ -15,9 +15,8 @@ from amdgpu_hw.packets import Engine
 from amdgpu_hw.proof.asleep import comes_to_sleep
 from amdgpu_hw.proof.behaviour import behaviour
 from amdgpu_hw.proof.fixtures import ShutFence
-from amdgpu_hw.proof.held import HeldFence
+from amdgpu_hw.proof.held import require_pending
 from amdgpu_hw.proof.must import Must
-from amdgpu_hw.proof.record import Inconclusive
 from amdgpu_hw.proof.units import ms
 from amdgpu_hw.submit import Queue, Submission
 from amdgpu_hw.sync import BackgroundCall, SyncFile, Syncobj
@@ -43,7 +42,7 @@ def test_a_wait_for_all_submissions(gpu: Gpu, shut_fence: ShutFence, must: Must,
         wait_for_others(jobs, at)
         must.did(f"three submissions, of which number {at} waits for a pending fence; WAIT_FENCES for all")
         status, _ = wait_fences(gpu, jobs, all_of_them=True, within=ms(5))
-        require(pending)
+        require_pending(pending)
         must.equal(status, 0, "within 5 ms the status was", kind="fence")
     must.signal(jobs[at], after=pending)
     must.equal(wait_fences(gpu, jobs, all_of_them=True, within=0)[0], 1, "then it was", kind="fence")
@@ -97,7 +96,7 @@ def test_all_forms_of_a_fence(gpu: Gpu, shut_fence: ShutFence, must: Must) -> No
         for form in forms:
             things.enter_context(form)
         signalled = [form.signaled() for form in forms]
-        require(pending)
+        require_pending(pending)
         must.equal(signalled, [False] * 3, "whether they have signalled:", kind="fence")
         pending.open()
         must.signal(job, after=pending)
@@ -115,12 +114,6 @@ def wait_for_others(jobs: Sequence[Submission], at: int) -> None:
     for index, job in enumerate(jobs):
         if index != at:
             job.wait()
-
-
-def require(pending: HeldFence) -> None:
-    """Raise `Inconclusive` once a fence is not pending any more that everything rests on."""
-    if not pending.is_pending():
-        raise Inconclusive(f"{pending.words} is not pending any more: {pending.gate.why_open}")
 
 
 def fence_of(job: Submission) -> dict[str, int]:

@@ -16,8 +16,8 @@ from amdgpu_hw.packets import Engine
 from amdgpu_hw.proof.access import GpuView
 from amdgpu_hw.proof.behaviour import behaviour
 from amdgpu_hw.proof.fixtures import ShutFence
+from amdgpu_hw.proof.held import require_pending
 from amdgpu_hw.proof.must import Must
-from amdgpu_hw.proof.record import Inconclusive
 from amdgpu_hw.proof.units import ms
 from amdgpu_hw.submit import Submission
 from amdgpu_hw.sync import BackgroundCall
@@ -216,8 +216,7 @@ def test_what_a_delayed_unmap_takes_stays_until_its_input_fence(
         must.did(f"delayed {operation} with a pending input fence, a submission, and another that reads")
         must.signal(queue.submit(queue.packets.nop()), while_pending=fence)
         read = gpu_view.sample([tile.va])
-        if not fence.is_pending():
-            raise Inconclusive(f"{fence.words} is not pending any more: {fence.gate.why_open}")
+        require_pending(fence)
         must.equal(read, [DATA], f"with {fence.words} pending the GPU read there")
 
 

@@ -23,11 +23,11 @@ from amdgpu_hw.proof.fixtures import ShutFence, ShutGate
 from amdgpu_hw.proof.must import Must
 from amdgpu_hw.proof.record import Inconclusive
 from amdgpu_hw.proof.units import ms
+from amdgpu_hw.submit import SCHED_JOBS
 from amdgpu_hw.sync import BackgroundCall
 
 TILE = 64 * KiB
 SERIES = ("explicit_sync", "update_fence", "input_fence")
-ALL_JOBS = 32  # unfinished ones of an entity, with which its next submission sleeps (amdgpu_ctx_wait_prev_fence)
 IN_ORDER = "Page-table jobs of one address space are carried out in order (amdgpu_vm_init: vm->delayed)."
 
 
@@ -156,14 +156,14 @@ def test_update_waits_for_a_submission_that_sleeps(
     nop = queue.packets.nop()
     with shut_fence() as second:
         with shut_fence() as first:
-            for _ in range(ALL_JOBS):
+            for _ in range(SCHED_JOBS):
                 queue.submit(nop, wait=[first.syncobj], may_block=True)
             sleeping = BackgroundCall(lambda: queue.submit(nop, wait=[second.syncobj], may_block=True))
             if not comes_to_sleep(sleeping):
-                raise Inconclusive(f"a submission behind {ALL_JOBS} unfinished jobs of its queue does not sleep")
+                raise Inconclusive(f"a submission behind {SCHED_JOBS} unfinished jobs of its queue does not sleep")
             call = BackgroundCall(lambda: tile.unmap(always_valid) if operation == "UNMAP" else tile.clear())
             must.did(
-                f"{operation} while a submission sleeps behind {ALL_JOBS} jobs, which waits for a fence of its own"
+                f"{operation} while a submission sleeps behind {SCHED_JOBS} jobs, which waits for a fence of its own"
             )
             must.note(f"with the submission asleep GEM_VA {'returned' if call.wait(ms(30)) else 'waits'}")
         must.not_signal(sleeping, at_most=ms(15), while_pending=second)
