@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -107,6 +108,7 @@ def _lines(path: Path) -> set[str]:
         return set()
 
 
+@cache
 def mesa_version() -> str:
     """Mesa's version where it is installed: its programs may share the GPU; empty if not."""
     for directory in (*Path("/usr/lib").glob("*-linux-gnu"), Path("/usr/lib64"), Path("/usr/lib")):

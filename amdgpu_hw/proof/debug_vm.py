@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""The driver's option debug_vm (amdgpu.debug_mask, bit 0), which leaves updates to the next submission."""
+"""The driver's option debug_vm (amdgpu.debug_mask, bit 0): it leaves updates to the next submission, which misses BOs."""
 
 from __future__ import annotations
 
 from amdgpu_hw.evidence.module_parameters import known_parameter, module_parameter
 from amdgpu_hw.proof.record import NotTestable
 
-__all__ = ("require_debug_vm", "require_updates_at_once")
+__all__ = ("require_debug_vm", "require_unlisted_buffers", "require_updates_at_once")
 
 _DEBUG_VM = 1 << 0
 """AMDGPU_DEBUG_VM."""
@@ -21,6 +21,17 @@ def require_debug_vm() -> None:
 
 def require_updates_at_once() -> None:
     """Not testable where updates whose fence nobody asks for (or can ask for) wait for the next submission."""
-    if (known_parameter("debug_mask") or 0) & _DEBUG_VM:
+    if _is_on():
         why = "debug_vm leaves updates whose fence nobody asks for to the next submission"
         raise NotTestable(why, missing="updates_at_once")
+
+
+def require_unlisted_buffers() -> None:
+    """Not testable where a submission clears the mappings of BOs that it does not list, behind all work with them."""
+    if _is_on():
+        why = "debug_vm makes submissions clear what they do not list (amdgpu_vm_handle_moved)"
+        raise NotTestable(why, missing="unlisted_buffers")
+
+
+def _is_on() -> bool:
+    return bool((known_parameter("debug_mask") or 0) & _DEBUG_VM)

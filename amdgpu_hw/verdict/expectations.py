@@ -94,6 +94,7 @@ FOUND_BY_TESTS = frozenset(
         "reserved_vmid",
         "slabinfo",
         "syncobj_eventfd",
+        "unlisted_buffers",
         "updates_at_once",
         "user_queues",
     }

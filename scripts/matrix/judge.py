@@ -9,7 +9,7 @@ from enum import Enum
 from typing import Any
 
 from amdgpu_hw.mock.planting import PlantedBug
-from amdgpu_hw.verdict.model import Outcome, row_order
+from amdgpu_hw.verdict.model import row_order
 from matrix.plan import BROKEN, HOLDS, NOT_TESTABLE, CaseResult, MatrixRun, Plan, RunResult
 
 __all__ = ("BugVerdict", "Catch", "Matrix", "judge")
@@ -71,12 +71,17 @@ class BugVerdict:
 
 @dataclass(frozen=True, slots=True)
 class Matrix:
-    """Everything the runs say. ``false_alarms``: what does not hold on kernels that are right, run by run."""
+    """Everything the runs say.
+
+    ``false_alarms``: what does not hold on kernels that are right, run by run. ``others``: whether rows that do not name
+    a bug were run with it though it was caught; if not, nothing is known of what they catch.
+    """
 
     bugs: tuple[BugVerdict, ...]
     right: tuple[RunResult, ...]
     false_alarms: Mapping[MatrixRun, tuple[str, ...]]
     rows: tuple[str, ...]
+    others: bool
     seconds: float
 
     @property
@@ -118,8 +123,8 @@ class Matrix:
                 }
                 for result in self.right
             ],
-            "rows_that_caught_nothing": self.idle_rows,
-            "rows_no_bug_needs": self.spare_rows,
+            "rows_that_caught_nothing": self.idle_rows if self.others else None,
+            "rows_no_bug_needs": self.spare_rows if self.others else None,
         }
 
 
@@ -130,13 +135,14 @@ def judge(plan: Plan, results: Sequence[RunResult], seconds: float) -> Matrix:
     bugs = tuple(_judge_bug(bug, by_run) for bug in plan.bugs if MatrixRun.of(bug) in by_run)
     rows = {case.row for result in right for case in result.cases}
     alarms = {result.run: wrong for result in right if (wrong := _wrong(result))}
-    return Matrix(bugs, right, alarms, tuple(sorted(rows, key=row_order)), seconds)
+    return Matrix(bugs, right, alarms, tuple(sorted(rows, key=row_order)), plan.others, seconds)
 
 
 def _wrong(result: RunResult) -> tuple[str, ...]:
     """What is wrong with a run that nothing may be wrong with."""
-    good = {outcome.value for outcome in Outcome if outcome.is_good}
-    wrong = [f"{case.row} {case.outcome}: {case.reason}" for case in result.cases if case.outcome not in good]
+    wrong = [
+        f"{case.row} {case.outcome}: {case.unexpected or case.reason}" for case in result.cases if case.is_wrong
+    ]
     if result.oopses:
         wrong.append(f"the mock kernel failed {result.oopses} times")
     if result.trouble:

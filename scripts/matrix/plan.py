@@ -31,7 +31,7 @@ _WITH_FINDINGS = ("series-v1", "series-v1-patch-1", "series-v1-7.3")
 """What the suite has found on these is in `expectations`."""
 
 RIGHT_KERNELS = tuple(name for name in reversed(VARIANTS) if name not in _WITH_FINDINGS)
-"""On all others nothing may be broken; the newest first."""
+"""On all others nothing may be broken but what `expectations` say of released kernels; the newest first."""
 
 EXHAUSTIVE_ROWS = ("B46", "D01", "P01", "P02", "T16")
 """Random programs, stress and killed processes: half of the suite's work, and too broad to name what a bug breaks."""
@@ -84,13 +84,24 @@ class MatrixRun:
 
 @dataclass(frozen=True, slots=True)
 class CaseResult:
-    """What one test came to; ``missing``: the capability for want of which it is not testable."""
+    """What one test came to.
+
+    ``missing``: the capability for want of which it is not testable. ``unexpected``: why it is another outcome than
+    expectations say, ``is_expected``: whether they say that it does not hold; where the run goes by any.
+    """
 
     test: str
     row: str
     outcome: str
     reason: str
     missing: str = ""
+    is_expected: bool = False
+    unexpected: str = ""
+
+    @property
+    def is_wrong(self) -> bool:
+        """Whether a kernel that is right would not show this."""
+        return bool(self.unexpected) or not (Outcome(self.outcome).is_good or self.is_expected)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,9 +134,10 @@ class RunResult:
 class Selection:
     """Rows of the suite: ``only`` these if there are any, these ``first``, then those of ``then``, ``without`` those.
 
-    ``until_broken``: of each no more cases once one was broken. ``until_any``: nothing more then. ``one_case``: of each
-    test in another row than the ``first`` only one. ``watch_ms``: for how long a thing is watched that must not happen;
-    None for as long as the suite does by itself. ``seconds``: how long the run may take.
+    ``until_broken``: of each no more cases once one was broken. ``enough``: nothing more once one of these was.
+    ``one_case``: of each test in another row than the ``first`` only one. ``watch_ms``: for how long a thing is watched that must not happen;
+    None for as long as the suite does by itself. ``seconds``: how long the run may take. ``by_expectations``: whether
+    it goes by what is known of the kernel.
     """
 
     only: tuple[str, ...] = ()
@@ -133,26 +145,29 @@ class Selection:
     then: tuple[str, ...] = ()
     without: tuple[str, ...] = ()
     until_broken: bool = False
-    until_any: bool = False
+    enough: tuple[str, ...] = ()
     one_case: bool = False
     watch_ms: int | None = None
     seconds: float = _RIGHT_S
+    by_expectations: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """The runs, those without a bug first, and the ``slow`` ones, which wait for most of their time.
 
-    ``rows`` are the only ones to run, if not all. With a bug planted the rows that name it are run as always, and of
-    the others one case of each test, without `EXHAUSTIVE_ROWS`; with ``everything`` all of them. So it is without a
-    bug where one asks for module parameters. On a machine that is busy with other things every run may take
-    ``patience`` times as long.
+    ``rows`` are the only ones to run, if not all. With a bug planted the rows that name it are run as always; once one
+    of them is broken, that is enough. If none is, and with ``others`` in any case, of the other rows one case of each
+    test is run, without `EXHAUSTIVE_ROWS`; with ``everything`` all of them. Without a bug all cases of all tests are, of
+    exhaustive rows those that a bug needs, and with ``others`` all; where one asks for module parameters, one case of
+    each. On a machine that is busy with other things every run may take ``patience`` times as long.
     """
 
     bugs: tuple[PlantedBug, ...]
     runs: tuple[MatrixRun, ...]
     slow: tuple[MatrixRun, ...] = ()
     rows: tuple[str, ...] = ()
+    others: bool = False
     everything: bool = False
     patience: float = 1
 
@@ -164,26 +179,32 @@ class Plan:
     def selection(self, run: MatrixRun) -> Selection:
         """Which rows a run is to run."""
         named = self._named(run)
-        without = () if self.everything else tuple(row for row in EXHAUSTIVE_ROWS if row not in named)
+        without = tuple(row for row in EXHAUSTIVE_ROWS if row not in named)
+        if self.everything or (self.others and not run.bug and not run.parameters):
+            without = ()
         if not run.bug:
             # With an option no kernel has to show more than what bugs with that option are held against.
             few = bool(run.parameters) and not self.everything
             return Selection(
                 self.rows,
                 first=named if few else (),
-                without=without if few else (),
+                without=without,
                 one_case=few,
                 seconds=_RIGHT_S * self.patience,
+                by_expectations=True,
             )
+        # Where rows are broken without the bug, each case counts: one may be broken by the bug alone.
+        first_counts = run.kernel in RIGHT_KERNELS
         return Selection(
             self.rows,
             first=named,
             without=without,
-            # Where rows are broken without the bug, each case counts: one may be broken by the bug alone.
-            until_broken=run.kernel in RIGHT_KERNELS,
+            until_broken=first_counts,
+            enough=named if first_counts and not self.others else (),
             one_case=not self.everything,
             watch_ms=_WATCH_MS,
-            seconds=self.patience * (_WRONG_WHOLE_S if self.everything else _WRONG_S),
+            # What no row can catch runs to its end.
+            seconds=self.patience * (_WRONG_S if named and not self.everything else _WRONG_WHOLE_S),
         )
 
     def second_look(self, result: RunResult) -> Selection | None:
@@ -220,16 +241,18 @@ def plan(
     right: Iterable[MatrixRun],
     *,
     quick: bool,
+    others: bool = False,
     everything: bool = False,
     patience: float = 1,
 ) -> Plan:
     """Return ``right``, the runs without a bug, and every bug, with the same kernel without it on the same GPU.
 
-    ``quick`` runs only the rows that are to catch these bugs, ``everything`` all there is with every bug.
+    ``quick`` runs only the rows that are to catch these bugs, ``others`` those that do not name a bug as well though it
+    is caught, ``everything`` all there is with every bug.
     """
     wrong = [MatrixRun.of(bug) for bug in bugs]
     sound = [*right, *(run.sound for run in wrong)]
     slow = tuple(run for run, bug in zip(wrong, bugs, strict=True) if bug.bug.slow)
     rows = sorted({row for bug in bugs for row in bug.bug.caught_by}) if quick else []
     runs = tuple(run for run in dict.fromkeys((*sound, *wrong)) if run not in slow)
-    return Plan(tuple(bugs), runs, slow, tuple(rows), everything, patience)
+    return Plan(tuple(bugs), runs, slow, tuple(rows), others or everything, everything, patience)

@@ -23,7 +23,7 @@ def matrix_view(matrix: Matrix) -> Group:
     if matrix.bugs:
         parts.append(_bugs(matrix.bugs))
     parts += [Text(), _right(matrix), Text()]
-    if matrix.bugs:
+    if matrix.bugs and matrix.others:
         parts += [
             _rows("Rows that caught no bug", matrix.idle_rows),
             _rows("Rows that no bug needs (another row that names the bug caught it as well)", matrix.spare_rows),

@@ -123,10 +123,11 @@ class Slot:
             "order": (*rows.first, *rows.then),
             "without": rows.without,
             "until_broken": rows.until_broken,
-            "until_any": rows.until_any,
+            "enough": rows.enough,
             "one_case": rows.one_case,
             "watch_ms": rows.watch_ms,
             "seconds": rows.seconds,
+            "by_expectations": rows.by_expectations,
         }
         if self._warm is None or self._warm.stdin is None:
             raise HarnessError("the warm process is gone")
@@ -150,7 +151,15 @@ class Slot:
             return ()
         content = json.loads(results.read_text(encoding="utf-8"))
         return tuple(
-            CaseResult(case["test"], case["row"], case["outcome"], case["reason"].partition("\n")[0], case["missing"])
+            CaseResult(
+                case["test"],
+                case["row"],
+                case["outcome"],
+                case["reason"].partition("\n")[0],
+                case["missing"],
+                is_expected=bool(case["expected"]),
+                unexpected=case["unexpected"],
+            )
             for case in content["cases"]
         )
 

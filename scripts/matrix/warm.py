@@ -20,9 +20,11 @@ from typing import Any, TextIO
 
 import pytest
 
+from amdgpu_hw.libraries import mesa_version
 from amdgpu_hw.pci_gpus import udev
 from amdgpu_hw.proof.run import RUN, behaviour_of
 from amdgpu_hw.proof.units import ms
+from amdgpu_hw.shipped import EXPECTATIONS
 from amdgpu_hw.verdict.machine import software_versions
 from amdgpu_hw.verdict.model import Outcome
 
@@ -61,7 +63,7 @@ class _Selection:
     """Leaves rows out, and puts some before all others: with what they catch, the rest may not end.
 
     ``until_broken``: a row ends with its first case that is broken, as the rest of them say nothing more.
-    ``until_any``: everything ends with the first that is.
+    ``enough``: everything ends with the first of these rows that is.
     """
 
     def __init__(
@@ -70,13 +72,13 @@ class _Selection:
         order: Sequence[str],
         without: Container[str],
         until_broken: bool,
-        until_any: bool,
+        enough: Sequence[str],
     ) -> None:
         self._only = only
         self._rank = {row: rank for rank, row in enumerate(order)}
         self._without = without
         self._until_broken = until_broken
-        self._until_any = until_any
+        self._enough = frozenset(enough)
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Choose and order; the controls of a row come with it, see `Collector`."""
@@ -85,14 +87,20 @@ class _Selection:
         items.sort(key=lambda item: self._rank.get(_row(item), len(self._rank)))
 
     @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> bool | None:
+        """Pass over all the rest when enough is broken: skipping hundreds of tests would cost more than running one."""
+        return True if _broken(item) & self._enough else None
+
+    @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
-        """Skip what says nothing more."""
-        row = _row(item)
-        broken = {case.row for case in item.config.stash[RUN].results.cases if case.outcome is Outcome.BROKEN}
-        if self._until_broken and row in broken:
-            pytest.skip(f"{row} is broken already")
-        if self._until_any and broken:
-            pytest.skip(f"{' and '.join(sorted(broken))} is broken already")
+        """Skip other cases of a broken row. Tests after them run, so that pytest has to know of what it sets up for them."""
+        if self._until_broken and _row(item) in _broken(item):
+            pytest.skip("the row is broken already")
+
+
+def _broken(item: pytest.Item) -> set[str]:
+    """The rows that are broken by now."""
+    return {case.row for case in item.config.stash[RUN].results.cases if case.outcome is Outcome.BROKEN}
 
 
 def _row(item: pytest.Item) -> str:
@@ -128,6 +136,7 @@ class _Runs:
         """Fork for each request, until there are no more; a child goes on with pytest's own loop."""
         # What is there by now is there in every child: the tests with their rewritten asserts, and what is slow to get.
         software_versions()
+        mesa_version()
         udev()
         gc.collect()
         gc.freeze()
@@ -159,7 +168,9 @@ def _begin(session: pytest.Session, request: dict[str, Any]) -> None:
     config.option.amdgpu_results = (Path(request["results"]),)
     if request["watch_ms"] is not None:
         config.option.amdgpu_watch = ms(request["watch_ms"])
-    names = ("only", "order", "without", "until_broken", "until_any")
+    if request["by_expectations"]:
+        config.option.amdgpu_expectations = EXPECTATIONS
+    names = ("only", "order", "without", "until_broken", "enough")
     config.pluginmanager.register(_Selection(**{name: request[name] for name in names}))
     config.hook.pytest_collection_modifyitems(session=session, config=config, items=session.items)
     if request["one_case"]:

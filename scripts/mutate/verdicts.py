@@ -128,7 +128,7 @@ class Trial:
         first = Selection(
             only=tuple(row for row in rows if row not in EXHAUSTIVE_ROWS),
             then=tuple(rows),
-            until_any=True,
+            enough=tuple(rows),
             one_case=True,
             watch_ms=_WATCH_MS,
             seconds=self.limits.first_s,
@@ -136,7 +136,7 @@ class Trial:
         result = slot.run(run, first) if first.only else None
         if result is not None and (result.trouble or result.oopses or _first_broken(result)[0]):
             return result
-        second = Selection(only=tuple(rows), then=tuple(rows), until_any=True, seconds=self.limits.second_s)
+        second = Selection(only=tuple(rows), then=tuple(rows), enough=tuple(rows), seconds=self.limits.second_s)
         again = slot.run(run, second)
         return again if result is None else result.with_second_look(again)
 

@@ -13,6 +13,7 @@ from amdgpu_hw.gpu import Gpu
 from amdgpu_hw.memory import KiB
 from amdgpu_hw.proof.access import GpuView
 from amdgpu_hw.proof.behaviour import behaviour
+from amdgpu_hw.proof.debug_vm import require_unlisted_buffers
 from amdgpu_hw.proof.must import Must
 from amdgpu_hw.uapi import amdgpu_drm as uapi
 from amdgpu_hw.uapi import drm as core
@@ -65,6 +66,7 @@ def test_a_mapping_allows_what_its_flags_say(gpu: Gpu, must: Must, gpu_view: Gpu
 )
 def test_read_only_user_memory_is_not_written(gpu: Gpu, must: Must, gpu_view: GpuView) -> None:
     """It is read, so that the mapping is known to be there; with VALIDATE it has pages although no job lists it."""
+    require_unlisted_buffers()
     memory = mmap.mmap(-1, TILE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     memory[:4] = OLD.to_bytes(4, "little")
     view = (ctypes.c_char * TILE).from_buffer(memory)

@@ -12,6 +12,7 @@ from amdgpu_hw.gpu import Gpu
 from amdgpu_hw.memory import PAGE_SIZE, Buffer, KiB
 from amdgpu_hw.packets import Engine
 from amdgpu_hw.proof.behaviour import behaviour
+from amdgpu_hw.proof.debug_vm import require_unlisted_buffers
 from amdgpu_hw.proof.fixtures import RunningJob, ShutFence, ShutGate, ShutGateElsewhere
 from amdgpu_hw.proof.must import Must
 from amdgpu_hw.proof.units import ms
@@ -219,7 +220,8 @@ def test_a_scheduled_dependency_waits_for_what_is_queued(gpu: Gpu, shut_gate: Sh
     faults=True,
 )
 def test_a_scheduled_dependency_does_not_wait_for_what_runs(gpu: Gpu, running_job: RunningJob, must: Must) -> None:
-    """The other one polls memory."""
+    """The other one polls memory, which this one does not list."""
+    require_unlisted_buffers()
     with running_job(gpu.compute) as held:
         running = gpu.compute.pending()[-1]
         must.did(f"submitted a job of {gpu.sdma} with a scheduled dependency on {held.words}")

@@ -90,6 +90,15 @@ def test_whatever_proves_nothing_on_a_right_kernel_is_a_false_alarm(outcome: str
     assert found.false_alarms == {SOUND: (f"B05 {outcome}: seen",)}
 
 
+def test_what_is_known_of_a_released_kernel_is_no_false_alarm() -> None:
+    """But that it holds where it is known not to is."""
+    known = replace(case("O80", "broken"), is_expected=True)
+    assert not judge(Plan((), (SOUND,)), [result(SOUND, known)], 1.0).false_alarms
+    holds = replace(case("O80"), unexpected="holds, though it is expected to fail")
+    found = judge(Plan((), (SOUND,)), [result(SOUND, holds)], 1.0)
+    assert found.false_alarms == {SOUND: ("O80 holds: holds, though it is expected to fail",)}
+
+
 def test_a_bug_that_no_program_can_tell_must_not_be_told() -> None:
     """Else its reason is wrong."""
     bug = Bug(caught_by=(), equivalent="nobody looks")
@@ -106,6 +115,8 @@ def test_rows_without_work_are_named() -> None:
     assert (found.idle_rows, found.spare_rows) == (["B05"], ["B06", "B07"])
     found = matrix(wrong, sound, Bug(caught_by=("B06",)))
     assert (found.idle_rows, found.spare_rows) == (["B05"], ["B07"])
+    assert found.to_json()["rows_that_caught_nothing"] is None, "nobody has run them with every bug"
+    assert replace(found, others=True).to_json()["rows_that_caught_nothing"] == ["B05"]
 
 
 def test_every_bug_is_compared_with_its_kernel_on_its_gpu() -> None:
@@ -129,13 +140,30 @@ def test_exhaustive_rows_run_without_bugs_and_with_those_that_name_them() -> Non
     """They cost as much as all others together; --everything runs them everywhere."""
     bug = PlantedBug("made_here", "Wrong.", Bug(caught_by=("B06", "P01")), ())
     work = plan([bug], (), quick=False)
-    assert work.selection(SOUND) == Selection()
+    sound = work.selection(SOUND)
+    assert not sound.one_case
+    assert set(sound.without) == set(EXHAUSTIVE_ROWS) - {"P01"}, "what the bug is held against"
+    assert plan([bug], (), quick=False, others=True).selection(SOUND) == Selection(by_expectations=True)
     chosen = work.selection(WRONG)
     assert chosen.first == ("B06", "P01")
     assert set(chosen.without) == set(EXHAUSTIVE_ROWS) - {"P01"}
     assert chosen.one_case
     everywhere = plan([bug], (), quick=False, everything=True).selection(WRONG)
     assert (everywhere.without, everywhere.one_case) == ((), False)
+
+
+def test_a_caught_bug_is_not_run_with_other_rows_unless_they_are_asked_for() -> None:
+    """One broken row that names it is enough, but where rows are broken without it; for equivalent ones none is."""
+    bug = PlantedBug("made_here", "Wrong.", Bug(caught_by=("B06", "P01")), ())
+    quick, others = (plan([bug], (), quick=False, others=others).selection(WRONG) for others in (False, True))
+    assert (quick.enough, others.enough) == (("B06", "P01"), ())
+    assert not plan([bug], (), quick=False, everything=True).selection(WRONG).enough
+    known = replace(bug, bug=replace(bug.bug, kernel="series-v1"))
+    assert not plan([known], (), quick=False).selection(MatrixRun("navi31", "series-v1", "made_here")).enough
+    untold = replace(bug, bug=Bug(caught_by=(), equivalent="nobody looks"))
+    whole = plan([untold], (), quick=False).selection(WRONG)
+    assert not whole.enough
+    assert whole.seconds > quick.seconds
 
 
 def test_slow_runs_are_apart_and_every_run_is_there_once() -> None:
@@ -157,9 +185,9 @@ def test_a_bug_that_needs_an_option_is_held_against_the_kernel_with_that_option(
     assert str(wrong.sound) == f"{DEFAULT_VARIANT} debug_mask=1 on navi31"
     sound, full = work.selection(wrong.sound), work.selection(SOUND)
     assert (sound.first, sound.without, sound.one_case) == (("B43",), EXHAUSTIVE_ROWS, True)
-    assert (full.first, full.without, full.one_case) == ((), (), False)
+    assert (full.first, full.without, full.one_case) == ((), EXHAUSTIVE_ROWS, False)
     everything = plan(bugs, [SOUND], quick=False, everything=True)
-    assert everything.selection(wrong.sound) == full
+    assert everything.selection(wrong.sound) == everything.selection(SOUND) == replace(full, without=())
 
 
 def test_rows_of_a_kernel_with_findings_are_run_to_their_end() -> None:
@@ -254,7 +282,7 @@ def test_rows_after_one_that_is_broken_already_run_all_the_same() -> None:
     rows = ("T15", "T11")
     with Slot() as slot:
         found = slot.run(run, Selection(only=rows, first=("T15",), until_broken=True, seconds=120))
-        stopped = slot.run(run, Selection(only=rows, then=("T15",), until_any=True, seconds=120))
+        stopped = slot.run(run, Selection(only=rows, then=("T15",), enough=("T15",), seconds=120))
     assert not found.trouble
     assert (found.rows("broken"), found.rows("holds") - {"T15"}) == ({"T15"}, {"T11"})
     assert (stopped.rows("broken"), stopped.rows("holds") - {"T15"}) == ({"T15"}, set())
