@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: MIT
 """How many wrong kernels does tests/hw catch? Every planted bug x the suite, on mock machines in parallel.
 
-Prints, and saves as JSON and as text, which rows caught each bug and, with --others, which rows no bug needs. Exit status 0 if every
-bug is caught by a row that names what it breaks and nothing is broken on the kernels that are right, 1 if not, 2 if
-the machine or the arguments do not allow it to be found out.
+Prints, and saves as JSON and as text, which rows caught each bug and, with --others, which rows no bug needs. Exit
+status 0 if every bug is caught by a row that names what it breaks and nothing is broken on the kernels that are right,
+1 if not, 2 if the machine or the arguments do not allow it to be found out.
 """
 
 from __future__ import annotations

@@ -126,6 +126,14 @@ class MachineWatch:
             dump.discard()  # else the next hang leaves none: there is at most one for a device
         return Look(incident, events, log, resets.words)
 
+    def note_reset(self) -> Look:
+        """What happened since the last look, where a reset was asked for: no incident, and no evidence is kept."""
+        with contextlib.suppress(DrmError):  # the next look says so
+            self._resets.settle(_SETTLE_S)
+        self._wedged.take()
+        log = self._take_log()
+        return Look(events=self._events(log), log=log)
+
     def close(self) -> None:
         """Stop watching."""
         self._resets.close()

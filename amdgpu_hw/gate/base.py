@@ -159,6 +159,9 @@ class GateMaker(ABC):
     def shut(self, purpose: str, hold_ns: int) -> Gate:
         """A new, shut gate, independent of all others; raises `GateError`."""
 
+    def renew(self) -> None:  # noqa: B027 - most kinds are not on the GPU
+        """Make anew what a reset of the GPU has taken, with no gate shut."""
+
     def close(self) -> None:  # noqa: B027 - most kinds keep nothing
         """Give back what the maker keeps open; its gates are opened first."""
 

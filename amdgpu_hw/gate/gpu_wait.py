@@ -104,6 +104,11 @@ class GpuWaitGateMaker(GateMaker):
             raise GateError(f"no gpu-wait gate: {process.trouble}")
         return GpuWaitGate(process, next(self._numbers), purpose, min(hold_ns, self.longest_hold_ns))
 
+    def renew(self) -> None:
+        """See `GateMaker.renew`: the process's context is refused where VRAM was lost (ECANCELED)."""
+        self.close()
+        self._started()
+
     def close(self) -> None:
         """See `GateMaker.close`."""
         if self._process is not None:

@@ -107,7 +107,7 @@ class SuiteOptions(Options):
         "hold work with this kind of gate (default: the safest)", metavar="NAME", read=_gate, known=_gate_names
     )
     allow_faults: bool = option(
-        "also run tests that may make the GPU fault or hang, or hold up others on it (or set "
+        "also run tests that may make the GPU fault or hang, reset it, or hold up others on it (or set "
         f"{ALLOW_FAULTS}=1 in the environment)",
         default=False,
         environment=ALLOW_FAULTS,

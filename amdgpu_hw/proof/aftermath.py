@@ -50,6 +50,7 @@ class Aftermath:
         self._watch = MachineWatch(node, keep_in, trace, why_no_trace)
         self._trace = trace
         self._guilty = False
+        self._asked_for_reset = False
         self._incidents: list[Incident] = []
         self._look = Look()
         self.abandoned = ""
@@ -67,6 +68,7 @@ class Aftermath:
         if self._trace is not None:
             self._trace.forget()
         self._guilty, self._incidents, self._look = False, [], Look()
+        self._asked_for_reset = False
         return before.incident
 
     def leave(self, gpu: Gpu, name: str, fault_before: str | None) -> str | None:
@@ -79,7 +81,7 @@ class Aftermath:
         try:
             if not self._ended(name, gpu.settle):
                 return None
-            self._guilty |= gpu.is_guilty()
+            self._guilty |= not self._asked_for_reset and gpu.is_guilty()
             if not self._ended(name, gpu.vacate):
                 return None
             fault = vm_fault(gpu)
@@ -105,6 +107,11 @@ class Aftermath:
             self.abandoned = f"work of {name} is still in flight {RECOVERY_S:g} s later: {error}"
             return False
         return True
+
+    def note_reset(self) -> None:
+        """The row has had the GPU reset: nothing of that is held against anybody."""
+        self._asked_for_reset = True
+        self._remember(self._watch.note_reset())
 
     def end(self, case: Case, *, tolerated: bool) -> list[Incident]:
         """See the row's outcome in the light of what has happened meanwhile; the incidents.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The driver's option debug_vm (amdgpu.debug_mask, bit 0): it leaves updates to the next submission, which misses BOs."""
+"""The option debug_vm (amdgpu.debug_mask, bit 0): updates are left to the next submission, which misses BOs."""
 
 from __future__ import annotations
 

@@ -26,6 +26,7 @@ from amdgpu_hw.gpu import Gpu
 from amdgpu_hw.helper_process import HelperProcess
 from amdgpu_hw.memory import Buffer
 from amdgpu_hw.proof.aftermath import COMPLETE_NS
+from amdgpu_hw.proof.debugfs_action import EVICT_VRAM, GPU_RECOVER, DebugfsAction
 from amdgpu_hw.proof.held import HeldFence, HeldJob, HeldWork, require_pending
 from amdgpu_hw.proof.must import Must
 from amdgpu_hw.proof.neighbour import HeldForeignJob, Neighbour
@@ -34,10 +35,12 @@ from amdgpu_hw.proof.run import RECORD, RUN, Run, behaviour_of
 from amdgpu_hw.proof.traced import submit_watched
 from amdgpu_hw.proof.units import duration
 from amdgpu_hw.submit import Ib, Queue
+from amdgpu_hw.sync import Syncobj
 from amdgpu_hw.user_queue import UserQueue
 
 __all__ = (
     "Amount",
+    "ResetGpu",
     "RunningJob",
     "Seconds",
     "ShutFence",
@@ -47,10 +50,12 @@ __all__ = (
     "StartProcess",
     "amount",
     "drain",
+    "evict_vram",
     "gpu",
     "must",
     "neighbour",
     "record",
+    "reset_gpu",
     "running_job",
     "seconds",
     "shut_fence",
@@ -96,12 +101,17 @@ class RunningJob(Protocol):
     """What the fixture `running_job` is."""
 
     def __call__(
-        self, queue: Queue, *, leader: Queue | None = None, member: Queue | None = None
+        self,
+        queue: Queue,
+        *,
+        leader: Queue | None = None,
+        member: Queue | None = None,
+        signal: Sequence[Syncobj | tuple[Syncobj, int]] = (),
     ) -> AbstractContextManager[HeldWork]:
         """A job on ``queue`` that has started and goes on inside the ``with`` block.
 
         With ``leader`` it is a member of the gang of another queue's job, which is done; with ``member`` it leads a
-        gang of which that queue's job is done.
+        gang of which that queue's job is done. ``signal``: what the submission is to signal.
         """
 
 
@@ -117,6 +127,13 @@ class ShutFence(Protocol):
 
     def __call__(self) -> AbstractContextManager[HeldFence]:
         """A fence that stays unsignalled inside the ``with`` block."""
+
+
+class ResetGpu(Protocol):
+    """What the fixture `reset_gpu` is."""
+
+    def __call__(self) -> None:
+        """Have the driver reset the whole GPU; all contexts hear of it, and no row is blamed."""
 
 
 class ShutUserQueue(Protocol):
@@ -224,16 +241,22 @@ def running_job(gpu: Gpu, record: Record) -> RunningJob:
     """Has a job run on the GPU; see `RunningJob`. For tests that may make the GPU hang."""
 
     @contextmanager
-    def run(queue: Queue, *, leader: Queue | None = None, member: Queue | None = None) -> Iterator[HeldWork]:
+    def run(
+        queue: Queue,
+        *,
+        leader: Queue | None = None,
+        member: Queue | None = None,
+        signal: Sequence[Syncobj | tuple[Syncobj, int]] = (),
+    ) -> Iterator[HeldWork]:
         polling = PollingJob(gpu, queue)
         _idle_first(gpu)
         if leader is not None:
             nop = leader.packets.nop()
-            submission = leader.submit(nop, gang=[(queue, polling.dwords)], buffers=polling.buffers)
+            submission = leader.submit(nop, gang=[(queue, polling.dwords)], buffers=polling.buffers, signal=signal)
             words = f"a job on {queue}, member of the gang of {submission}"
         else:
             gang = [(member, member.packets.nop())] if member is not None else []
-            submission = queue.submit(polling.dwords, gang=gang, buffers=polling.buffers)
+            submission = queue.submit(polling.dwords, gang=gang, buffers=polling.buffers, signal=signal)
             words = f"the leader of a gang, {submission}" if member is not None else f"the running {submission}"
         with polling.watch(submission) as gate:
             record.held_by(gate.name)
@@ -249,6 +272,26 @@ def running_job(gpu: Gpu, record: Record) -> RunningJob:
                     raise Broken(f"{words} has not completed {duration(COMPLETE_NS)} after it was let go")
 
     return run
+
+
+@pytest.fixture
+def evict_vram(_run: Run) -> DebugfsAction:
+    """Empties VRAM when called; see `EVICT_VRAM`."""
+    return DebugfsAction(_run.node, EVICT_VRAM)
+
+
+@pytest.fixture
+def reset_gpu(_run: Run) -> ResetGpu:
+    """Resets the GPU; see `ResetGpu`. For tests that may make the GPU hang."""
+    recover = DebugfsAction(_run.node, GPU_RECOVER)
+
+    def reset() -> None:
+        try:
+            recover()
+        finally:
+            _run.note_reset()
+
+    return reset
 
 
 @pytest.fixture

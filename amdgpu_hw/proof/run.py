@@ -172,6 +172,12 @@ class Run:
             raise NotTestable(f"no gate can be had here: {reasons}")
         return maker.shut(purpose, maker.longest_hold_ns)
 
+    def note_reset(self) -> None:
+        """A row has had the GPU reset: it is nobody's fault, and gates of before are no good any more."""
+        self.aftermath.note_reset()
+        if self._choice.maker is not None:
+            self._choice.maker.renew()
+
     def begin(self, case: Case) -> Incident | None:
         """Add a case, which has not finished until it says otherwise; a reset or hang between the last one and it."""
         incident = self.aftermath.begin(case)
@@ -186,6 +192,8 @@ class Run:
     def end(self, case: Case, behaviour: Behaviour) -> str:
         """See a case's outcome in the light of what has happened to the GPU meanwhile; why the run must end, or ""."""
         incidents = self.aftermath.end(case, tolerated=behaviour.faults)
+        if self._choice.maker is not None and any(incident.reset and not incident.gone for incident in incidents):
+            self._choice.maker.renew()
         self.save()
         return self.why_end(f"in {case.row}", incidents, tolerated=behaviour.faults)
 

@@ -73,8 +73,8 @@ class BugVerdict:
 class Matrix:
     """Everything the runs say.
 
-    ``false_alarms``: what does not hold on kernels that are right, run by run. ``others``: whether rows that do not name
-    a bug were run with it though it was caught; if not, nothing is known of what they catch.
+    ``false_alarms``: what does not hold on kernels that are right, run by run. ``others``: whether rows that do not
+    name a bug were run with it though it was caught; if not, nothing is known of what they catch.
     """
 
     bugs: tuple[BugVerdict, ...]
@@ -140,9 +140,7 @@ def judge(plan: Plan, results: Sequence[RunResult], seconds: float) -> Matrix:
 
 def _wrong(result: RunResult) -> tuple[str, ...]:
     """What is wrong with a run that nothing may be wrong with."""
-    wrong = [
-        f"{case.row} {case.outcome}: {case.unexpected or case.reason}" for case in result.cases if case.is_wrong
-    ]
+    wrong = [f"{case.row} {case.outcome}: {case.unexpected or case.reason}" for case in result.cases if case.is_wrong]
     if result.oopses:
         wrong.append(f"the mock kernel failed {result.oopses} times")
     if result.trouble:

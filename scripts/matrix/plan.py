@@ -135,9 +135,9 @@ class Selection:
     """Rows of the suite: ``only`` these if there are any, these ``first``, then those of ``then``, ``without`` those.
 
     ``until_broken``: of each no more cases once one was broken. ``enough``: nothing more once one of these was.
-    ``one_case``: of each test in another row than the ``first`` only one. ``watch_ms``: for how long a thing is watched that must not happen;
-    None for as long as the suite does by itself. ``seconds``: how long the run may take. ``by_expectations``: whether
-    it goes by what is known of the kernel.
+    ``one_case``: of each test in another row than the ``first`` only one. ``watch_ms``: for how long a thing is watched
+    that must not happen; None for as long as the suite does by itself. ``seconds``: how long the run may take.
+    ``by_expectations``: whether it goes by what is known of the kernel.
     """
 
     only: tuple[str, ...] = ()
@@ -158,9 +158,9 @@ class Plan:
 
     ``rows`` are the only ones to run, if not all. With a bug planted the rows that name it are run as always; once one
     of them is broken, that is enough. If none is, and with ``others`` in any case, of the other rows one case of each
-    test is run, without `EXHAUSTIVE_ROWS`; with ``everything`` all of them. Without a bug all cases of all tests are, of
-    exhaustive rows those that a bug needs, and with ``others`` all; where one asks for module parameters, one case of
-    each. On a machine that is busy with other things every run may take ``patience`` times as long.
+    test is run, without `EXHAUSTIVE_ROWS`; with ``everything`` all of them. Without a bug all cases of all tests are,
+    of exhaustive rows those that a bug needs, and with ``others`` all; where one asks for module parameters, one case
+    of each. On a machine that is busy with other things every run may take ``patience`` times as long.
     """
 
     bugs: tuple[PlantedBug, ...]

@@ -93,7 +93,7 @@ class _Selection:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
-        """Skip other cases of a broken row. Tests after them run, so that pytest has to know of what it sets up for them."""
+        """Skip other cases of a broken row: tests after them run, for which pytest has to take down what it set up."""
         if self._until_broken and _row(item) in _broken(item):
             pytest.skip("the row is broken already")
 

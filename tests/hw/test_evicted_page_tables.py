@@ -13,7 +13,7 @@ from amdgpu_hw.memory import Buffer, KiB
 from amdgpu_hw.proof.absence import Absence
 from amdgpu_hw.proof.access import GpuView
 from amdgpu_hw.proof.behaviour import behaviour
-from amdgpu_hw.proof.eviction import Eviction
+from amdgpu_hw.proof.debugfs_action import DebugfsAction
 from amdgpu_hw.proof.fixtures import drain
 from amdgpu_hw.proof.must import Must
 
@@ -38,10 +38,17 @@ UPDATES: dict[str, Callable[[Range, Buffer | None, SyncOptions], Update]] = {
     faults=True,
 )
 def test_updates_of_evicted_page_tables(
-    gpu: Gpu, must: Must, gpu_view: GpuView, sync: SyncOptions, always_valid: Buffer, ordinary: Buffer, operation: str
+    gpu: Gpu,
+    must: Must,
+    gpu_view: GpuView,
+    evict_vram: DebugfsAction,
+    sync: SyncOptions,
+    always_valid: Buffer,
+    ordinary: Buffer,
+    operation: str,
 ) -> None:
     """Of an always-valid BO, PRT and an ordinary BO, one after the other, so that none is lost behind another."""
-    eviction, absence = Eviction(gpu), Absence(gpu, gpu_view)
+    absence = Absence(gpu, gpu_view)
     new = gpu.alloc(TILE, always_valid=True)
     new.fill(NEW)
     tiles = gpu.reserve(3 * TILE)
@@ -54,7 +61,7 @@ def test_updates_of_evicted_page_tables(
             tile.map(buffer)
         gpu_view.sample([tile.va], [buffer] if buffer is not None and not buffer.always_valid else [])
         drain(gpu)
-        eviction.evict_vram()
+        evict_vram()
         words = "PRT" if buffer is None else "an always-valid BO" if buffer.always_valid else "an ordinary BO"
         if operation == "REPLACE":
             require_fence(must, tile.replace(new, **sync))

@@ -143,6 +143,34 @@ def test_all_fences_of_a_merged_sync_file_count(
     )
 
 
+@pytest.mark.parametrize("wanted", ["read", "write", "both"])
+@pytest.mark.parametrize("usage", ["read", "write"])
+@behaviour(
+    "O77",
+    "a sync file of a buffer has what its taker has to wait for",
+    rule="Who reads waits for writers, who writes, or does both, for readers as well (dma_buf_export_sync_file).",
+)
+def test_a_sync_file_of_a_buffer(
+    gpu: Gpu, shut_fence: ShutFence, must: Must, ordinary: Buffer, usage: str, wanted: str
+) -> None:
+    """Of another driver's fence, as a reader's or a writer's."""
+    flags = {"read": dma_buf.DMA_BUF_SYNC_READ, "write": dma_buf.DMA_BUF_SYNC_WRITE, "both": dma_buf.DMA_BUF_SYNC_RW}
+    with shut_fence() as fence:
+        leave_foreign_fence(ordinary, fence, must, flags[usage])
+        descriptor = ordinary.export()
+        try:
+            answer = ioctl(descriptor, dma_buf.IOCTL_EXPORT_SYNC_FILE, flags=flags[wanted])
+        finally:
+            os.close(descriptor)
+        with SyncFile(answer["fd"]) as file:
+            signalled = file.signaled()
+            require_pending(fence)
+            must.did(f"EXPORT_SYNC_FILE for who does {wanted}")
+            must.equal(
+                signalled, usage == wanted == "read", f"whether it has signalled, with a {usage}er's fence pending:"
+            )
+
+
 @pytest.mark.parametrize("usage", [dma_buf.DMA_BUF_SYNC_WRITE, dma_buf.DMA_BUF_SYNC_READ], ids=["write", "read"])
 @behaviour(
     "O77",

@@ -12,9 +12,11 @@ from amdgpu_hw.memory import PAGE_SIZE, Buffer
 from amdgpu_hw.packets import Engine, Sdma
 from amdgpu_hw.proof.behaviour import behaviour
 from amdgpu_hw.proof.fixtures import RunningJob, ShutFence, ShutGate
+from amdgpu_hw.proof.held import require_pending
 from amdgpu_hw.proof.must import Must
 from amdgpu_hw.proof.queues import require_gangs
 from amdgpu_hw.proof.record import NotTestable
+from amdgpu_hw.proof.units import ms
 from amdgpu_hw.submit import Queue, Submission
 
 WRITTEN = 0x600DDA7A
@@ -199,3 +201,28 @@ def write(queue: Queue, va: int) -> list[int]:
     """The IB that writes a dword."""
     packets = queue.packets
     return list(packets.write(va, [WRITTEN]) if isinstance(packets, Sdma) else packets.write_data(va, [WRITTEN]))
+
+
+@behaviour(
+    "O76",
+    "what a gang signals is signalled when its leader is done, not when a member is",
+    needs="timeline_syncobj",
+    rule="The syncobjs get the leader's fence (amdgpu_cs_post_dependencies).",
+    faults=True,
+)
+def test_a_gang_signals_with_its_leader(gpu: Gpu, running_job: RunningJob, must: Must) -> None:
+    """A syncobj and a point; the leader runs, and the other job, which comes first, is done."""
+    require_gangs(gpu)
+    with gpu.syncobj() as binary, gpu.syncobj() as timeline:
+        with running_job(gpu.compute, member=gpu.sdma, signal=[binary, (timeline, 1)]) as held:
+            must.did("submitted a gang that signals a syncobj and a point, of which the leader runs on")
+            gpu.sdma.submit(gpu.sdma.packets.nop()).wait()
+            signalled = [binary.signaled(), timeline.signaled(1)]
+            require_pending(held)
+            must.equal(signalled, [False, False], "whether syncobj and point have signalled:", kind="fence")
+        must.be(
+            binary.wait(ms(2000)) and timeline.wait(ms(2000), point=1),
+            seen="then they signal",
+            otherwise="they never signal",
+            kind="fence",
+        )

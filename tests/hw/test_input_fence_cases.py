@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import errno
 import signal
+import time
 from array import array
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -15,11 +16,12 @@ from amdgpu_hw.address_space import Range, SyncOptions, Update
 from amdgpu_hw.gpu import Gpu
 from amdgpu_hw.memory import Buffer, KiB
 from amdgpu_hw.packets import Engine
+from amdgpu_hw.proof.access import GpuView
 from amdgpu_hw.proof.asleep import comes_to_sleep
 from amdgpu_hw.proof.behaviour import behaviour
 from amdgpu_hw.proof.covering import covering
 from amdgpu_hw.proof.fixtures import Amount, ShutFence, ShutGate
-from amdgpu_hw.proof.held import Held
+from amdgpu_hw.proof.held import Held, require_pending
 from amdgpu_hw.proof.must import Must
 from amdgpu_hw.proof.record import Inconclusive
 from amdgpu_hw.proof.units import ms
@@ -31,6 +33,10 @@ TILE = 64 * KiB
 FENCES = ("input_fence", "update_fence")
 SERIES = ("explicit_sync", *FENCES)
 NEVER_A_HANDLE = 0xDEAD
+OLD, NEW = 0x01D01D01, 0x0EA0EA0E
+
+BY_THEN_S = 0.03
+"""An update that waits for nothing has taken effect by then."""
 
 OPERATIONS: dict[str, Callable[..., Update]] = {
     "UNMAP": lambda tiles, old, new, **sync: tiles.part(0, TILE).unmap(old, **sync),
@@ -51,6 +57,7 @@ CASES = covering(
             "another driver",
             "our own job",
             "our own job, by a timeline",
+            "our own job, by a timeline whose last point has signalled",
             "our own job, behind an older one of its queue",
             "our own job, before an older one of its queue",
         ),
@@ -100,10 +107,12 @@ class Fences:
                 inputs = [job.submission.out_syncobj]
             if older is not None:
                 inputs.insert(len(inputs) if "before" in maker else 0, older.submission.out_syncobj)
-            if maker.endswith("timeline"):
+            if "timeline" in maker:
                 timeline = self._gpu.syncobj()
                 timeline.transfer_from(inputs.pop(), point=3)
                 inputs.append(timeline)
+                if "last point" in maker:
+                    timeline.signal(5)
             others = [job.out_syncobj for job in jobs]
             at = 0 if case["place"] == "first" else len(others)
 
@@ -152,6 +161,37 @@ def test_every_input_fence_counts(
             must.not_signal(call, at_most=amount(ms(15), ms(100)), while_pending=held)
         must.signal(call, after=held)
         tiles.close()
+
+
+@behaviour(
+    "O21",
+    "an update takes effect after the timeline that it puts its next point on",
+    control="B23",
+    needs=(*SERIES, "timeline_syncobj"),
+    rule="That the point comes after those before it says nothing of the page tables.",
+)
+def test_the_timeline_of_the_update_counts(
+    gpu: Gpu, shut_fence: ShutFence, shut_gate: ShutGate, must: Must, gpu_view: GpuView, always_valid: Buffer
+) -> None:
+    """A queue of sparse binds is one timeline. Its points come one after the other in any case: memory has to tell."""
+    tile, new = gpu.reserve(TILE), gpu.alloc(TILE, always_valid=True)
+    always_valid.fill(OLD)
+    new.fill(NEW)
+    tile.map(always_valid)
+    with gpu.syncobj() as timeline:
+        with shut_fence() as held:
+            timeline.transfer_from(held.syncobj, point=1)
+            with shut_gate(gpu_view.queue, gpu_view.copy_ib(tile.va, 4)) as job:
+                update = tile.replace(new, explicit_sync=True, inputs=[timeline], out=(timeline, 2))
+                must.did(
+                    f"explicit REPLACE from point 1 of a timeline, which is pending, to point 2; {job.words} reads"
+                )
+                time.sleep(BY_THEN_S)
+            read = int.from_bytes(gpu_view.landed(4), "little")
+            require_pending(held)
+            must.equal(read, OLD, f"{job.words} read there, with point 1 pending,")
+        must.signal(update, after=held)
+    must.equal(gpu_view.sample([tile.va]), [NEW], "then the GPU read there")
 
 
 def refused(

@@ -43,6 +43,22 @@ def test_map_takes_effect_while_work_is_in_flight(
         must.signal(map_into(tile, what, always_valid, ordinary), within=ms(500), while_pending=job)
 
 
+@behaviour(
+    "B16",
+    "MAP of a BO takes effect while a job is in flight that uses it at another address",
+    control="B05",
+    needs="update_fence",
+    rule="Nothing was taken away: only other address spaces' work on the BO is none of its own (amdgpu_sync_resv).",
+    finding="F9: with patch 1 alone, amdgpu_vm_clear_freed leaves its fences in the context that the map uses too.",
+)
+def test_map_of_what_a_job_uses_takes_effect(gpu: Gpu, shut_gate: ShutGate, must: Must, ordinary: Buffer) -> None:
+    """The job lists it. A sparse texture's tile that is bound a second time."""
+    tiles = gpu.reserve(2 * TILE)
+    tiles.part(0, TILE).map(ordinary)
+    with shut_gate(gpu.compute, buffers=[ordinary]) as job:
+        must.signal(tiles.part(TILE, TILE).map(ordinary), within=ms(500), while_pending=job)
+
+
 @what_is_mapped
 @behaviour(
     "B17",

@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 import os
+import time
 
 import pytest
 
 from amdgpu_hw.gpu import Gpu
 from amdgpu_hw.libdrm.ioctl import ioctl
-from amdgpu_hw.memory import Buffer, KiB
+from amdgpu_hw.memory import PAGE_SIZE, Buffer, KiB, MiB
 from amdgpu_hw.proof.absence import Absence
 from amdgpu_hw.proof.access import GpuView
 from amdgpu_hw.proof.another_file import another_file
@@ -18,13 +19,19 @@ from amdgpu_hw.proof.fixtures import ShutGate
 from amdgpu_hw.proof.must import Must
 from amdgpu_hw.proof.neighbour import Neighbour
 from amdgpu_hw.proof.placement import place
-from amdgpu_hw.proof.units import ms
+from amdgpu_hw.proof.units import ms, size
+from amdgpu_hw.proof.usage import vram_usage
 from amdgpu_hw.sync import BackgroundCall
 from amdgpu_hw.uapi import amdgpu_drm as uapi
 from amdgpu_hw.uapi import drm as core
 
 TILE = 64 * KiB
 DATA = 0x0B0FF3E7
+
+MUCH = 32 * MiB
+"""So much more than what other programs may allocate and free meanwhile, that the usage of all tells ours."""
+GONE_S = 1.0
+"""By then the old place of what has moved is free."""
 
 
 @pytest.mark.parametrize("explicit", [False, True], ids=["plain", "created with EXPLICIT_SYNC"])
@@ -248,6 +255,52 @@ def test_what_is_out_of_reach_is_not_mapped(gpu: Gpu, must: Must, gpu_view: GpuV
     must.did("SET_PLACEMENT to GTT, a submission that lists it")
     read = gpu_view.sample([first.va, second.va], [ordinary])
     must.equal(read, [DATA, DATA], "through both mappings the GPU read")
+
+
+@behaviour(
+    "O95",
+    "a buffer that was out of the GPU's reach is back for the submission that writes its number to it",
+    rule="It is brought back like those that are listed (amdgpu_cs_parser_bos: p->uf_bo).",
+    faults=True,
+)
+def test_an_unreachable_user_fence_comes_back(gpu: Gpu, must: Must) -> None:
+    """The submission does not list it."""
+    page, queue = gpu.alloc(PAGE_SIZE), gpu.compute
+    page.fill(0)
+    place(gpu, page, uapi.AMDGPU_GEM_DOMAIN_CPU)
+    execute(gpu, page)
+    place(gpu, page, uapi.AMDGPU_GEM_DOMAIN_GTT)
+    job = queue.submit(queue.packets.nop(), user_fence=page)
+    job.wait()
+    must.did(f"SET_PLACEMENT of a BO to CPU, a submission that lists it, SET_PLACEMENT to GTT, {job} with a user fence")
+    must.be(page.wait_idle(ms(2000)), seen="the BO was idle then", otherwise="the BO of its user fence is never idle")
+    must.equal(page.read_u32(), job.fence_seq, "its user fence was")
+
+
+@behaviour(
+    "O104",
+    "an always-valid buffer goes where it is wanted with the next submission",
+    rule="No list has it, so that the address space has to be told (amdgpu_gem_op_ioctl: amdgpu_vm_bo_invalidate).",
+)
+def test_an_always_valid_buffer_goes_where_it_is_wanted(gpu: Gpu, must: Must) -> None:
+    """Out of VRAM: so much that it shows in what all programs use."""
+    buffer = gpu.alloc(MUCH, "vram|gtt", always_valid=True, cpu_access=False)
+    gpu.reserve(MUCH).map(buffer)
+    queue = gpu.compute
+    queue.submit(queue.packets.nop()).wait()
+    before = vram_usage(gpu)
+    place(gpu, buffer, uapi.AMDGPU_GEM_DOMAIN_GTT)
+    queue.submit(queue.packets.nop()).wait()
+    must.did(f"SET_PLACEMENT of an always-valid BO of {size(MUCH)} to GTT, and a submission")
+    end = time.monotonic() + GONE_S
+    while before - vram_usage(gpu) < MUCH // 2 and time.monotonic() < end:
+        time.sleep(0.001)
+    left = before - vram_usage(gpu)
+    must.be(
+        left >= MUCH // 2,
+        seen=f"then {size(left)} less of VRAM were in use",
+        otherwise=f"{GONE_S:g} s later {size(max(left, 0))} less of VRAM are in use",
+    )
 
 
 def execute(gpu: Gpu, buffer: Buffer) -> None:

@@ -21,6 +21,31 @@ from amdgpu_hw.proof.must import Must
 TILE = 64 * KiB
 HUGE = 2 * MiB
 VA_MASK = (1 << 48) - 1
+DATA = 0x0DE1A9ED
+
+
+@pytest.mark.parametrize("operation", ["CLEAR", "REPLACE by PRT"])
+@behaviour(
+    "B38",
+    "what a delayed update leaves of an always-valid BO is there for the next submission, which lists nothing",
+    rule="The remnants are on the list of what it has to write (amdgpu_vm_bo_insert_map: amdgpu_vm_bo_moved).",
+    faults=True,
+)
+def test_what_a_delayed_cut_leaves_is_there(gpu: Gpu, must: Must, gpu_view: GpuView, operation: str) -> None:
+    """The cut goes through the middle of a huge entry, which the next submission takes apart."""
+    buffer = gpu.alloc(HUGE, "vram", always_valid=True)
+    buffer.fill(DATA)
+    tiles = gpu.reserve(HUGE, HUGE)
+    tiles.map(buffer)
+    beside = [tiles.va, tiles.va + HUGE // 2 - PAGE_SIZE, tiles.va + HUGE // 2 + TILE, tiles.va + HUGE - 4]
+    must.equal(gpu_view.sample(beside), [DATA] * 4, "before, the GPU read")
+    middle = tiles.part(HUGE // 2, TILE)
+    if operation == "CLEAR":
+        middle.clear(delay=True)
+    else:
+        middle.replace_prt(delay=True)
+    must.did(f"delayed {operation} in the middle of 2 MiB")
+    must.equal(gpu_view.sample(beside), [DATA] * 4, "at both ends, and close to the hole, the GPU read")
 
 
 @pytest.mark.parametrize(("size", "domain"), [(TILE, "gtt"), (HUGE, "vram")], ids=["64 KiB", "2 MiB of VRAM"])

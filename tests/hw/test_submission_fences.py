@@ -155,7 +155,7 @@ def test_submission_does_not_wait_for_another_address_space_otherwise(
 def test_a_user_fence_keeps_its_buffer_busy(gpu: Gpu, shut_fence: ShutFence, must: Must) -> None:
     """A user fence (AMDGPU_CHUNK_ID_FENCE): the submission lists no other buffer."""
     page = gpu.alloc(PAGE_SIZE)
-    page.fill(0)
+    page.fill(0xFFFFFFFF)
     with shut_fence() as pending:
         job = gpu.compute.submit(gpu.compute.packets.nop(), user_fence=page, wait=[pending.syncobj])
         must.did(f"submitted {job} with a user fence in a BO, which waits for a pending fence")
@@ -167,10 +167,10 @@ def test_a_user_fence_keeps_its_buffer_busy(gpu: Gpu, shut_fence: ShutFence, mus
             otherwise=f"the BO of its user fence was idle with {job} pending, at the end of which the GPU writes there",
             kind="fence",
         )
-        must.equal(page.read_u32(), 0, "the user fence was")
+        must.equal(page.read_u32(), 0xFFFFFFFF, "the user fence was")
     must.signal(job, after=pending)
     must.be(page.wait_idle(ms(2000)), seen="then it was idle", otherwise="the BO of its user fence is never idle")
-    must.equal(page.read_u32(), job.fence_seq, "and the user fence")
+    must.equal([page.read_u32(), page.read_u32(4)], [job.fence_seq, 0], "and the user fence, of 64 bits,")
 
 
 @behaviour(

@@ -18,7 +18,7 @@ from amdgpu_hw.proof.fixtures import ShutFence
 from amdgpu_hw.proof.held import require_pending
 from amdgpu_hw.proof.must import Must
 from amdgpu_hw.proof.units import ms
-from amdgpu_hw.submit import Queue, Submission
+from amdgpu_hw.submit import SCHED_JOBS, Queue, Submission
 from amdgpu_hw.sync import BackgroundCall, SyncFile, Syncobj
 from amdgpu_hw.uapi import amdgpu_drm as uapi
 from amdgpu_hw.uapi import drm as core
@@ -45,6 +45,31 @@ def test_a_wait_for_all_submissions(gpu: Gpu, shut_fence: ShutFence, must: Must,
         require_pending(pending)
         must.equal(status, 0, "within 5 ms the status was", kind="fence")
     must.signal(jobs[at], after=pending)
+    must.equal(wait_fences(gpu, jobs, all_of_them=True, within=0)[0], 1, "then it was", kind="fence")
+
+
+@pytest.mark.parametrize("place", ["first", "last"])
+@behaviour(
+    "O90",
+    "a wait for all of several submissions passes over those that are long done, and over those alone",
+    rule="Of a submission before the last amdgpu_sched_jobs there is no fence (amdgpu_cs_wait_all_fences: continue).",
+)
+def test_a_wait_for_all_with_an_old_submission(gpu: Gpu, shut_fence: ShutFence, must: Must, place: str) -> None:
+    """Of one queue as many more than it keeps the fences of; of another one that is pending."""
+    queue, *_, other = three_queues(gpu)
+    old = queue.submit(queue.packets.nop())
+    for _ in range(SCHED_JOBS + 1):
+        queue.submit(queue.packets.nop()).wait()
+    with shut_fence() as pending:
+        job = other.submit(other.packets.nop(), wait=[pending.syncobj])
+        must.did(
+            f"WAIT_FENCES for all of {old}, which is long done, {place}, and {job}, which waits for a pending fence"
+        )
+        jobs = [old, job] if place == "first" else [job, old]
+        status, _ = wait_fences(gpu, jobs, all_of_them=True, within=ms(5))
+        require_pending(pending)
+        must.equal(status, 0, "within 5 ms the status was", kind="fence")
+    must.signal(job, after=pending)
     must.equal(wait_fences(gpu, jobs, all_of_them=True, within=0)[0], 1, "then it was", kind="fence")
 
 

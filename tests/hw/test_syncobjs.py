@@ -123,6 +123,21 @@ def test_a_point_waits_for_all_before_it(gpu: Gpu, shut_fence: ShutFence, must: 
         must.be(timeline.wait(ms(2000), point=3), seen="3 signals then", otherwise="3 never signals", kind="fence")
 
 
+@behaviour("O54", "what is copied from a point of a timeline stands for all points up to it", needs="timeline_syncobj")
+def test_a_copied_point_stands_for_those_before_it(gpu: Gpu, shut_fence: ShutFence, must: Must) -> None:
+    """Into a syncobj without a timeline, as an application does for a call that takes no points."""
+    with shut_fence() as pending, gpu.syncobj() as timeline, gpu.syncobj() as copy:
+        timeline.transfer_from(pending.syncobj, point=1)
+        timeline.signal(2)
+        copy.transfer_from((timeline, 2))
+        must.did("put a pending fence at point 1 of a timeline, signalled point 2, and copied that with TRANSFER")
+        signalled = copy.signaled()
+        require_pending(pending)
+        must.equal(signalled, False, "whether the copy has signalled:", kind="fence")
+        pending.open()
+        must.be(copy.wait(ms(2000)), seen="then it signals", otherwise="the copy never signals", kind="fence")
+
+
 @pytest.mark.parametrize("flags", [FOR_SUBMIT, AVAILABLE], ids=["signalled", "available"])
 @pytest.mark.parametrize("at", [0, 1, 2], ids=["first", "second", "last"])
 @behaviour(

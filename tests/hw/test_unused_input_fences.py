@@ -96,6 +96,28 @@ def test_unmap_of_the_unwritten_still_waits_for_its_input_fence(
 
 
 @behaviour(
+    "B30",
+    "the update fence of a CLEAR of an empty range covers its input fence, whatever else it carries out",
+    control="B23",
+    needs=FENCES,
+    rule=RULE,
+    finding=F4,
+)
+def test_clear_of_nothing_that_carries_out_another_waits_for_its_input_fence(
+    gpu: Gpu, shut_fence: ShutFence, must: Must, always_valid: Buffer
+) -> None:
+    """The page-table job of a delayed UNMAP, which it does on the way, is not its own."""
+    tile, empty = gpu.reserve(TILE), gpu.reserve(TILE)
+    tile.map(always_valid).wait()
+    with shut_fence() as fence:
+        tile.unmap(always_valid, delay=True)
+        call = BackgroundCall(lambda: empty.clear(inputs=[fence.syncobj]))
+        must.did("delayed UNMAP, then CLEAR of an empty range with a pending input fence")
+        must.not_signal(call, while_pending=fence)
+    must.signal(call, after=fence)
+
+
+@behaviour(
     "B31",
     "a submission that carries out a delayed REPLACE waits for the input fence of that",
     control="B23",
@@ -120,6 +142,33 @@ def test_submission_waits_for_the_input_fence_of_a_delayed_replace(
         must.did("delayed REPLACE by PRT with a pending input fence, then a submission")
         must.not_signal(call, while_pending=fence)
     must.signal(call, after=fence)
+
+
+@behaviour(
+    "B31",
+    "what a delayed REPLACE with a pending input fence takes away stays for submissions meanwhile",
+    control="B23",
+    needs=FENCES,
+    rule="The taking away waits for the input fence like the mapping, which no submission asks for here.",
+    finding=F4,
+    faults=True,
+)
+def test_what_a_delayed_replace_takes_away_stays(
+    gpu: Gpu, shut_fence: ShutFence, must: Must, gpu_view: GpuView, always_valid: Buffer, ordinary: Buffer
+) -> None:
+    """The ordinary BO is not listed, so that of the REPLACE submissions only do the taking away."""
+    tile = gpu.reserve(TILE)
+    always_valid.fill(DATA)
+    tile.map(always_valid)
+    with shut_fence() as fence:
+        call = BackgroundCall(lambda: tile.replace(ordinary, delay=True, inputs=[fence.syncobj]))
+        call.wait(ms(20))
+        gpu.compute.submit(gpu.compute.packets.nop()).wait()
+        must.did("delayed REPLACE by an ordinary BO with a pending input fence, a submission, another that reads there")
+        read = gpu_view.sample([tile.va])
+        require_pending(fence)
+        must.equal(read, [DATA], "there, with the input fence pending, the GPU read")
+    call.result()
 
 
 @pytest.mark.parametrize("new", ["PRT", "always-valid BO"])

@@ -16,7 +16,7 @@ from amdgpu_hw.mock.kernel.file import Caller
 from amdgpu_hw.mock.kernel.wait import Blocking
 from amdgpu_hw.mock.planting import Bug, Original, replaces
 
-BUG = Bug(caught_by=("B05",))
+BUG = Bug(caught_by=("O21",))
 
 
 @replaces(amdgpu_gem_add_input_fence)

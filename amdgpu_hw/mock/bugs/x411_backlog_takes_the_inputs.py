@@ -13,7 +13,7 @@ from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.vm import amdgpu_vm_delayed_free
 from amdgpu_hw.mock.kernel.dma_buf.dma_fence import DmaFence
 from amdgpu_hw.mock.planting import Bug, Original, replaces
 
-BUG = Bug(caught_by=("B05",))
+BUG = Bug(caught_by=("B30",))
 
 
 @replaces(amdgpu_vm_delayed_free)

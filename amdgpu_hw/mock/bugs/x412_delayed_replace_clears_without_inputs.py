@@ -13,7 +13,7 @@ from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.update_ctx import AmdgpuVmUpdateCtx
 from amdgpu_hw.mock.planting import Bug, Original, replaces
 from amdgpu_hw.uapi.amdgpu_drm import AMDGPU_VA_OP_REPLACE
 
-BUG = Bug(caught_by=("B05",))
+BUG = Bug(caught_by=("B31",))
 
 
 @replaces(leave_to_later_update)

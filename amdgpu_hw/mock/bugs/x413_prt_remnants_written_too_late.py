@@ -11,7 +11,7 @@ from amdgpu_hw.mock.kernel.amdgpu.amdgpu_gem.va import update_remnants
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.update_ctx import AmdgpuVmUpdateCtx
 from amdgpu_hw.mock.planting import Bug, Original, replaces
 
-BUG = Bug(caught_by=("B05",))
+BUG = Bug(caught_by=("B37",))
 
 
 @replaces(update_remnants)

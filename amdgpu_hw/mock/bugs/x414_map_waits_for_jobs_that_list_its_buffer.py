@@ -19,7 +19,7 @@ from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.update_ctx import (
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.vm import sync_of_bo_update
 from amdgpu_hw.mock.planting import Bug, Original, replaces
 
-BUG = Bug(caught_by=("B05",))
+BUG = Bug(caught_by=("B16",))
 
 
 @replaces(sync_of_bo_update)

@@ -13,7 +13,7 @@ from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.update_ctx import unmap_may_be_expli
 from amdgpu_hw.mock.planting import Bug, Original, replaces
 from amdgpu_hw.uapi.amdgpu_drm import AMDGPU_GEM_CREATE_EXPLICIT_SYNC
 
-BUG = Bug(caught_by=("B05",))
+BUG = Bug(caught_by=("O14",))
 
 
 @replaces(unmap_may_be_explicit)

@@ -13,7 +13,7 @@ from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.types import AmdgpuBoVaMapping
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.update_ctx import AmdgpuVmUpdateCtx
 from amdgpu_hw.mock.planting import Bug, Original, replaces
 
-BUG = Bug(caught_by=("B05",))
+BUG = Bug(caught_by=("B38",))
 
 
 @replaces(split_mapping)

@@ -14,7 +14,7 @@ from amdgpu_hw.mock.kernel.amdgpu.amdgpu_ctx import amdgpu_ctx_get
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_sync import AmdgpuSync
 from amdgpu_hw.mock.planting import Bug, Original, replaces
 
-BUG = Bug(caught_by=("B05",))
+BUG = Bug(caught_by=("O52",))
 
 
 _LAYOUT = "<IIIIQ"

@@ -15,7 +15,7 @@ from amdgpu_hw.mock.kernel.dma_buf.dma_resv import DmaResv
 from amdgpu_hw.mock.kernel.drm.drm_syncobj.syncobj import drm_syncobj_add_point, drm_syncobj_replace_fence
 from amdgpu_hw.mock.planting import Bug, Original, replaces
 
-BUG = Bug(caught_by=("B05",))
+BUG = Bug(caught_by=("O76",))
 
 
 @replaces(amdgpu_cs_submit)

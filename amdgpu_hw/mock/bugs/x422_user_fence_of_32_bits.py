@@ -10,7 +10,7 @@ from __future__ import annotations
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_job import AmdgpuJob
 from amdgpu_hw.mock.planting import Bug, Original, replaces
 
-BUG = Bug(caught_by=("B05",))
+BUG = Bug(caught_by=("O81",))
 
 
 _U32_MASK = 0xFFFF_FFFF

@@ -13,7 +13,7 @@ from amdgpu_hw.mock.kernel.amdgpu.amdgpu_cs.parser import AmdgpuCsParser
 from amdgpu_hw.mock.kernel.wait import Blocking
 from amdgpu_hw.mock.planting import Bug, Original, replaces
 
-BUG = Bug(caught_by=("B05",))
+BUG = Bug(caught_by=("O95",))
 
 
 @replaces(amdgpu_cs_parser_bos)

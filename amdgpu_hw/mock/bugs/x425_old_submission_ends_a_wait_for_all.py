@@ -14,7 +14,7 @@ from amdgpu_hw.mock.kernel.amdgpu.amdgpu_kms.kms import AmdgpuFpriv
 from amdgpu_hw.mock.kernel.wait import Blocking
 from amdgpu_hw.mock.planting import Bug, Original, replaces
 
-BUG = Bug(caught_by=("B05",))
+BUG = Bug(caught_by=("O90",))
 
 
 @replaces(_amdgpu_cs_wait_all_fences)

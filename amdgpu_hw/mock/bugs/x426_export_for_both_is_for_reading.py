@@ -15,7 +15,7 @@ from amdgpu_hw.mock.kernel.wait import Blocking
 from amdgpu_hw.mock.planting import Bug, Original, replaces
 from amdgpu_hw.uapi import dma_buf as uapi
 
-BUG = Bug(caught_by=("B05",))
+BUG = Bug(caught_by=("O77",))
 
 
 _for_both: list[DmaBuf] = []

@@ -12,7 +12,7 @@ from amdgpu_hw.mock.kernel.dma_buf.dma_fence_chain import dma_fence_chain_contai
 from amdgpu_hw.mock.kernel.drm.drm_syncobj.syncobj import DrmSyncobj, drm_syncobj_replace_fence
 from amdgpu_hw.mock.planting import Bug, Original, replaces
 
-BUG = Bug(caught_by=("B05",))
+BUG = Bug(caught_by=("O54",))
 
 
 @replaces(drm_syncobj_replace_fence)

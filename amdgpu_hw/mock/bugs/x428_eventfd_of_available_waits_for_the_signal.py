@@ -12,7 +12,7 @@ from amdgpu_hw.mock.kernel.drm.drm_syncobj.syncobj import DrmSyncobj
 from amdgpu_hw.mock.kernel.drm.drm_syncobj.wait import _EventfdEntry
 from amdgpu_hw.mock.planting import Bug, Original, replaces
 
-BUG = Bug(caught_by=("B05",))
+BUG = Bug(caught_by=("O56",))
 
 
 @replaces(_EventfdEntry.fence_added)

@@ -11,7 +11,7 @@ from amdgpu_hw.mock.kernel.dma_buf.dma_fence import DmaFence
 from amdgpu_hw.mock.kernel.dma_buf.dma_fence_chain import DmaFenceChain, dma_fence_chain_find_seqno
 from amdgpu_hw.mock.planting import Bug, Original, replaces
 
-BUG = Bug(caught_by=("B05",))
+BUG = Bug(caught_by=("O54",))
 
 
 @replaces(dma_fence_chain_find_seqno)

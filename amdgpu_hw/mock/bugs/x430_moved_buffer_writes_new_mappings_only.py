@@ -12,7 +12,7 @@ from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.update_ctx import AmdgpuVmUpdateCtx
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.vm import amdgpu_vm_bo_update
 from amdgpu_hw.mock.planting import Bug, Original, replaces
 
-BUG = Bug(caught_by=("B05",))
+BUG = Bug(caught_by=("O57",))
 
 
 @replaces(amdgpu_vm_bo_update)

@@ -16,7 +16,7 @@ from amdgpu_hw.mock.kernel.wait import Blocking
 from amdgpu_hw.mock.planting import Bug, Original, replaces
 from amdgpu_hw.uapi.amdgpu_drm import AMDGPU_GEM_CREATE_DISCARDABLE
 
-BUG = Bug(caught_by=("B05",))
+BUG = Bug(caught_by=("O57",))
 
 
 @replaces(ttm_bo_wait_ctx)

@@ -12,7 +12,7 @@ from amdgpu_hw.mock.kernel.amdgpu.amdgpu_object.object import AmdgpuBo
 from amdgpu_hw.mock.planting import Bug, Original, replaces
 from amdgpu_hw.uapi.amdgpu_drm import AMDGPU_GEM_CREATE_VM_ALWAYS_VALID
 
-BUG = Bug(caught_by=("B05",))
+BUG = Bug(caught_by=("O104",))
 
 
 @replaces(_set_placement)

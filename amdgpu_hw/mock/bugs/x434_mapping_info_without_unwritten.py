@@ -11,7 +11,7 @@ from amdgpu_hw.mock.kernel.amdgpu.amdgpu_gem.gem import _mapping_info
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_vm.types import AmdgpuBoVa
 from amdgpu_hw.mock.planting import Bug, Original, replaces
 
-BUG = Bug(caught_by=("B05",))
+BUG = Bug(caught_by=("P01", "P03"))
 
 
 @replaces(_mapping_info)

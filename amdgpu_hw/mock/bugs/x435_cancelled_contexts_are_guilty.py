@@ -11,7 +11,7 @@ from __future__ import annotations
 from amdgpu_hw.mock.kernel.amdgpu.amdgpu_ctx import AmdgpuCtx, _last_job_timed_out
 from amdgpu_hw.mock.planting import Bug, Original, replaces
 
-BUG = Bug(caught_by=("B05",))
+BUG = Bug(caught_by=("O100",))
 
 
 @replaces(_last_job_timed_out)

@@ -21,6 +21,7 @@ __all__ = (
     "LEADER",
     "LEFT_OF_A_CUT",
     "LOW",
+    "MADE_EXPLICIT",
     "MAPPED_TWICE",
     "MEANWHILE",
     "MEMBER",
@@ -42,6 +43,7 @@ __all__ = (
 
 
 MOVED_BUFFER = "a BO that has moved"
+MADE_EXPLICIT = "a BO made with EXPLICIT_SYNC"
 READ_ONLY = "a BO that is mapped read-only"
 MAPPED_TWICE = "a BO that is mapped elsewhere as well"
 CUT_BEFORE = "what is left of a BO that was cut"
@@ -62,6 +64,7 @@ MEMORY = {
     "an imported BO": MemorySort.OTHER,
     MOVED_BUFFER: MemorySort.OTHER,
     "a BO in VRAM without CPU access": MemorySort.OTHER,
+    MADE_EXPLICIT: MemorySort.OTHER,
     READ_ONLY: MemorySort.OTHER,
     MAPPED_TWICE: MemorySort.OTHER,
     CUT_BEFORE: MemorySort.OTHER,

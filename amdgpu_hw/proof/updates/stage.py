@@ -26,6 +26,7 @@ from amdgpu_hw.proof.updates.cases import (
     ELSEWHERE,
     LEFT_OF_A_CUT,
     LOW,
+    MADE_EXPLICIT,
     MAPPED_TWICE,
     MEMBER,
     MEMORY,
@@ -128,7 +129,8 @@ class UpdateStage:
         elif "VRAM" in memory:
             buffer = gpu.alloc(TILE, "vram", cpu_access=False)
         else:
-            buffer = gpu.alloc(TILE, "vram|gtt" if memory == MOVED_BUFFER else "gtt")
+            domain = "vram|gtt" if memory == MOVED_BUFFER else "gtt"
+            buffer = gpu.alloc(TILE, domain, explicit_sync=memory == MADE_EXPLICIT)
         if memory == "an exported BO":
             things.callback(os.close, buffer.export())
         return things.enter_context(buffer)

@@ -136,6 +136,11 @@ def test_other_hangs(gpu, must):
 @behaviour("X05", "comes after a reset that nobody's work caused")
 def test_after_a_reset(gpu, must):
     must.note("ran")
+
+@behaviour("X06", "has the GPU reset", resets=True)
+def test_asks_for_it(gpu, reset_gpu, must):
+    reset_gpu()
+    must.note("ran")
 """
 
 CONFTEST_WITH_RESET = f"""{CONFTEST}
@@ -216,6 +221,15 @@ def test_a_reset_between_two_rows_is_nobodys(content: dict[str, Any]) -> None:
     (incident,) = content["incidents"]
     assert incident["before"].endswith("::test_after_a_reset")
     assert incident["culprit"] == "others"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="debugfs is for root")
+def test_a_reset_that_a_row_asks_for_is_no_incident(content: dict[str, Any]) -> None:
+    """Nobody hung. What the kernel said is the row's all the same."""
+    case = case_of(content, "X06")
+    assert (case["outcome"], case["incidents"]) == ("holds", [])
+    assert any("GPU reset begin" in line for line in case["log"])
+    assert not (content["directory"] / "r.evidence" / "X06").exists()
 
 
 def test_evidence_of_each_hang_is_beside_the_result(content: dict[str, Any]) -> None:
