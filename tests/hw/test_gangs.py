@@ -11,6 +11,7 @@ from amdgpu_hw.gpu import Gpu
 from amdgpu_hw.memory import PAGE_SIZE, Buffer
 from amdgpu_hw.packets import Engine, Sdma
 from amdgpu_hw.proof.behaviour import behaviour
+from amdgpu_hw.proof.debug_vm import require_unlisted_buffers
 from amdgpu_hw.proof.fixtures import RunningJob, ShutFence, ShutGate
 from amdgpu_hw.proof.held import require_pending
 from amdgpu_hw.proof.must import Must
@@ -213,6 +214,7 @@ def write(queue: Queue, va: int) -> list[int]:
 def test_a_gang_signals_with_its_leader(gpu: Gpu, running_job: RunningJob, must: Must) -> None:
     """A syncobj and a point; the leader runs, and the other job, which comes first, is done."""
     require_gangs(gpu)
+    require_unlisted_buffers()
     with gpu.syncobj() as binary, gpu.syncobj() as timeline:
         with running_job(gpu.compute, member=gpu.sdma, signal=[binary, (timeline, 1)]) as held:
             must.did("submitted a gang that signals a syncobj and a point, of which the leader runs on")
