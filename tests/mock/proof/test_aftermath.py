@@ -176,7 +176,7 @@ def content(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     directory = tmp_path_factory.mktemp("hangs")
     result, content = run(directory, "--amdgpu-after-reset=continue")
     content["directory"] = directory
-    assert len(content["cases"]) == 5, result.stdout + result.stderr
+    assert len(content["cases"]) == 6, result.stdout + result.stderr
     return content
 
 
