@@ -36,12 +36,12 @@ def test_processor_time_of_a_child_is_counted_when_it_was_used() -> None:
 
 
 def test_processor_time_of_this_process_grows() -> None:
-    """In nanoseconds."""
+    """In nanoseconds; the kernel brings it up to date with each tick, which may be 10 ms ago."""
     before = processor_ns(os.getpid())
-    deadline = time.process_time() + 0.05
+    deadline = time.process_time() + 0.2
     while time.process_time() < deadline:
         pass
-    assert 40_000_000 < processor_ns(os.getpid()) - before < 1_000_000_000
+    assert 150_000_000 < processor_ns(os.getpid()) - before < 1_000_000_000
 
 
 def test_a_register_is_read_without_a_guest() -> None:
