@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import mmap
+import os
 import struct
 import time
 from typing import Self
@@ -11,8 +12,10 @@ from typing import Self
 from amdgpu_hw.errors import FeatureMissing
 from amdgpu_hw.libdrm.bo import AmdgpuBoHandle
 from amdgpu_hw.libdrm.device import AmdgpuDeviceHandle
-from amdgpu_hw.sync import wait_in_slices
+from amdgpu_hw.libdrm.ioctl import ioctl
+from amdgpu_hw.sync import SyncFile, wait_in_slices
 from amdgpu_hw.uapi import amdgpu_drm as uapi
+from amdgpu_hw.uapi import dma_buf
 
 __all__ = ("PAGE_SIZE", "Buffer", "GiB", "KiB", "MiB")
 
@@ -147,6 +150,17 @@ class Buffer:
     def export(self) -> int:
         """A dma-buf descriptor, which the caller owns. Always-valid buffers cannot be exported (EPERM)."""
         return self.bo.export_dma_buf()
+
+    def export_sync_file(self, usage: int) -> SyncFile:
+        """What who does ``usage`` (DMA_BUF_SYNC_*) has to wait for: a reader for writers, a writer for readers as well.
+
+        Raises `DrmError`: always-valid buffers cannot be exported (EPERM), and kernels before 6.0 have no such call.
+        """
+        descriptor = self.export()
+        try:
+            return SyncFile(ioctl(descriptor, dma_buf.IOCTL_EXPORT_SYNC_FILE, flags=usage)["fd"])
+        finally:
+            os.close(descriptor)
 
     def close(self) -> None:
         """Unmap it from the CPU and give the GEM handle back."""

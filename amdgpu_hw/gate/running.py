@@ -9,13 +9,11 @@ hang only.
 
 from __future__ import annotations
 
-import os
 import time
 
 from amdgpu_hw.errors import GateError
 from amdgpu_hw.gate.base import Gate
 from amdgpu_hw.gpu import Gpu
-from amdgpu_hw.libdrm.ioctl import ioctl
 from amdgpu_hw.memory import PAGE_SIZE, Buffer
 from amdgpu_hw.packets import Pm4
 from amdgpu_hw.submit import Queue, Submission
@@ -82,9 +80,4 @@ class PollingJob:
 
     def _fences(self) -> SyncFile:
         """The fences of all members of the submission, which has no other way to name them than a buffer."""
-        descriptor = self._flags.export()
-        try:
-            # WRITE: what a writer has to wait for, which is readers and writers.
-            return SyncFile(ioctl(descriptor, dma_buf.IOCTL_EXPORT_SYNC_FILE, flags=dma_buf.DMA_BUF_SYNC_WRITE)["fd"])
-        finally:
-            os.close(descriptor)
+        return self._flags.export_sync_file(dma_buf.DMA_BUF_SYNC_WRITE)

@@ -3,12 +3,9 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
 
 from amdgpu_hw.gpu import Gpu
-from amdgpu_hw.libdrm.ioctl import ioctl
 from amdgpu_hw.memory import Buffer, KiB
 from amdgpu_hw.proof.behaviour import behaviour
 from amdgpu_hw.proof.fixtures import ShutFence
@@ -16,7 +13,6 @@ from amdgpu_hw.proof.foreign import leave_fence, leave_file, leave_foreign_fence
 from amdgpu_hw.proof.held import require_pending
 from amdgpu_hw.proof.must import Must
 from amdgpu_hw.proof.units import ms
-from amdgpu_hw.sync import SyncFile
 from amdgpu_hw.uapi import dma_buf
 
 TILE = 64 * KiB
@@ -50,28 +46,23 @@ def test_an_older_fence_does_not_replace_a_newer(gpu: Gpu, shut_fence: ShutFence
     """As a compositor does that imports its client's fence late."""
     queue = gpu.compute
     nop = queue.packets.nop()
-    descriptor = ordinary.export()
-    try:
-        with shut_fence() as second:
-            with shut_fence() as first:
-                before = queue.submit(nop, buffers=[ordinary], wait=[first.syncobj])
-                answer = ioctl(descriptor, dma_buf.IOCTL_EXPORT_SYNC_FILE, flags=dma_buf.DMA_BUF_SYNC_RW)
-                with SyncFile(answer["fd"]) as older:
-                    last = queue.submit(nop, buffers=[ordinary], wait=[second.syncobj])
-                    leave_file(ordinary, older, dma_buf.DMA_BUF_SYNC_WRITE)
-            must.did(f"put the fence of {before} on a BO behind that of {last}, which waits for a pending fence")
-            must.signal(before, after=first)
-            idle = ordinary.wait_idle(ms(20))
-            must.not_signal(last, at_most=ms(5), while_pending=second)
-            must.be(
-                not idle,
-                seen="the BO was busy all the time",
-                otherwise=f"the BO was idle with {last} pending, which lists it: the older fence took its place",
-                kind="fence",
-            )
-        must.signal(last, after=second)
-    finally:
-        os.close(descriptor)
+    with shut_fence() as second:
+        with shut_fence() as first:
+            before = queue.submit(nop, buffers=[ordinary], wait=[first.syncobj])
+            with ordinary.export_sync_file(dma_buf.DMA_BUF_SYNC_RW) as older:
+                last = queue.submit(nop, buffers=[ordinary], wait=[second.syncobj])
+                leave_file(ordinary, older, dma_buf.DMA_BUF_SYNC_WRITE)
+        must.did(f"put the fence of {before} on a BO behind that of {last}, which waits for a pending fence")
+        must.signal(before, after=first)
+        idle = ordinary.wait_idle(ms(20))
+        must.not_signal(last, at_most=ms(5), while_pending=second)
+        must.be(
+            not idle,
+            seen="the BO was busy all the time",
+            otherwise=f"the BO was idle with {last} pending, which lists it: the older fence took its place",
+            kind="fence",
+        )
+    must.signal(last, after=second)
 
 
 @behaviour(
@@ -84,27 +75,22 @@ def test_a_later_reader_does_not_hide_a_writer(gpu: Gpu, shut_fence: ShutFence, 
     """Who wants to read asks for the writers alone (DMA_BUF_SYNC_READ)."""
     queue = gpu.compute
     nop = queue.packets.nop()
-    descriptor = ordinary.export()
-    try:
-        with shut_fence() as pending:
-            writer = queue.submit(nop, wait=[pending.syncobj])
-            reader = queue.submit(nop)
-            leave_fence(ordinary, writer, dma_buf.DMA_BUF_SYNC_WRITE)
-            leave_fence(ordinary, reader, dma_buf.DMA_BUF_SYNC_READ)
-            must.did(f"put the fence of {writer} on a BO as a writer's, then that of {reader} as a reader's")
-            answer = ioctl(descriptor, dma_buf.IOCTL_EXPORT_SYNC_FILE, flags=dma_buf.DMA_BUF_SYNC_READ)
-            with SyncFile(answer["fd"]) as writers:
-                done = writers.wait(ms(5))
-            must.not_signal(writer, at_most=ms(5), while_pending=pending)
-            must.be(
-                not done,
-                seen="who wants to read waits for the writer",
-                otherwise=f"who wants to read waits for nobody with {writer} pending, which writes",
-                kind="fence",
-            )
-        must.signal(reader, after=pending)
-    finally:
-        os.close(descriptor)
+    with shut_fence() as pending:
+        writer = queue.submit(nop, wait=[pending.syncobj])
+        reader = queue.submit(nop)
+        leave_fence(ordinary, writer, dma_buf.DMA_BUF_SYNC_WRITE)
+        leave_fence(ordinary, reader, dma_buf.DMA_BUF_SYNC_READ)
+        must.did(f"put the fence of {writer} on a BO as a writer's, then that of {reader} as a reader's")
+        with ordinary.export_sync_file(dma_buf.DMA_BUF_SYNC_READ) as writers:
+            done = writers.wait(ms(5))
+        must.not_signal(writer, at_most=ms(5), while_pending=pending)
+        must.be(
+            not done,
+            seen="who wants to read waits for the writer",
+            otherwise=f"who wants to read waits for nobody with {writer} pending, which writes",
+            kind="fence",
+        )
+    must.signal(reader, after=pending)
 
 
 @pytest.mark.parametrize("pending", ["first", "second"])
@@ -157,12 +143,7 @@ def test_a_sync_file_of_a_buffer(
     flags = {"read": dma_buf.DMA_BUF_SYNC_READ, "write": dma_buf.DMA_BUF_SYNC_WRITE, "both": dma_buf.DMA_BUF_SYNC_RW}
     with shut_fence() as fence:
         leave_foreign_fence(ordinary, fence, must, flags[usage])
-        descriptor = ordinary.export()
-        try:
-            answer = ioctl(descriptor, dma_buf.IOCTL_EXPORT_SYNC_FILE, flags=flags[wanted])
-        finally:
-            os.close(descriptor)
-        with SyncFile(answer["fd"]) as file:
+        with ordinary.export_sync_file(flags[wanted]) as file:
             signalled = file.signaled()
             require_pending(fence)
             must.did(f"EXPORT_SYNC_FILE for who does {wanted}")
