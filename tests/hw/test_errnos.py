@@ -122,10 +122,14 @@ def test_errors_of_submissions(gpu: Gpu, must: Must) -> None:
         nops = queue.packets.pad(queue.packets.nop(), IB_DWORDS)
         ibs.write(4 * IB_DWORDS * at, b"".join(dword.to_bytes(4, "little") for dword in nops))
     places = {queue.engine.value: where.va + 4 * IB_DWORDS * at for at, queue in enumerate(queues)}
-    page = gpu.alloc(PAGE_SIZE)
+    handles = {
+        "page": gpu.alloc(PAGE_SIZE).handle,
+        "pages": gpu.alloc(2 * PAGE_SIZE).handle,
+        "user_page": gpu.alloc_user(PAGE_SIZE).handle,
+    }
     ctx: int = gpu.ioctl(uapi.IOCTL_AMDGPU_CTX, out=uapi.CTX_ALLOC_OUT, op=uapi.AMDGPU_CTX_OP_ALLOC_CTX)["ctx_id"]
     with gpu.syncobj(signaled=True) as signaled:
-        client = Submitter(gpu, places, ctx=ctx, page=page.handle, signaled=signaled.handle)
+        client = Submitter(gpu, places, ctx=ctx, signaled=signaled.handle, **handles)
 
         def wrong() -> Iterator[tuple[str, int, Callable[[], object]]]:
             for row in submissions.ROWS:

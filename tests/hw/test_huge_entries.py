@@ -155,6 +155,7 @@ def test_job_keeps_both_sides_of_a_huge_mapping(
     must.be(fault is None, seen="no VM fault", otherwise=f"{job.words} raised a {fault}", kind="note")
 
 
+@pytest.mark.parametrize("inputs", [0, 1], ids=["at once", "behind an input fence"])
 @behaviour(
     "O20",
     "a job in flight keeps what is left of two huge mappings between which pages are explicitly taken out",
@@ -165,9 +166,9 @@ def test_job_keeps_both_sides_of_a_huge_mapping(
     faults=True,
 )
 def test_job_keeps_what_is_left_of_two_huge_mappings(
-    gpu: Gpu, shut_gate: ShutGate, must: Must, gpu_view: GpuView
+    gpu: Gpu, shut_gate: ShutGate, must: Must, gpu_view: GpuView, inputs: int
 ) -> None:
-    """Of two BOs: each has a remnant, and each is written again by itself."""
+    """Of two BOs: each has a remnant, and each is written again by itself, with the address space locked or to lock."""
     if gpu.identity.gc_version < (9, 0, 0):
         raise NotTestable("no page-table entry is huge before GFX9: there is nothing to split", missing="huge_entries")
     pattern = bytes(range(256)) * (TILE // 256)
@@ -181,7 +182,8 @@ def test_job_keeps_what_is_left_of_two_huge_mappings(
     gpu_view.forget()
     ib = [*gpu_view.copy_ib(whole.va + HUGE - 2 * TILE, half), *gpu_view.copy_ib(whole.va + HUGE + TILE, half, half)]
     with shut_gate(gpu_view.queue, ib) as job:
-        must.signal(pages.clear(explicit_sync=True), within=ms(500), while_pending=job)
+        signalled = [gpu.syncobj(signaled=True) for _ in range(inputs)]
+        must.signal(pages.clear(explicit_sync=True, inputs=signalled), within=ms(500), while_pending=job)
     must.did(f"opened the gate: {job.words} copies from either mapping")
     landed = gpu_view.landed(TILE)
     for mapping, got in (("first", landed[:half]), ("second", landed[half:])):

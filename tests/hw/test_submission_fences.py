@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import errno
+from contextlib import ExitStack
 
 import pytest
 
@@ -14,10 +15,12 @@ from amdgpu_hw.packets import Engine
 from amdgpu_hw.proof.behaviour import behaviour
 from amdgpu_hw.proof.debug_vm import require_unlisted_buffers
 from amdgpu_hw.proof.fixtures import RunningJob, ShutFence, ShutGate, ShutGateElsewhere
+from amdgpu_hw.proof.held import require_pending
 from amdgpu_hw.proof.must import Must
 from amdgpu_hw.proof.units import ms
 from amdgpu_hw.submit import SCHED_JOBS, Submission
 from amdgpu_hw.sync import Syncobj
+from amdgpu_hw.uapi import amdgpu_drm, dma_buf
 
 TILE = 64 * KiB
 ANYWHERE = pytest.mark.parametrize("at", [0, 1, 2], ids=["first", "second", "last"])
@@ -111,6 +114,49 @@ def test_everything_that_is_signalled_has_the_fence(gpu: Gpu, shut_fence: ShutFe
         "whether each has signalled when the job is done:",
         kind="fence",
     )
+
+
+@pytest.mark.parametrize("sort", ["vram", "gtt", "explicit"])
+@behaviour(
+    "O105",
+    "each buffer that a submission lists is written to until the submission is done",
+    control="O52c",
+    rule="The fence of the gang leader is a writer's on every reservation object that was locked (amdgpu_cs_submit).",
+)
+def test_each_buffer_of_a_submission_has_its_fence(gpu: Gpu, shut_gate: ShutGate, must: Must, sort: str) -> None:
+    """Who only wants to read asks for the writers alone (DMA_BUF_SYNC_READ), as a compositor does."""
+    domain = "gtt" if sort == "gtt" else "vram"
+    buffers = [gpu.alloc(TILE, domain, explicit_sync=sort == "explicit") for _ in range(3)]
+    with ExitStack() as files:
+        with shut_gate(gpu.compute, buffers=buffers) as job:
+            fences = [files.enter_context(each.export_sync_file(dma_buf.DMA_BUF_SYNC_READ)) for each in buffers]
+            signalled = [fence.signaled() for fence in fences]
+            require_pending(job)
+            must.did("EXPORT_SYNC_FILE of each of its three buffers, for who reads")
+            must.equal(signalled, [False] * 3, f"whether each has signalled with {job.words} in flight:", kind="fence")
+        must.signal(job.submission, after=job)
+        done = [fence.wait(ms(2000)) for fence in fences]
+        must.equal(done, [True] * 3, "whether each has signalled when the job is done:", kind="fence")
+
+
+@pytest.mark.parametrize("engine", [Engine.COMPUTE, Engine.SDMA], ids=["compute", "SDMA"])
+@pytest.mark.parametrize(
+    "priority", [amdgpu_drm.AMDGPU_CTX_PRIORITY_VERY_LOW, amdgpu_drm.AMDGPU_CTX_PRIORITY_LOW], ids=["very low", "low"]
+)
+@behaviour("O106", "a context of each priority that everybody may have runs its jobs, and unmaps wait for them")
+def test_contexts_of_low_priority(
+    gpu: Gpu, shut_gate: ShutGate, must: Must, always_valid: Buffer, priority: int, engine: Engine
+) -> None:
+    """To whom a fence belongs does not depend on how urgent it is."""
+    with gpu.new_context(priority) as context:
+        queue = context.queue(engine)
+        tile = gpu.reserve(TILE)
+        tile.map(always_valid)
+        with shut_gate(queue) as job:
+            update = tile.clear()
+            must.not_signal(update, while_pending=job)
+        must.signal(job.submission, after=job)
+        must.signal(update, after=job)
 
 
 @pytest.mark.parametrize("at", [0, 1], ids=["first", "last"])

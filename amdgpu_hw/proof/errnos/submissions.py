@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Errors of submissions and their order, chunk by chunk (KERNEL.md 2.7; row O59): those that are alike on every GPU.
 
-A client has the context ``ctx``, ``nops`` for compute and SDMA, a buffer of one ``page``, and the syncobjs ``signaled``
-and ``empty``.
+A client has the context ``ctx``, ``nops`` for compute and SDMA, buffers of one ``page``, of two ``pages`` and of one
+``user_page`` of its own memory, and the syncobjs ``signaled`` and ``empty``.
 """
 
 from __future__ import annotations
@@ -82,10 +82,9 @@ def _handle(client: Any, name: str) -> int:
     return NO_HANDLE if name == "unknown" else int(getattr(client, name))
 
 
-def _fence(offset: int, *, unknown: bool = False) -> Chunk:
+def _fence(offset: int, name: str = "page") -> Chunk:
     def made(client: Any) -> tuple[int, bytes]:
-        handle = NO_HANDLE if unknown else client.page
-        return drm.AMDGPU_CHUNK_ID_FENCE, drm.CS_CHUNK_FENCE.pack(handle=handle, offset=offset)
+        return drm.AMDGPU_CHUNK_ID_FENCE, drm.CS_CHUNK_FENCE.pack(handle=_handle(client, name), offset=offset)
 
     return made
 
@@ -113,9 +112,11 @@ ROWS: tuple[Wrong, ...] = (
     Wrong("unknown IP", EINVAL, (_ib(NO_IP),)),
     Wrong("unknown instance", EINVAL, (_ib(instance=1),)),
     Wrong("unknown ring", EINVAL, (_ib(ring=77),)),
-    Wrong("user fence in an unknown BO", EINVAL, (_ib(), _fence(0, unknown=True))),
+    Wrong("user fence in an unknown BO", EINVAL, (_ib(), _fence(0, "unknown"))),
     Wrong("user fence beyond its page", EINVAL, (_ib(), _fence(4096 - 7))),
     Wrong("user fence at the end of its page", 0, (_ib(), _fence(4096 - 8))),
+    Wrong("user fence in a BO of two pages", EINVAL, (_ib(), _fence(0, "pages"))),
+    Wrong("user fence in user memory", EINVAL, (_ib(), _fence(0, "user_page"))),
     Wrong("unknown BO", ENOENT, (_ib(), _buffers("unknown"))),
     Wrong("unknown BO among known", ENOENT, (_ib(), _buffers("page", "unknown"))),
     Wrong("second BO list", EINVAL, (_ib(), _buffers("page"), _buffers("unknown"))),
@@ -133,9 +134,13 @@ ROWS: tuple[Wrong, ...] = (
     Wrong("unknown syncobj", ENOENT, (_ib(), _syncobjs(_IN, "unknown"))),
     Wrong("unknown syncobj among known", ENOENT, (_ib(), _syncobjs(_IN, "signaled", "unknown"))),
     Wrong("syncobj without a fence", EINVAL, (_ib(), _syncobjs(_IN, "empty"))),
+    Wrong("syncobj without a fence, then an unknown one", EINVAL, (_ib(), _syncobjs(_IN, "empty", "unknown"))),
+    Wrong("unknown syncobj, then one without a fence", ENOENT, (_ib(), _syncobjs(_IN, "unknown", "empty"))),
     Wrong("unknown timeline", ENOENT, (_ib(), _points(_WAIT, ("signaled", 0), ("unknown", 1)))),
     Wrong("unknown timeline to wait for", ENOENT, (_ib(), _points(_WAIT, ("unknown", 1), flags=_FOR_SUBMIT))),
     Wrong("point that nobody has submitted", EINVAL, (_ib(), _points(_WAIT, ("empty", 1)))),
+    Wrong("point of nobody, then an unknown one", EINVAL, (_ib(), _points(_WAIT, ("empty", 1), ("unknown", 1)))),
+    Wrong("unknown point, then one of nobody", ENOENT, (_ib(), _points(_WAIT, ("unknown", 1), ("empty", 1)))),
     Wrong("point that is there to wait for", 0, (_ib(), _points(_WAIT, ("signaled", 0), flags=_FOR_SUBMIT))),
     Wrong("part of a point", 0, (_ib(), _raw(_WAIT, bytes(12)))),
     Wrong("unknown syncobj to signal", EINVAL, (_ib(), _syncobjs(_OUT, "empty", "unknown"))),
