@@ -194,7 +194,8 @@ class Run:
         incidents = self.aftermath.end(case, tolerated=behaviour.faults)
         if self._choice.maker is not None and any(incident.reset and not incident.gone for incident in incidents):
             self._choice.maker.renew()
-        self.save()
+        if incidents or case.outcome is not Outcome.HOLDS:
+            self.save()  # what holds is written with the next case, which begins at once: half of all writes
         return self.why_end(f"in {case.row}", incidents, tolerated=behaviour.faults)
 
     def why_end(self, where: str, incidents: Sequence[Incident], *, tolerated: bool = False) -> str:
