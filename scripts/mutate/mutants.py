@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 import ast
+import fnmatch
 import importlib
 import inspect
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FunctionType, ModuleType
@@ -16,8 +17,10 @@ from types import FunctionType, ModuleType
 from amdgpu_hw.errors import HarnessError
 from amdgpu_hw.mock import kernel
 from amdgpu_hw.mock.source_change import SourceChange, changed_code
+from mutate.machine import is_same_kernel
 from mutate.mixed_up import CONSTANTS
 from mutate.operators import Place, edits
+from mutate.parts import Part, read_parts
 
 __all__ = ("KERNEL", "Mutant", "mutants_of", "mutants_of_text")
 
@@ -50,13 +53,17 @@ class Mutant:
         return f"{self.file}:{self.function}:{self.operator}:{text}" + (f"#{self.nth}" if self.nth > 1 else "")
 
     def is_valid(self) -> bool:
-        """Whether it leaves a valid module, whose functions are of the kind they were, and one does something else."""
+        """Whether it leaves a valid module, whose functions are of the kind they were, and one does something else.
+
+        On the machines that mutants run on: what would be another kernel elsewhere only is none.
+        """
         text = (KERNEL / self.file).read_text(encoding="utf-8")
         try:
             changed_code(text, self.start, self.old, self.new, self.file)
         except HarnessError:
             return False
-        return True
+        changed = text[: self.start] + self.new + text[self.start + len(self.old) :]
+        return not is_same_kernel(text, changed, self.function)
 
     @property
     def description(self) -> str:
@@ -82,17 +89,21 @@ class Mutant:
 def mutants_of(file: str) -> list[Mutant]:
     """All mutants of a file below mock/kernel, in the order of its text."""
     module = importlib.import_module(_module_name(file))
-    return mutants_of_text((KERNEL / file).read_text(encoding="utf-8"), file, module)
+    return mutants_of_text((KERNEL / file).read_text(encoding="utf-8"), file, module, read_parts())
 
 
-def mutants_of_text(text: str, file: str, module: ModuleType) -> list[Mutant]:
-    """The mutants of a module's text; not all of them leave a valid module."""
+def mutants_of_text(text: str, file: str, module: ModuleType, parts: Sequence[Part] = ()) -> list[Mutant]:
+    """The mutants of a module's text but for those in ``parts``; not all of them leave a valid module."""
     tree = ast.parse(text)
     offsets = _Offsets(text)
     source = _Source(text, tree, module, offsets)
     counted: Counter[tuple[str, str, str, str]] = Counter()
     found: list[Mutant] = []
+    here = [part for part in parts if fnmatch.fnmatch(file, part.files)]
+    without = {node for node in ast.walk(tree) if any(part.covers(node) for part in here)}
     for function, place in source.places():
+        if not without.isdisjoint((place.node, *place.parents)):
+            continue
         for edit in edits(place):
             start, end = offsets.span(edit.node)
             old = text[start:end]

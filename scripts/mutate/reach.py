@@ -17,6 +17,7 @@ from matrix.slot import Slot
 
 from amdgpu_hw.errors import HarnessError
 from amdgpu_hw.verdict.model import Outcome, row_order
+from mutate.machine import KERNEL_VARIANT
 from mutate.mutants import Mutant
 from mutate.recorder import recorder_file
 
@@ -25,9 +26,9 @@ __all__ = ("MACHINES", "Lines", "Reach", "learn_reach")
 ROOT = Path(__file__).resolve().parents[2]
 
 MACHINES = (
-    MatrixRun("navi31", "series-fixed"),
-    MatrixRun("navi31", "series-fixed", parameters=(("vm_update_mode", 3),)),
-    MatrixRun("polaris10", "series-fixed"),
+    MatrixRun("navi31", KERNEL_VARIANT),
+    MatrixRun("navi31", KERNEL_VARIANT, parameters=(("vm_update_mode", 3),)),
+    MatrixRun("polaris10", KERNEL_VARIANT),
 )
 """Where mutants run: on the first of these that reaches what is changed. The others do what the first cannot: the CPU
 writes page tables; PRT is a switch of the whole GPU.

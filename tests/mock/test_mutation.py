@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import ast
+import fnmatch
 import json
 import subprocess
 import sys
@@ -14,8 +16,10 @@ import pytest
 from matrix.plan import CaseResult, MatrixRun, RunResult, Selection
 from matrix.slot import Slot
 from mutate.files import file_groups
-from mutate.mutants import Mutant, mutants_of, mutants_of_text
+from mutate.machine import is_same_kernel
+from mutate.mutants import KERNEL, Mutant, mutants_of, mutants_of_text
 from mutate.operators import OPERATORS
+from mutate.parts import NO_BEHAVIOUR, Part, read_parts
 from mutate.reach import MACHINES, Reach
 from mutate.reasons import EQUIVALENT, read_reasons
 from mutate.report import FileGroup, MutationRun
@@ -134,6 +138,89 @@ def test_keys_tell_mutants_apart_and_do_not_depend_on_lines() -> None:
     module = types.ModuleType("example")
     there = mutants_of_text(f"\n\n{EXAMPLE}", "example.py", module)
     assert [mutant.key for mutant in there] == [m.key for m in mutants_of_text(EXAMPLE, "example.py", module)]
+
+
+@pytest.mark.parametrize(
+    ("line", "changed", "is_same"),
+    [
+        ("if variant.has_explicit_sync and bo.moved:", "if bo.moved:", True),
+        ("if variant.has_explicit_sync and bo.moved:", "if variant.has_explicit_sync:", False),
+        ("if not variant.has_explicit_sync or bo.moved:", "if bo.moved:", True),
+        (
+            "if not self.variant.has_explicit_sync and size > 4:",
+            "if not self.variant.has_explicit_sync and size > 5:",
+            True,
+        ),
+        ("if variant.out_fence is OutFence.IGNORED and point:", "if variant.out_fence is OutFence.IGNORED:", True),
+        (
+            "if variant.out_fence is OutFence.BASE and point:",
+            "if variant.out_fence is OutFence.IGNORED and point:",
+            False,
+        ),
+        ("if ctx.adev.debug_vm and point:", "if ctx.adev.debug_vm:", True),
+        ("if variant.nothing_of_this_name and point:", "if point:", False),
+    ],
+)
+def test_what_only_another_kernel_would_do_is_no_mutant(line: str, changed: str, is_same: bool) -> None:
+    """What is known of the machines' kernel decides: it has explicit sync, and update fences as upstream."""
+    before, after = (
+        f"class Ioctl:\n    def example(self):\n        {each}\n            refuse()\n" for each in (line, changed)
+    )
+    assert is_same_kernel(before, after, "Ioctl.example") is is_same
+
+
+def test_what_cannot_run_there_is_no_mutant_either() -> None:
+    """The branch of a condition that is never true, whatever is changed in it."""
+    one, other = (f"def example(vm):\n    x = vm.{name} if debug.adev.debug_vm else vm.c\n" for name in "ab")
+    assert is_same_kernel(one, other, "example")
+    one, other = (f"def example(vm):\n    if not adev.debug_vm:\n        vm.{name}()\n" for name in "ab")
+    assert not is_same_kernel(one, other, "example")
+
+
+def test_parts_without_behaviour_have_no_mutants() -> None:
+    """Statements and expressions, with all that is in them, but not the code around them."""
+    text = "def example(vm: object) -> None:\n    vm.score += 1 if vm.a else 2\n    vm.one()\n    vm.two()\n"
+    module = types.ModuleType("example")
+    part = Part("exam*", "*.score += *", "Which ring it is, is no promise.")
+    everything = {mutant.key for mutant in mutants_of_text(text, "example.py", module)}
+    rest = {mutant.key for mutant in mutants_of_text(text, "example.py", module, [part])}
+    assert rest < everything
+    assert {key for key in everything if "score" in key or "vm.a" in key or "2" in key}.isdisjoint(rest)
+    assert any("vm.one()" in key for key in rest)
+    elsewhere = Part("other*", part.text, part.reason)
+    assert {mutant.key for mutant in mutants_of_text(text, "example.py", module, [elsewhere])} == everything
+
+
+def test_the_parts_that_are_written_down_are_there() -> None:
+    """One that covers nothing any more is about a line that has changed."""
+    trees = {
+        file: ast.parse((KERNEL / file).read_text(encoding="utf-8"))
+        for group in file_groups(())
+        for file in group.files
+    }
+    unused = [
+        part.text
+        for part in read_parts()
+        if not any(part.covers(node) for file in fnmatch.filter(trees, part.files) for node in ast.walk(trees[file]))
+    ]
+    assert not unused
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('[[part]]\nfiles = "*"\ntext = ["a"]\n', "a reason that says why"),
+        ('[[part]]\nfiles = "*"\ntext = []\nreason = "Nobody can see it, whatever it is."\n', "has files, texts"),
+        ('[[parts]]\nfiles = "*"\n', r"something else than \[\[part\]\]"),
+        ("[[part]\n", "cannot be read"),
+    ],
+)
+def test_parts_without_behaviour_are_read_strictly(tmp_path: Path, text: str, words: str) -> None:
+    """A part without a reason, or a table that is misspelt, would leave mutants out unseen."""
+    path = tmp_path / NO_BEHAVIOUR.name
+    path.write_text(text)
+    with pytest.raises(HarnessError, match=words):
+        read_parts(path)
 
 
 # -- planting -----------------------------------------------------------------------------------------------------
