@@ -143,7 +143,11 @@ def test_each_buffer_of_a_submission_has_its_fence(gpu: Gpu, shut_gate: ShutGate
 @pytest.mark.parametrize(
     "priority", [amdgpu_drm.AMDGPU_CTX_PRIORITY_VERY_LOW, amdgpu_drm.AMDGPU_CTX_PRIORITY_LOW], ids=["very low", "low"]
 )
-@behaviour("O106", "a context of each priority that everybody may have runs its jobs, and unmaps wait for them")
+@behaviour(
+    "O106",
+    "a context of each priority that everybody may have runs its jobs, and unmaps wait for them",
+    needs="update_fence",
+)
 def test_contexts_of_low_priority(
     gpu: Gpu, shut_gate: ShutGate, must: Must, always_valid: Buffer, priority: int, engine: Engine
 ) -> None:
